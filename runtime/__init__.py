@@ -1,0 +1,50 @@
+"""Everything that runs without torch: NumPy, Pillow and onnxruntime.
+
+>>> import runtime
+>>> model = runtime.load("model.onnx")            # doctest: +SKIP
+>>> model.predict("picture.png").label            # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runtime.card import ModelCard
+    from runtime.errors import ToolkitError
+    from runtime.model import Model, load
+    from runtime.similarity import get_similarity, similarity_matrix, similarity_rows, top_k
+
+__all__ = [
+    "Model",
+    "ModelCard",
+    "ToolkitError",
+    "get_similarity",
+    "load",
+    "similarity_matrix",
+    "similarity_rows",
+    "top_k",
+]
+
+_HOMES = {
+    "Model": "runtime.model",
+    "ModelCard": "runtime.card",
+    "ToolkitError": "runtime.errors",
+    "get_similarity": "runtime.similarity",
+    "load": "runtime.model",
+    "similarity_matrix": "runtime.similarity",
+    "similarity_rows": "runtime.similarity",
+    "top_k": "runtime.similarity",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home when it is first used, so that nothing is paid for what is not."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'runtime' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,57 @@
+"""Write a file completely or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtime.errors import InputError
+
+__all__ = ["atomic_path", "atomic_write"]
+
+
+@contextlib.contextmanager
+def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `target`; on success it replaces `target`.
+
+    The temporary file is flushed to disk before the replacement and removed on any failure, so
+    `target` is either the whole new file or what it was before. Missing folders are made.
+
+    Raises:
+        InputError: the folder cannot be made or written, or `target` is a folder.
+    """
+    path = Path(target)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; a file name is expected. Give one inside it, such as {path / 'file'}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}. Choose a folder you may write to."
+        ) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write(target: str | os.PathLike[str], content: bytes | str) -> None:
+    """Write `content` (text as UTF-8) to `target` through a temporary file in the same folder."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,103 @@
+"""Many inputs through one model: prepared and run by several workers, in order, a few at a time in memory."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.card import ImageInput
+from runtime.errors import InputError
+from runtime.predict import Failure
+from runtime.preprocess import Picture, prepare_image
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from runtime.session import Session
+
+__all__ = ["Chunk", "run_pictures", "run_rows"]
+
+# Rows of one run on the CPU: larger inputs gain nothing from a batch and lose the processor's caches.
+_CPU_RUN_ELEMENTS = 65_536
+_MOST_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What came of some consecutive inputs: `values` (n, ...) of those that could be read, in order."""
+
+    sources: list[str | None]
+    failures: dict[int, Failure]
+    values: npt.NDArray[Any] | None
+
+
+def run_rows(session: Session, rows: npt.NDArray[Any], output: str, batch_size: int | None = None) -> npt.NDArray[Any]:
+    """Prepared rows (N, ...) of a one-input model -> `output` (N, ...), in runs of `batch_size` rows.
+
+    A file that insists on a batch size gets full batches; the rows that fill up the last are dropped again.
+    """
+    if len(session.inputs) != 1:
+        names = ", ".join(tensor.name for tensor in session.inputs)
+        raise InputError(
+            f"{session.path} takes {len(session.inputs)} inputs ({names}); use .run with one array for each."
+        )
+    name, fixed = session.inputs[0].name, session.fixed_batch
+    step = fixed or batch_size or _rows_per_run(session, rows)
+    results = []
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        missing = step - len(part) if fixed else 0
+        if missing:
+            part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+        result = session.run({name: part}, [output])[output]
+        results.append(result[: len(result) - missing] if missing else result)
+    return results[0] if len(results) == 1 else np.concatenate(results)
+
+
+def _rows_per_run(session: Session, rows: npt.NDArray[Any]) -> int:
+    if session.device.name != "cpu":
+        return 64
+    elements = max(1, rows.size // max(1, len(rows)))
+    return max(1, min(_MOST_ROWS, _CPU_RUN_ELEMENTS // elements))
+
+
+def run_pictures(
+    session: Session, pictures: Sequence[Picture], card: ImageInput, output: str, workers: int | None = None
+) -> Iterator[Chunk]:
+    """Pictures -> chunks of `output`, in order. Each worker decodes, prepares and runs its own pictures."""
+    count = workers or os.cpu_count() or 1
+    if len(pictures) < 2 * count or count == 1:
+        yield _run_chunk(session, pictures, card, output)
+        return
+    bulk = session.single_threaded
+    size = max(1, min(_MOST_ROWS, len(pictures) // (4 * count)))
+    waiting: deque[Future[Chunk]] = deque()
+    with ThreadPoolExecutor(count, thread_name_prefix="predict") as pool:
+        try:
+            for start in range(0, len(pictures), size):
+                waiting.append(pool.submit(_run_chunk, bulk, pictures[start : start + size], card, output))
+                if len(waiting) >= 2 * count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _run_chunk(session: Session, pictures: Sequence[Picture], card: ImageInput, output: str) -> Chunk:
+    sources = [str(picture) if isinstance(picture, str | os.PathLike) else None for picture in pictures]
+    prepared, failures = [], {}
+    for index, picture in enumerate(pictures):
+        try:
+            prepared.append(prepare_image(picture, card))
+        except InputError as error:
+            failures[index] = Failure(sources[index], error)
+    values = run_rows(session, np.stack(prepared), output) if prepared else None
+    return Chunk(sources, failures, values)

@@ -1,0 +1,101 @@
+"""Every error a user can cause.
+
+    ToolkitError                     exit code 2 unless said otherwise
+    ├── SpecError                    a layer, an argument or a shape in the builder
+    ├── InputError                   an image, a table or an array that cannot be used
+    ├── ModelFileError               an ONNX file that cannot be opened or run
+    ├── CardError                    a model card that is missing a field or malformed
+    ├── CheckpointError              a .pth file that cannot be read, or is not ours
+    ├── VectorIndexError             a vector index that cannot be opened, or refuses a vector
+    ├── DeviceError                  the device that was required cannot run the model
+    ├── MissingPackageError          an optional package is needed; names the extra to install
+    └── CheckFailed                  a verification did not pass; exit code 1
+
+A message is one paragraph that says what was given, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CardError",
+    "CheckFailed",
+    "CheckpointError",
+    "DeviceError",
+    "InputError",
+    "MissingPackageError",
+    "ModelFileError",
+    "SpecError",
+    "ToolkitError",
+    "VectorIndexError",
+    "suggest",
+]
+
+
+class ToolkitError(Exception):
+    """Base of every error a user can cause. `exit_code` is what the command line exits with."""
+
+    exit_code = 2
+
+
+class SpecError(ToolkitError):
+    """A layer, an argument or a shape in a network's description does not fit."""
+
+
+class InputError(ToolkitError):
+    """An image, a table or an array cannot be read or does not fit the model."""
+
+
+class ModelFileError(ToolkitError):
+    """An ONNX file cannot be opened or run."""
+
+
+class CardError(ToolkitError):
+    """A model card lacks a field, has a malformed one, or does not offer what was asked."""
+
+
+class CheckpointError(ToolkitError):
+    """A checkpoint cannot be read, or is not one of ours."""
+
+
+class VectorIndexError(ToolkitError):
+    """A vector index cannot be opened, or refuses what it was given."""
+
+
+class DeviceError(ToolkitError):
+    """The device that was required cannot run the model."""
+
+
+class MissingPackageError(ToolkitError):
+    """An optional package is needed.
+
+    Args:
+        what: the thing that needs it, such as ``toolkit train``.
+        package: the package that is missing.
+        extra: the extra of this distribution that brings it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{what} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'onnx-edge-toolkit[{extra}]'"
+        )
+        self.package = package
+        self.extra = extra
+
+
+class CheckFailed(ToolkitError):
+    """A verification did not pass."""
+
+    exit_code = 1
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the closest known names, or the list of known names."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.6)
+    if close:
+        return " Did you mean " + " or ".join(repr(match) for match in close) + "?"
+    return " Known names: " + ", ".join(names) + "."

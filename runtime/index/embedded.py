@@ -1,0 +1,245 @@
+"""The embedded index: exact, in a folder, without a server. It puts the store, the view and the scan together."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import VectorIndexError, suggest
+from runtime.index import checks, scan
+from runtime.index.interface import DTYPES, METRICS, SearchResult
+from runtime.index.matrix import Matrix
+from runtime.index.store import Facts, Store, agree
+from runtime.index.view import View
+from runtime.index.where import parse
+
+__all__ = ["EmbeddedIndex"]
+
+_MOST_ELEMENTS = 1 << 20
+
+
+class EmbeddedIndex:
+    """A `VectorIndex` in a folder.
+
+    Several processes may read it while one writes. Each call sees one committed state. Threads may share it; their calls
+    take turns. What is deleted or replaced stays in the file, unreachable, until more than half of the rows are
+    such, and is then left behind.
+
+    Args and raises: see `runtime.index.open`.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        dim: int | None,
+        metric: str | None,
+        space: str | None,
+        dtype: str | None,
+        attributes: Mapping[str, Any] | None,
+        create: bool | None,
+    ) -> None:
+        _check_settings(dim, metric, space, dtype, create)
+        kept = json.loads(checks.facts_json(attributes, "attributes"))
+        path = Path(folder)
+        new = None
+        if dim is not None and create is not False:
+            new = Facts(int(dim), metric or "cosine", space, dtype or "float32", kept)
+        self._store = Store(path, new)
+        try:
+            agree(self._store.facts, {"dim": dim, "metric": metric, "space": space, "dtype": dtype}, path)
+        except VectorIndexError:
+            self._store.close()
+            raise
+        self._facts = self._store.facts
+        self._view = View(self.metric, Matrix(path, self.dim))
+        self._lock = threading.RLock()
+
+    @property
+    def dim(self) -> int:
+        return self._facts.dim
+
+    @property
+    def metric(self) -> str:
+        return self._facts.metric
+
+    @property
+    def space(self) -> str | None:
+        return self._facts.space
+
+    @property
+    def dtype(self) -> str:
+        """What vectors are stored as, one of `DTYPES`."""
+        return self._facts.dtype
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return dict(self._facts.attributes)
+
+    def add(
+        self, ids: Sequence[str], vectors: npt.ArrayLike, metadata: Sequence[Mapping[str, Any]] | None = None
+    ) -> None:
+        """Add vectors in one transaction; an id that is there already is replaced, with its metadata.
+
+        Args:
+            ids: N different non-empty texts.
+            vectors: (N, dim) numbers, stored in the dtype of the index.
+            metadata: N mappings that JSON can hold; None is an empty one for each.
+
+        Raises:
+            VectorIndexError: another shape; NaN, infinity, a number beyond the dtype, or a zero vector for cosine; ids that are empty or
+                double; metadata that JSON cannot hold. Nothing is added then.
+        """
+        names = checks.checked_ids(ids, unique=True)
+        array = checks.checked_vectors(vectors, names, self.dim)
+        texts, fields = checks.checked_metadata(metadata, names)
+        if not names:
+            return
+        with self._lock, self._store.writing():
+            self._store.bury(names)
+            first = self._store.append(checks.blocks(array, names, self.dtype, self.metric))
+            self._store.enter(first, names, texts, fields)
+
+    def search(
+        self,
+        queries: npt.ArrayLike,
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        exact: bool | None = None,
+    ) -> SearchResult:
+        """The k best for each query, as a full scan in float64 would find them; the earlier added first among equals.
+
+        Args:
+            queries: (Q, dim) numbers, or one (dim,) query.
+            k: how many; fewer come back where the index, or the filter, offers fewer.
+            where: a filter on metadata, as `runtime.index.where` describes.
+            exact: for engines that approximate. This one never does, so False, "an approximation will do", changes nothing.
+
+        Returns:
+            ids, Q lists or one flat list, and scores (Q, m) or (m,) float32, higher is better.
+
+        Raises:
+            VectorIndexError: another shape; NaN, infinity, or a zero query for cosine; `k` below 1; a filter that is not one.
+        """
+        rows, single = checks.checked_queries(queries, self.dim, self.metric)
+        wanted = checks.checked_count(k)
+        conditions = parse(where)
+        with self._lock, self._current() as view:
+            mask = view.alive
+            for condition in conditions:
+                matching = np.zeros(len(mask), bool)
+                places = self._store.matching(condition) - view.first
+                matching[places[(places >= 0) & (places < len(mask))]] = True
+                mask = mask & matching
+            numbers, scores = scan.nearest(view, rows, wanted, mask)  # (Q, m) both
+            names = self._store.names((np.unique(numbers) + view.first).tolist())
+        try:
+            ids = [[names[place] for place in own] for own in (numbers + view.first).tolist()]
+        except KeyError as error:
+            raise VectorIndexError(
+                f"the index is damaged: place {error} has no id. Bring it back from a copy."
+            ) from error
+        with np.errstate(over="ignore"):  # a product beyond float32 is infinity
+            values = scores.astype(np.float32)
+        return SearchResult(ids[0], values[0]) if single else SearchResult(ids, values)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove these ids in one transaction; unknown ones are passed over. Returns how many were removed.
+
+        Raises:
+            VectorIndexError: `ids` is not a sequence of non-empty texts.
+        """
+        names = list(dict.fromkeys(checks.checked_ids(ids)))
+        if not names:
+            return 0
+        with self._lock, self._store.writing():
+            return self._store.bury(names)
+
+    def get(self, ids: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[dict[str, Any]]]:
+        """The vectors (N, dim) float32 as stored, and their metadata.
+
+        Raises:
+            VectorIndexError: an id is not there.
+        """
+        with self._lock, self._current() as view:
+            found = self._found(ids)
+            places = np.array([place for place, _ in found], np.int64)
+            return view.matrix.take(places - view.first), [metadata for _, metadata in found]
+
+    def metadata(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The metadata of these ids.
+
+        Raises:
+            VectorIndexError: an id is not there.
+        """
+        with self._lock, self._store.reading():
+            return [metadata for _, metadata in self._found(ids)]
+
+    def __len__(self) -> int:
+        with self._lock, self._store.reading():
+            self._view.refresh(self._store)
+            return self._view.live
+
+    def close(self) -> None:
+        """Write what the matrix file lacks and let go of everything. May be called again."""
+        with self._lock:
+            with contextlib.suppress(VectorIndexError), self._current(to_file=True):
+                pass
+            self._store.close()
+            self._view.matrix.reset(0)
+
+    def __enter__(self) -> EmbeddedIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _current(self, to_file: bool = False) -> Iterator[View]:
+        """The rows as they are now, in one transaction with whatever else is read from the store."""
+        with self._store.reading():
+            self._view.refresh(self._store)
+            self._view.matrix.cover(self._store, self._view.stop, to_file=to_file)
+            yield self._view
+
+    def _found(self, ids: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
+        names = checks.checked_ids(ids)
+        found = self._store.items(names)
+        for name in names:
+            if name not in found:
+                raise VectorIndexError(
+                    f"there is no id {name!r} in the index. Look at how ids were made when it was filled."
+                )
+        return [found[name] for name in names]
+
+
+def _check_settings(
+    dim: int | None, metric: str | None, space: str | None, dtype: str | None, create: bool | None
+) -> None:
+    """Refuse settings that no index can have."""
+    if dim is not None and (
+        isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim <= _MOST_ELEMENTS
+    ):
+        raise VectorIndexError(f"dim is {dim!r}; a whole number from 1 to {_MOST_ELEMENTS} is expected.")
+    if metric is not None and metric not in METRICS:
+        raise VectorIndexError(f"metric is {metric!r}, which an index cannot rank by.{suggest(str(metric), METRICS)}")
+    if dtype is not None and dtype not in DTYPES:
+        raise VectorIndexError(f"dtype is {dtype!r}; vectors are stored as one of {', '.join(DTYPES)}.")
+    if space is not None and (not isinstance(space, str) or not space):
+        raise VectorIndexError(
+            f"space is {space!r}; the digest of a model, a text, is expected. Leave it out if there is none."
+        )
+    if create and dim is None:
+        raise VectorIndexError(
+            "create=True without dim: give dim, the number of elements in a vector, to make an index."
+        )

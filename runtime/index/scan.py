@@ -1,0 +1,339 @@
+"""Exact search: float32 products find candidates, float64 decides.
+
+Each query is compared with every row in float32, and the k best plus a margin are kept. Their scores are then computed again in
+float64, in a way that gives equal rows equal scores, and sorted: higher first, earlier rows first among equals. The
+error of a float32 product has a bound; when the k-th score beats the worst candidate by more than that, no row that was left out can
+belong to the k best. Queries for which this does not hold (many equal rows, vectors far from the origin, extreme sizes)
+are compared again in float64, keeping every row that might belong. So the answer is that of a full float64 scan, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.index.checks import row_norms
+from runtime.index.products import best_products, largest
+from runtime.index.view import View
+
+__all__ = ["nearest"]
+
+_FEW = 8
+"""From this many queries on, rows are prepared once for all of them and onnxruntime multiplies."""
+
+_TILE = 1 << 24
+"""float32 elements in a block of scores or of prepared rows: 64 MiB."""
+
+_MANY_ROWS, _MANY_QUERIES = 1 << 14, 1 << 10
+_PAIR_ELEMENTS = 1 << 20
+_ORDINARY = (1e-12, 1e12)
+"""Between these lengths, squares and products stay well inside float32."""
+
+_SINGLE, _DOUBLE = 2.0**-24, 2.0**-53
+"""The relative error of one rounding in float32 and in float64."""
+
+_Floats: TypeAlias = npt.NDArray[np.float64]
+_Singles: TypeAlias = npt.NDArray[np.float32]
+_Rows: TypeAlias = npt.NDArray[np.int64]
+_Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+class _Queries(NamedTuple):
+    """Queries and their lengths: (Q, d) and (Q,) float64."""
+
+    rows: _Floats
+    norms: _Floats
+
+    def part(self, chosen: slice | _Rows) -> _Queries:
+        return _Queries(self.rows[chosen], self.norms[chosen])
+
+
+class _Candidates(NamedTuple):
+    """What the float32 products found, with what is known of everything they left out."""
+
+    rows: _Rows  # (Q, c) row numbers
+    scores: _Singles  # (Q, c) in the order of the metric, up to a shift for each query; −inf where there is no row
+    ceiling: _Floats  # (Q,) no row left out has a higher rank than this
+    error: _Floats  # (Q,) bound on the difference between a score and the rank, in float32
+
+
+def nearest(view: View, queries: _Floats, k: int, mask: _Mask) -> tuple[_Rows, _Floats]:
+    """The k best rows of each query among those that `mask` lets through.
+
+    Args:
+        view: the rows.
+        queries: (Q, d) float64, finite.
+        k: how many.
+        mask: (n,) bool.
+
+    Returns:
+        row numbers (Q, m) int64 and scores (Q, m) float64, best first, with m the smaller of k and the rows let through.
+    """
+    offered = int(mask.sum())
+    wanted = min(k, offered)
+    rows = np.zeros((len(queries), wanted), np.int64)
+    scores = np.zeros((len(queries), wanted))
+    if not wanted:
+        return rows, scores
+    step = max(1, min(1 << 13, _TILE // (wanted + _margin(wanted))))
+    for start in range(0, len(queries), step):
+        given = queries[start : start + step]
+        part = _Queries(given, row_norms(given))
+        rows[start : start + step], scores[start : start + step] = _nearest(view, part, wanted, offered, mask)
+    return rows, scores
+
+
+def _margin(wanted: int) -> int:
+    """How many more candidates than wanted: enough that float32 seldom leaves a doubt."""
+    return 16 + wanted // 8
+
+
+def _nearest(view: View, queries: _Queries, wanted: int, offered: int, mask: _Mask) -> tuple[_Rows, _Floats]:
+    count = min(wanted + _margin(wanted), offered)
+    with np.errstate(over="ignore", invalid="ignore"):  # sizes that overflow are not ordinary, and are compared again
+        screen = _screen_few if len(queries.rows) < _FEW else _screen_many
+        found = screen(view, queries, count, mask)
+        scores = _decide(view, queries, found, wanted)
+    rows, scores = _best(found.rows, scores, wanted)
+    rank = _rank(view.metric, scores[:, -1], queries.norms)
+    sure = np.full(len(rows), count == offered) | (rank > found.ceiling)
+    sure &= _ordinary(view, queries) & np.isfinite(scores[:, -1])
+    doubtful = np.flatnonzero(~sure)
+    step = 64
+    for start in range(0, len(doubtful), step):
+        chosen = doubtful[start : start + step]
+        floor = np.where(_ordinary(view, queries)[chosen], rank[chosen], -np.inf)
+        rows[chosen], scores[chosen] = _nearest_in_double(view, queries.part(chosen), wanted, mask, floor)
+    return rows, scores
+
+
+def _ordinary(view: View, queries: _Queries) -> _Mask:
+    """(Q,) whether lengths are such that float32 neither overflows nor vanishes."""
+    low, high = _ORDINARY
+    largest_row, smallest_row = view.norms.max(), view.norms.min()
+    rows = largest_row <= high and (smallest_row >= low if view.metric == "cosine" else largest_row >= low)
+    scaled = view.metric != "euclidean"  # queries are brought to length one
+    fit: _Mask = (queries.norms <= high) | scaled
+    return fit if rows else np.zeros(len(fit), bool)
+
+
+# Candidates in float32
+
+
+def _blocks(view: View, mask: _Mask, size: int) -> Iterator[tuple[int, _Singles, _Mask]]:
+    """(number of the first row, (n, d) rows, (n,) mask) without copying."""
+    for begin, segment in view.matrix.segments():
+        for start in range(0, len(segment), size):
+            rows = segment[start : start + size]
+            keep = mask[begin + start : begin + start + len(rows)]
+            if keep.any():
+                yield begin + start, rows, keep
+
+
+def _screen_few(view: View, queries: _Queries, count: int, mask: _Mask) -> _Candidates:
+    """Multiply with the rows as they lie, and adjust the products."""
+    metric, dim = view.metric, queries.rows.shape[1]
+    scaled = queries.rows if metric == "euclidean" else queries.rows / _nonzero(queries.norms)[:, None]
+    given = scaled.astype(np.float32)
+    best = _Best(len(given), count)
+    for start, rows, keep in _blocks(view, mask, _TILE // (8 * len(given))):
+        numbers: _Rows | None = None
+        adjust = view.adjust[start : start + len(rows)]
+        if 4 * keep.sum() < len(keep):  # few are wanted: take them out
+            numbers = np.flatnonzero(keep)
+            rows, adjust = rows[numbers], adjust[numbers]
+        scores = given @ rows.T  # (Q, n)
+        if metric == "cosine":
+            scores *= adjust
+        elif metric == "euclidean":
+            scores += adjust
+        if numbers is None and not keep.all():
+            scores[:, ~keep] = -np.inf
+        best.offer(scores, start, numbers)
+    longest = view.norms.max()
+    reach = {"cosine": np.ones(len(given)), "dot": np.full(len(given), longest)}.get(metric)
+    shift = np.zeros(len(given))
+    if reach is None:
+        reach = queries.norms * longest + longest**2 / 2
+        shift = queries.norms**2 / 2
+    return best.candidates(_error(dim, _SINGLE) * reach, shift)
+
+
+def _screen_many(view: View, queries: _Queries, count: int, mask: _Mask) -> _Candidates:
+    """Prepare the rows so that a product is the order of the metric, once for all queries."""
+    metric, dim = view.metric, queries.rows.shape[1]
+    centre = _centre(view) if metric == "euclidean" else np.zeros(dim, np.float32)
+    moved = queries.rows - centre if metric == "euclidean" else queries.rows / _nonzero(queries.norms)[:, None]
+    lengths = row_norms(moved)
+    given = moved.astype(np.float32)
+    if metric == "euclidean":
+        given = np.concatenate([given, np.ones((len(given), 1), np.float32)], axis=1)
+    best, longest = _Best(len(given), count), 0.0
+    size = min(_MANY_ROWS, max(1, _TILE // dim))
+    for start, rows, keep in _blocks(view, mask, size):
+        numbers = None if keep.all() else np.flatnonzero(keep)
+        rows, length = _prepared(view, rows, start, numbers, centre)
+        longest = max(longest, length)
+        taken = min(count, len(rows))
+        for low in range(0, len(given), _MANY_QUERIES):
+            scores, positions = best_products(given[low : low + _MANY_QUERIES], rows, taken)
+            best.take(scores, (positions if numbers is None else numbers[positions]) + start, low)
+    if metric == "euclidean":
+        return best.candidates(_error(dim + 1, _SINGLE) * (lengths * longest + longest**2 / 2), lengths**2 / 2)
+    return best.candidates(np.full(len(given), _error(dim, _SINGLE) * longest), np.zeros(len(given)))
+
+
+def _prepared(
+    view: View, rows: _Singles, start: int, numbers: _Rows | None, centre: _Singles
+) -> tuple[_Singles, float]:
+    """The chosen rows as (n, d) with products in the order of the metric, and the length of the longest.
+
+    cosine: x / ‖x‖. euclidean: x − c and −‖x − c‖² / 2 in one more column, beside a 1 in the query. dot: x itself.
+    """
+    chosen = slice(start, start + len(rows)) if numbers is None else start + numbers
+    rows = rows if numbers is None else rows[numbers]
+    if view.metric == "dot":
+        return np.ascontiguousarray(rows), float(view.norms[chosen].max())
+    if view.metric == "cosine":
+        return rows * view.adjust[chosen][:, None], 1.0
+    wide = np.empty((len(rows), rows.shape[1] + 1), np.float32)
+    np.subtract(rows, centre, out=wide[:, :-1])
+    squares = np.einsum("nd,nd->n", wide[:, :-1], wide[:, :-1], dtype=np.float64)
+    wide[:, -1] = -0.5 * squares
+    return wide, float(np.sqrt(squares.max()))
+
+
+def _centre(view: View) -> _Singles:
+    """(d,) a point amid the rows. Any point is right; near the rows, less is lost to rounding."""
+    for _, rows in view.matrix.segments():
+        mean: _Singles = rows[:: max(1, len(rows) // 256)].mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+    raise AssertionError("an index without rows is not searched")
+
+
+class _Best:
+    """The best scores of each query so far, in no order."""
+
+    def __init__(self, queries: int, count: int) -> None:
+        self._scores = np.full((queries, count), -np.inf, np.float32)
+        self._rows = np.zeros((queries, count), np.int64)
+
+    def offer(self, scores: _Singles, start: int, numbers: _Rows | None) -> None:
+        """(Q, n) scores of all queries; column j is row `start` + j, or `start` + `numbers`[j]."""
+        columns = np.flatnonzero((scores > self._scores.min(axis=1, keepdims=True)).any(axis=0))
+        if len(columns) < scores.shape[1] // 2:  # most can no longer be among the best
+            scores = scores[:, columns]
+            numbers = columns if numbers is None else numbers[columns]
+        values, positions = largest(scores, min(self._scores.shape[1], scores.shape[1]))
+        self.take(values, (positions if numbers is None else numbers[positions]) + start, 0)
+
+    def take(self, scores: _Singles, rows: _Rows, low: int) -> None:
+        """(q, c) scores and row numbers for the queries from `low` on."""
+        part = slice(low, low + len(scores))
+        scores = np.concatenate([self._scores[part], scores], axis=1)
+        rows = np.concatenate([self._rows[part], rows], axis=1)
+        self._scores[part], positions = largest(scores, self._scores.shape[1])
+        self._rows[part] = np.take_along_axis(rows, positions, axis=1)
+
+    def candidates(self, error: _Floats, shift: _Floats) -> _Candidates:
+        ceiling = self._scores.min(axis=1).astype(np.float64) - shift + error
+        return _Candidates(self._rows, self._scores, ceiling, error)
+
+
+def _error(dim: int, rounding: float) -> float:
+    """Bound on the relative error of a product of `dim` terms in any order, doubled for the steps around it."""
+    return 2 * (dim + 8) * rounding
+
+
+# Decision in float64
+
+
+def _decide(view: View, queries: _Queries, found: _Candidates, wanted: int) -> _Floats:
+    """(Q, c) scores in float64 of the candidates that can still be among the wanted ones, −inf for the others."""
+    edge = found.scores.shape[1] - wanted
+    limit = np.partition(found.scores, edge, axis=1)[:, edge].astype(np.float64) - 2 * found.error
+    query, column = np.nonzero((found.scores >= limit[:, None]) & (found.scores > -np.inf))
+    result = np.full(found.scores.shape, -np.inf)
+    result[query, column] = _pair_scores(view, queries, query, found.rows[query, column])
+    return result
+
+
+def _pair_scores(view: View, queries: _Queries, query: _Rows, rows: _Rows) -> _Floats:
+    """(p,) float64 scores of pairs of a query and a row, the same for equal rows wherever they lie."""
+    result = np.empty(len(query))
+    step = max(1, _PAIR_ELEMENTS // queries.rows.shape[1])
+    for start in range(0, len(query), step):
+        which, row = query[start : start + step], rows[start : start + step]
+        left, right = queries.rows[which], view.matrix.take(row).astype(np.float64)  # (p, d)
+        if view.metric == "euclidean":
+            left -= right
+            left *= left
+            result[start : start + step] = -np.sqrt(left.sum(axis=1))
+            continue
+        left *= right
+        products = left.sum(axis=1)
+        if view.metric == "cosine":
+            products /= queries.norms[which] * view.norms[row]
+        result[start : start + step] = products
+    return result
+
+
+def _best(rows: _Rows, scores: _Floats, wanted: int) -> tuple[_Rows, _Floats]:
+    """The wanted ones of (Q, c), higher scores first, lower rows first among equals."""
+    order = np.lexsort((rows, -scores), axis=1)[:, :wanted]
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def _rank(metric: str, scores: _Floats, norms: _Floats) -> _Floats:
+    """Scores in the unit in which products are compared: for a query of length one, or minus half a squared distance."""
+    if metric == "euclidean":
+        return -0.5 * scores**2
+    return scores / _nonzero(norms) if metric == "dot" else scores
+
+
+def _nearest_in_double(
+    view: View, queries: _Queries, wanted: int, mask: _Mask, floor: _Floats
+) -> tuple[_Rows, _Floats]:
+    """Compare with every row in float64 and score all that reach the k-th rank known so far, (Q,) `floor`."""
+    count, dim = queries.rows.shape
+    query, rows, scores = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)  # the best so far, query by query
+    for start, block, keep in _blocks(view, mask, max(1, (1 << 20) // dim)):
+        numbers = np.flatnonzero(keep)
+        ranks, error = _ranks_in_double(view, queries, block[numbers].astype(np.float64), view.norms[start + numbers])
+        which, column = np.nonzero(ranks >= (floor - error)[:, None])
+        new = start + numbers[column]
+        query = np.concatenate([query, which])
+        rows = np.concatenate([rows, new])
+        scores = np.concatenate([scores, _pair_scores(view, queries, which, new)])
+        order = np.lexsort((rows, -scores, query))
+        place = np.arange(len(order)) - np.searchsorted(query[order], np.arange(count))[query[order]]
+        order = order[place < wanted]
+        query, rows, scores = query[order], rows[order], scores[order]
+        last = place[place < wanted] == wanted - 1  # the wanted-th of the queries that have so many already
+        reached = query[last]
+        ranks_reached = _rank(view.metric, scores[last], queries.norms[reached])
+        floor[reached] = np.maximum(floor[reached], ranks_reached)
+    return rows.reshape(count, wanted), scores.reshape(count, wanted)
+
+
+def _ranks_in_double(view: View, queries: _Queries, rows: _Floats, norms: _Floats) -> tuple[_Floats, _Floats]:
+    """(Q, n) ranks from float64 products, and (Q,) a bound on their error."""
+    error = _error(queries.rows.shape[1], _DOUBLE)
+    if view.metric == "euclidean":
+        centre = rows[0]
+        near, far = rows - centre, queries.rows - centre
+        lengths, reach = row_norms(near), row_norms(far)
+        ranks = far @ near.T - 0.5 * lengths**2 - 0.5 * reach[:, None] ** 2
+        return ranks, 2 * error * (reach + lengths.max()) ** 2
+    given = queries.rows / _nonzero(queries.norms)[:, None]
+    if view.metric == "cosine":
+        return given @ (rows / norms[:, None]).T, np.full(len(given), 2 * error)
+    return given @ rows.T, np.full(len(given), 2 * error * norms.max())
+
+
+def _nonzero(norms: _Floats) -> _Floats:
+    """The lengths, with one for those of zero vectors, which stay zero when divided."""
+    return np.where(norms == 0.0, 1.0, norms)

@@ -1,0 +1,451 @@
+"""The truth of an embedded index: one SQLite file in its folder.
+
+    info     one row: what the index is, a generation that every change raises, and the range of places in use
+    blocks   vectors as written, about 1 MiB at a time, with their lengths, a checksum and a random tag
+    items    a live id, its place and its metadata
+    fields   the metadata that can be filtered on, in the order a filter looks it up
+    dead     places whose vector was replaced or deleted
+
+A place is the number of a stored vector. It rises with every vector added, is never used twice and never changes
+its vector, which is what lets other files be derived from blocks and be checked. When more than half of the places are dead, the
+live vectors are written again at new places, in the same order and in the same transaction, and the old blocks go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import VectorIndexError
+from runtime.index.checks import Block
+from runtime.index.interface import DTYPES, METRICS
+from runtime.index.where import Condition, Field, fields_of
+
+__all__ = ["Extent", "Facts", "Store", "StoredBlock"]
+
+_APPLICATION = 0x54564958  # "TVIX"; other SQLite files carry another number, or none
+_VERSION = 1
+_WAIT_SECONDS = 30.0
+_NAMES_AT_ONCE = 500
+"""SQLite takes a limited number of bound values in one statement."""
+
+_SCHEMA = """
+CREATE TABLE info (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL, dim INTEGER NOT NULL, metric TEXT NOT NULL, space TEXT, dtype TEXT NOT NULL,
+    attributes TEXT NOT NULL, generation INTEGER NOT NULL, first INTEGER NOT NULL, stop INTEGER NOT NULL
+);
+CREATE TABLE blocks (
+    first INTEGER PRIMARY KEY, length INTEGER NOT NULL, tag INTEGER NOT NULL, checksum INTEGER NOT NULL,
+    norms BLOB NOT NULL, vectors BLOB NOT NULL
+);
+CREATE TABLE items (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, metadata TEXT NOT NULL);
+CREATE TABLE fields (
+    name TEXT NOT NULL, kind TEXT NOT NULL, value NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (name, kind, value, place)
+) WITHOUT ROWID;
+CREATE TABLE dead (number INTEGER PRIMARY KEY, place INTEGER NOT NULL);
+"""
+
+_Item = TypeVar("_Item")
+
+
+class Facts(NamedTuple):
+    """What an index is, fixed when it is made."""
+
+    dim: int
+    metric: str
+    space: str | None
+    dtype: str
+    attributes: dict[str, Any]
+
+
+class Extent(NamedTuple):
+    """How far an index has come: a number that every change raises, and its places, first to stop (exclusive)."""
+
+    generation: int
+    first: int
+    stop: int
+
+
+class StoredBlock(NamedTuple):
+    """One row of `blocks`, its vectors aside."""
+
+    first: int
+    length: int
+    tag: int
+    norms: npt.NDArray[np.float64]  # (length,)
+
+    @property
+    def stop(self) -> int:
+        return self.first + self.length
+
+
+class Store:
+    """One connection to `index.sqlite`. All reading is inside `reading()`, all changes are inside `writing()`.
+
+    Args:
+        folder: the folder of the index.
+        new: what to make when there is no index; None makes none.
+
+    Raises:
+        VectorIndexError: there is none and none was to be made; the file is something else, damaged or locked.
+    """
+
+    def __init__(self, folder: Path, new: Facts | None) -> None:
+        self._folder = folder
+        self._file = folder / "index.sqlite"
+        with self._told():
+            self._connection = _connect(self._file, may_create=new is not None)
+        try:
+            with self._told():
+                self._configure(new)
+                self.facts = self._read_facts()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection. May be called again."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """One consistent view: what others commit meanwhile is not seen until the next."""
+        with self._told(), self._transaction("BEGIN"):
+            yield
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction: all of it is kept, or nothing. Others may read meanwhile, but not write."""
+        with self._told(), self._transaction("BEGIN IMMEDIATE"):
+            yield
+            self._run("UPDATE info SET generation = generation + 1")
+            self._compact()
+
+    # Reading
+
+    def extent(self) -> Extent:
+        extent = Extent(*self._one("SELECT generation, first, stop FROM info"))
+        if not all(isinstance(number, int) for number in extent) or not 0 <= extent.first <= extent.stop:
+            raise self._damaged("the range of places cannot be read")
+        return extent
+
+    def blocks(self, first: int, stop: int) -> Iterator[StoredBlock]:
+        """The blocks of the places from `first` to `stop`, which must be where blocks begin and end."""
+        query = "SELECT first, length, tag, norms FROM blocks WHERE first >= ? AND first < ? ORDER BY first"
+        for row in self._run(query, (first, stop)):
+            block = self._block(row)
+            if block.first != first:
+                raise self._damaged(f"the block at place {first} is missing")
+            first = block.stop
+            yield block
+        if first != stop:
+            raise self._damaged(f"the block at place {first} is missing")
+
+    def block_before(self, place: int) -> StoredBlock | None:
+        """The last block that begins before `place`."""
+        query = "SELECT first, length, tag, norms FROM blocks WHERE first < ? ORDER BY first DESC LIMIT 1"
+        row = self._run(query, (place,)).fetchone()
+        return None if row is None else self._block(row)
+
+    def vectors(self, block: StoredBlock) -> npt.NDArray[np.float32]:
+        """The vectors of one block, (length, dim) float32."""
+        data, checksum = self._one("SELECT vectors, checksum FROM blocks WHERE first = ?", (block.first,))
+        dtype = np.dtype(self.facts.dtype).newbyteorder("<")
+        if not isinstance(data, bytes) or len(data) != block.length * self.facts.dim * dtype.itemsize:
+            raise self._damaged(f"the block at place {block.first} has the wrong size")
+        if _checksum(block.norms, data) != checksum:
+            raise self._damaged(f"the block at place {block.first} was altered")
+        return np.frombuffer(data, dtype).reshape(block.length, self.facts.dim).astype(np.float32, copy=False)
+
+    def dead(self, after: int) -> list[tuple[int, int]]:
+        """(number, place) of the places that died after that number."""
+        return self._run("SELECT number, place FROM dead WHERE number > ? ORDER BY number", (after,)).fetchall()
+
+    def names(self, places: Sequence[int]) -> dict[int, str]:
+        """The ids that live at these places."""
+        found: dict[int, str] = {}
+        for part in _parts(places):
+            found.update(self._run(f"SELECT place, id FROM items WHERE place IN ({_marks(part)})", part))  # noqa: S608
+        return found
+
+    def items(self, ids: Sequence[str]) -> dict[str, tuple[int, dict[str, Any]]]:
+        """The place and the metadata of those of the ids that are there."""
+        found: dict[str, tuple[int, dict[str, Any]]] = {}
+        for part in _parts(ids):
+            query = f"SELECT id, place, metadata FROM items WHERE id IN ({_marks(part)})"  # noqa: S608
+            for name, place, text in self._run(query, part):
+                found[name] = (place, self._facts(text))
+        return found
+
+    def matching(self, condition: Condition) -> npt.NDArray[np.int64]:
+        """The places that one condition of a filter lets through, in no order."""
+        found = [
+            np.fromiter((row[0] for row in self._run(query, values)), np.int64) for query, values in condition.queries
+        ]
+        return np.concatenate(found) if found else np.empty(0, np.int64)
+
+    # Changing, inside writing()
+
+    def append(self, blocks: Iterable[Block]) -> int:
+        """Store vectors at new places; returns the first of them."""
+        first = stop = self.extent().stop
+        for block in blocks:
+            length, vectors = len(block.norms), block.vectors.tobytes()
+            norms = block.norms.astype("<f8").tobytes()
+            values = (stop, length, secrets.randbits(63), _checksum(block.norms, vectors), norms, vectors)
+            self._run("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", values)
+            stop += length
+        self._run("UPDATE info SET stop = ?", (stop,))
+        return first
+
+    def enter(self, first: int, ids: Sequence[str], metadata: Sequence[str], fields: Sequence[Sequence[Field]]) -> None:
+        """Name the places from `first` on."""
+        rows = zip(range(first, first + len(ids)), ids, metadata, strict=True)
+        self._connection.executemany("INSERT INTO items (place, id, metadata) VALUES (?, ?, ?)", rows)
+        every = ((*field, place) for place, own in enumerate(fields, first) for field in own)
+        self._connection.executemany("INSERT INTO fields (name, kind, value, place) VALUES (?, ?, ?, ?)", every)
+
+    def bury(self, ids: Sequence[str]) -> int:
+        """Let the places of these ids die; returns how many of the ids were there."""
+        found = list(self.items(ids).values())
+        places = [(place,) for place, _ in found]
+        fields = ((*field, place) for place, metadata in found for field in fields_of(metadata))
+        self._connection.executemany(
+            "DELETE FROM fields WHERE name = ? AND kind = ? AND value = ? AND place = ?", fields
+        )
+        self._connection.executemany("DELETE FROM items WHERE place = ?", places)
+        self._connection.executemany("INSERT INTO dead (place) VALUES (?)", places)
+        return len(found)
+
+    def _compact(self) -> None:
+        """When more than half of the places are dead, write the live vectors again at new ones."""
+        _, first, stop = self.extent()
+        if 2 * self._one("SELECT count(*) FROM dead")[0] <= stop - first:
+            return
+        alive = np.ones(stop - first, bool)
+        alive[[place - first for _, place in self.dead(0)]] = False
+        self.append(self._live_blocks(first, stop, alive))
+        moved = zip((np.flatnonzero(alive) + first).tolist(), range(stop, stop + int(alive.sum())), strict=True)
+        self._run("CREATE TEMP TABLE moved (old INTEGER PRIMARY KEY, new INTEGER NOT NULL)")
+        self._connection.executemany("INSERT INTO moved VALUES (?, ?)", moved)
+        self._run("UPDATE items SET place = (SELECT new FROM moved WHERE old = items.place)")
+        self._run("UPDATE fields SET place = (SELECT new FROM moved WHERE old = fields.place)")
+        self._run("DROP TABLE moved")
+        self._run("DELETE FROM blocks WHERE first < ?", (stop,))
+        self._run("DELETE FROM dead")
+        self._run("UPDATE info SET first = ?", (stop,))
+        self._run("PRAGMA incremental_vacuum").fetchall()  # gives the room back to the file system
+
+    def _live_blocks(self, first: int, stop: int, alive: npt.NDArray[np.bool_]) -> Iterator[Block]:
+        """The live vectors in order, in blocks no smaller than most of those they come from."""
+        dtype = np.dtype(self.facts.dtype).newbyteorder("<")
+        parts: list[Block] = []
+        for block in list(self.blocks(first, stop)):
+            keep = alive[block.first - first : block.stop - first]
+            parts.append(Block(self.vectors(block)[keep].astype(dtype), block.norms[keep]))
+            if sum(part.vectors.nbytes for part in parts) >= 1 << 20 or block.stop == stop:
+                joined = Block(np.concatenate([p.vectors for p in parts]), np.concatenate([p.norms for p in parts]))
+                parts = []
+                if len(joined.norms):
+                    yield joined
+
+    # Opening
+
+    def _configure(self, new: Facts | None) -> None:
+        """Settle the connection, and make the tables when the file is empty and an index is wanted."""
+        run = self._run
+        run("PRAGMA trusted_schema = OFF")
+        run("PRAGMA cell_size_check = ON")
+        run("PRAGMA temp_store = MEMORY")
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA journal_size_limit = 16777216")
+        if self._one("SELECT count(*) FROM sqlite_master")[0]:
+            self._check_kind()
+            return
+        if (self._folder / "matrix.f32").exists():  # there was more in it once
+            raise self._damaged("it is empty")
+        if new is None:
+            raise _missing(self._folder)
+        run("PRAGMA auto_vacuum = INCREMENTAL")
+        run("PRAGMA journal_mode = WAL")
+        with self._transaction("BEGIN IMMEDIATE"):
+            if self._one("SELECT count(*) FROM sqlite_master")[0]:
+                return  # another process made it meanwhile
+            for statement in _SCHEMA.split(";")[:-1]:
+                run(statement)
+            values = (_VERSION, new.dim, new.metric, new.space, new.dtype, json.dumps(new.attributes))
+            run("INSERT INTO info VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0, 0)", values)
+            run(f"PRAGMA application_id = {_APPLICATION}")
+
+    def _check_kind(self) -> None:
+        if self._one("PRAGMA application_id")[0] != _APPLICATION:
+            raise VectorIndexError(
+                f"{self._file} is an SQLite file, but not one of a vector index. Give another folder, or move that file away."
+            )
+        version = self._one("SELECT version FROM info")[0]
+        if version != _VERSION:
+            raise VectorIndexError(
+                f"the index {self._folder} has format version {version!r}; this release reads version {_VERSION}. "
+                "Use the release that made it, or make the index again."
+            )
+        size, pages = self._one("PRAGMA page_size")[0], self._one("PRAGMA page_count")[0]
+        log = self._file.with_name(self._file.name + "-wal")
+        pending = log.exists() and log.stat().st_size > 0  # then pages may be there rather than in the file
+        if not pending and self._file.stat().st_size < size * pages:
+            raise self._damaged("the file is cut short")
+
+    def _read_facts(self) -> Facts:
+        dim, metric, space, dtype, attributes = self._one("SELECT dim, metric, space, dtype, attributes FROM info")
+        whole = isinstance(dim, int) and dim > 0 and metric in METRICS and dtype in DTYPES
+        if not whole or not isinstance(space, str | None):
+            raise self._damaged("what the index is cannot be read")
+        return Facts(dim, metric, space, dtype, self._facts(attributes))
+
+    # Small things
+
+    def _run(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        return self._connection.execute(query, values)
+
+    def _one(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        row = self._run(query, values).fetchone()
+        if row is None:
+            raise self._damaged("a row is missing")
+        return tuple(row)
+
+    def _block(self, row: tuple[Any, ...]) -> StoredBlock:
+        first, length, tag, norms = row
+        whole = isinstance(length, int) and length > 0 and isinstance(tag, int) and isinstance(norms, bytes)
+        if not whole or len(norms) != 8 * length:
+            raise self._damaged(f"the block at place {first} is incomplete")
+        return StoredBlock(first, length, tag, np.frombuffer(norms, "<f8"))
+
+    def _facts(self, text: object) -> dict[str, Any]:
+        try:
+            facts = json.loads(text) if isinstance(text, str) else None
+        except (ValueError, RecursionError):
+            facts = None
+        if not isinstance(facts, dict):
+            raise self._damaged("metadata in it is not JSON")
+        return facts
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self._run(begin)
+        try:
+            yield
+            self._run("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._run("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell what SQLite reports as one of our errors."""
+        try:
+            yield
+        except sqlite3.ProgrammingError as error:
+            raise VectorIndexError(f"the index {self._folder} is closed. Open it again.") from error
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: sqlite3.Error) -> VectorIndexError:
+        code = getattr(error, "sqlite_errorcode", None)
+        kind = code & 0xFF if isinstance(code, int) else None
+        if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return VectorIndexError(
+                f"the index {self._folder} has been locked by another process for {_WAIT_SECONDS:g} seconds. "
+                "Try again when that one has finished."
+            )
+        if kind == sqlite3.SQLITE_FULL:
+            return VectorIndexError(
+                f"there is no room left for the index {self._folder}. Nothing was changed: free some space."
+            )
+        if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
+            return VectorIndexError(
+                f"the index {self._folder} cannot be read or written there ({error}). Choose a folder you may write to."
+            )
+        return self._damaged(str(error))
+
+    def _damaged(self, why: str) -> VectorIndexError:
+        return VectorIndexError(
+            f"{self._file} is damaged, or is not a vector index: {why}. Bring it back from a copy, or make the index again "
+            "in another folder."
+        )
+
+
+def _missing(folder: Path) -> VectorIndexError:
+    return VectorIndexError(
+        f"there is no index at {folder}. Give dim (and metric and space) to make one, or the folder of one that exists."
+    )
+
+
+def _connect(file: Path, may_create: bool) -> sqlite3.Connection:
+    """A connection in autocommit, so that every BEGIN and COMMIT is ours.
+
+    Raises:
+        VectorIndexError: there is no file and none is to be made, or the folder holds other things.
+    """
+    folder = file.parent
+    try:
+        if not file.exists():
+            if not may_create:
+                raise _missing(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            others = [entry.name for entry in folder.iterdir() if not entry.name.startswith("index.sqlite")]
+            if others:
+                raise VectorIndexError(
+                    f"{folder} holds other files, such as {others[0]!r}, and no index. Give a new or an empty folder."
+                )
+        elif not file.is_file():
+            raise VectorIndexError(f"{file} is not a file; the folder {folder} is something else. Give another folder.")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise VectorIndexError(f"{folder} cannot be the folder of an index: {reason}. Give another folder.") from error
+    name = file.absolute().as_uri()
+    if file.exists() and not os.access(folder, os.W_OK):
+        log = file.with_name(file.name + "-wal")
+        name += (
+            "?mode=ro" if log.exists() else "?immutable=1"
+        )  # a log needs reading too; without one nothing need be written
+    return sqlite3.connect(name, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _checksum(norms: npt.NDArray[np.float64], vectors: bytes) -> int:
+    return zlib.crc32(vectors, zlib.crc32(norms.astype("<f8").tobytes()))
+
+
+def _parts(values: Sequence[_Item]) -> Iterator[list[_Item]]:
+    for start in range(0, len(values), _NAMES_AT_ONCE):
+        yield list(values[start : start + _NAMES_AT_ONCE])
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))
+
+
+def agree(facts: Facts, given: Mapping[str, Any], folder: Path) -> None:
+    """Refuse what was given to open an index when it is not what the index is.
+
+    Raises:
+        VectorIndexError: says both values.
+    """
+    for name, wanted in given.items():
+        have = getattr(facts, name)
+        if wanted is not None and wanted != have:
+            raise VectorIndexError(
+                f"the index {folder} was made with {name}={have!r}; {name}={wanted!r} was given. Use the model and settings "
+                "that it was made with, or make another index."
+            )

@@ -1,0 +1,127 @@
+"""What `predict`, `embed` and training accept, told apart by the kind of input on the card."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.card import ArrayInput, ImageInput, InputCard, TableInput
+from runtime.errors import InputError
+from runtime.preprocess import normalize, prepare_image, prepare_table, read_table, table_rows
+from runtime.sources import find_images
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["collect", "prepare"]
+
+
+def collect(data: Any, card: InputCard) -> tuple[Any, bool]:
+    """What was given -> (a list of pictures, or an array of prepared rows; whether it was a single input).
+
+    - Pictures: a path, a folder (the pictures below it), a Pillow image, encoded bytes, a uint8 array (H, W), (H, W, C)
+      or (C, H, W), a uint8 batch of these, or a list of any. They go through the card's pre-processing.
+    - Tables: a CSV path with the card's columns, a row of numbers, or rows (N, columns). They are raw: scaled here.
+    - A float array of the model's own input shape, with or without the batch axis, is taken as already prepared.
+
+    Raises:
+        InputError: the data is of another kind or shape than the card's input.
+    """
+    if isinstance(card, TableInput):
+        return _table_items(data, card)
+    if isinstance(card, ArrayInput):
+        try:
+            return _prepared_items(np.asarray(data), card)
+        except ValueError as error:
+            raise InputError(f"The model takes arrays of shape {card.shape}; the data given is ragged.") from error
+    if isinstance(data, np.ndarray):
+        return _picture_items(data, card) if data.dtype == np.uint8 else _prepared_items(data, card)
+    if isinstance(data, str | os.PathLike):
+        return find_images([data]), not Path(data).is_dir()
+    if isinstance(data, list | tuple):
+        return _listed_items(data), False
+    return [data], True
+
+
+def prepare(data: Any, card: InputCard) -> tuple[Array, bool]:
+    """As `collect`, with the pictures prepared: (rows (N, *card.shape), whether it was a single input)."""
+    items, single = collect(data, card)
+    if isinstance(items, np.ndarray):
+        return items, single
+    assert isinstance(card, ImageInput)
+    if not items:
+        raise InputError("No input was given; at least one is expected.")
+    return np.stack([prepare_image(item, card) for item in items]), single
+
+
+def _listed_items(data: Sequence[Any]) -> list[Any]:
+    items: list[Any] = []
+    for entry in data:
+        items += find_images([entry]) if isinstance(entry, str | os.PathLike) and Path(entry).is_dir() else [entry]
+    return items
+
+
+def _picture_items(data: npt.NDArray[np.uint8], card: ImageInput) -> tuple[Any, bool]:
+    """A uint8 array: one picture or a batch of pictures."""
+    channels_last = data.ndim == 3 and data.shape[-1] in (1, 3, 4)
+    channels_first = data.ndim == 3 and data.shape[0] in (1, card.channels)
+    single = data.ndim == 2 or channels_last or channels_first
+    pictures = [data] if single else list(data)
+    if data.ndim == 4 and data.shape[1:] == card.shape:
+        return normalize(
+            np.ascontiguousarray(data), card
+        ), False  # already of the right size: no need to go through Pillow
+    return pictures, single
+
+
+def _prepared_items(data: Array, card: ImageInput | ArrayInput) -> tuple[Array, bool]:
+    if isinstance(card, ImageInput) and data.dtype.kind != "f":
+        raise InputError(
+            f"The array has the dtype {data.dtype}. Pictures are uint8 arrays (cast with .astype('uint8')); arrays that are "
+            f"already scaled and normalised are float32."
+        )
+    rank = len(card.shape)
+    single = data.ndim == rank
+    rows = data[None] if single else data
+    fits = rows.ndim == rank + 1 and all(
+        want is None or want == got for want, got in zip(card.shape, rows.shape[1:], strict=True)
+    )
+    if not fits:
+        pictures = " Pictures are uint8 arrays, files or Pillow images." if isinstance(card, ImageInput) else ""
+        raise InputError(
+            f"The array has the shape {data.shape}; prepared inputs of shape (N, {', '.join(map(str, card.shape))}) are "
+            f"expected.{pictures}"
+        )
+    dtype = card.dtype if isinstance(card, ArrayInput) else "float32"
+    try:
+        return np.ascontiguousarray(rows, dtype=dtype), single
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The array of {data.dtype} cannot be read as {dtype}: {error}.") from error
+
+
+def _table_items(data: Any, card: TableInput) -> tuple[Array, bool]:
+    if isinstance(data, str | os.PathLike):
+        header, rows = read_table(data)
+        missing = [name for name in card.columns if name not in header]
+        if missing:
+            raise InputError(
+                f"{data} lacks the columns {', '.join(missing)}; the model takes {', '.join(card.columns)}, and the file has "
+                f"{', '.join(header)}. Rename or add them."
+            )
+        positions = [header.index(name) for name in card.columns]
+        chosen = [[row[position] for position in positions] for row in rows]
+        return prepare_table(table_rows(chosen, card.columns, str(data)), card), False
+    try:
+        values = np.asarray(data, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The rows cannot be read as numbers: {error}. Give rows of {len(card.columns)} numbers."
+        ) from error
+    single = values.ndim == 1
+    return prepare_table(values[None] if single else values, card), single

@@ -1,0 +1,191 @@
+"""`runtime.load(...)`: one opened file with what can be done with it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from runtime.batches import run_pictures, run_rows
+from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard
+from runtime.errors import CardError, InputError
+from runtime.inputs import collect
+from runtime.predict import Failure, Prediction, interpret, prediction_output
+from runtime.providers import Device
+from runtime.session import Session, Tensor
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["Model", "load"]
+
+
+def load(
+    path: str | os.PathLike[str], device: str = "auto", *, require_device: bool = False, threads: int | None = None
+) -> Model:
+    """Open an ONNX file. Arguments and errors are those of `runtime.session.Session`."""
+    return Model(Session(path, device, require_device=require_device, threads=threads))
+
+
+class Model:
+    """An opened file: `.predict`, `.embed`, `.run`, `.card`.
+
+    `runtime.inputs.collect` says what `predict` and `embed` accept.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.session.path
+
+    @property
+    def device(self) -> Device:
+        """Which device was asked for, which one runs, and why."""
+        return self.session.device
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The file's inputs."""
+        return self.session.inputs
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """The file's outputs."""
+        return self.session.outputs
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The file's card, or None for a file from elsewhere."""
+        return self.session.card
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
+        """Arrays in, arrays out: input name -> array, output name -> array. Raises as `Session.run`."""
+        return self.session.run(inputs, outputs)
+
+    def predict(self, data: Any, *, on_error: Literal["raise", "keep"] = "raise") -> Any:
+        """Predict one input or many.
+
+        Returns:
+            One `Classification` or `Regression` for one input, a list of them for a folder, table, batch or list.
+
+        Raises:
+            InputError: an input cannot be read; with ``on_error="keep"`` it becomes a `Failure` in the list instead.
+            CardError: the file has no card, or its card names no prediction.
+        """
+        items, single = self._items(data)
+        results = list(self.stream(items, on_error=on_error))
+        return results[0] if single else results
+
+    def stream(
+        self, items: Sequence[Any] | Array, *, on_error: Literal["raise", "keep"] = "raise"
+    ) -> Iterator[Prediction]:
+        """As `predict` for a list of inputs, one result at a time and in order, with bounded memory."""
+        card = self._card()
+        for sources, failures, values in self._chunks(items, prediction_output(card)):
+            good = [source for index, source in enumerate(sources) if index not in failures]
+            found = iter(interpret(values, card, good) if values is not None else [])
+            for index in range(len(sources)):
+                failure = failures.get(index)
+                if failure is not None and on_error == "raise":
+                    raise failure.error
+                yield failure if failure is not None else next(found)
+
+    def embed(self, data: Any, *, output: str | None = None, normalize: bool = False) -> npt.NDArray[np.float32]:
+        """The embedding of one input (D,) or of many (N, D), float32.
+
+        Args:
+            data: as for `predict`.
+            output: the output to take; None for the one that the card calls the embedding.
+            normalize: scale each row to length 1.
+
+        Raises:
+            InputError: an input cannot be read.
+            CardError: the card names no embedding and `output` is None.
+        """
+        items, single = self._items(data)
+        name = output or self.embedding_output()
+        rows = []
+        for _, failures, values in self._chunks(items, name):
+            for failure in failures.values():
+                raise failure.error
+            rows.append(values)
+        result = _flat(np.concatenate([part for part in rows if part is not None]))
+        if normalize:
+            result = result / np.maximum(np.linalg.norm(result, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return result[0] if single else result
+
+    def embed_stream(
+        self, items: Sequence[Any], *, output: str | None = None
+    ) -> Iterator[tuple[list[str | None], dict[int, Failure], npt.NDArray[np.float32] | None]]:
+        """As `embed` for a list of inputs: (sources, failures by position, embeddings (n, D) of the others)."""
+        for sources, failures, values in self._chunks(items, output or self.embedding_output()):
+            yield sources, failures, None if values is None else _flat(values)
+
+    def embedding_output(self) -> str:
+        """The output that the card calls the embedding. Raises CardError when there is none."""
+        name = self.card.output("embedding") if self.card else None
+        if name is None:
+            names = ", ".join(tensor.name for tensor in self.outputs)
+            raise CardError(
+                f"{self.path} names no embedding. Its outputs are {names}: choose one with output=..., or export the model "
+                f"with an embedding."
+            )
+        return name
+
+    def space(self, output: str | None = None) -> str:
+        """Digest of the file and the output: embeddings can be compared only when they share it."""
+        return f"{self.digest}:{output or self.embedding_output()}"
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, which holds the weights and the pre-processing alike."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _card(self) -> ModelCard:
+        if self.card is None:
+            raise CardError(
+                f"{self.path} has no model card, so its pre-processing and labels are unknown. Use .run(...) with arrays, "
+                f"or export the model with this toolkit."
+            )
+        return self.card
+
+    def _input(self) -> InputCard:
+        if self.card is not None:
+            if len(self.card.inputs) != 1:
+                raise CardError(f"{self.path} takes {len(self.card.inputs)} inputs; use .run with one array for each.")
+            return self.card.inputs[0]
+        tensor = self.inputs[0]
+        return ArrayInput(tensor.name, tuple(n if isinstance(n, int) else None for n in tensor.shape[1:]), tensor.dtype)
+
+    def _items(self, data: Any) -> tuple[Any, bool]:
+        return collect(data, self._input())
+
+    def _chunks(
+        self, items: Any, output: str
+    ) -> Iterator[tuple[list[str | None], dict[int, Failure], npt.NDArray[Any] | None]]:
+        card = self._input()
+        if isinstance(items, np.ndarray):
+            step = 4096
+            for start in range(0, len(items), step):
+                part = items[start : start + step]
+                yield [None] * len(part), {}, run_rows(self.session, part, output)
+        elif isinstance(card, ImageInput):
+            for chunk in run_pictures(self.session, items, card, output):
+                yield chunk.sources, chunk.failures, chunk.values
+        else:
+            raise InputError(f"{self.path} takes a {card.kind}, not pictures.")
+
+
+def _flat(values: Array) -> npt.NDArray[np.float32]:
+    return values.reshape(len(values), -1).astype(np.float32, copy=False)

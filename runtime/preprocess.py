@@ -1,0 +1,290 @@
+"""Pictures and tables -> the arrays a network takes. The only implementation of the deterministic part.
+
+Training, calibration, verification, `predict`, `embed` and the server all call these functions, driven by the
+card's inputs, so a file behaves in the field as it did in training.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from runtime.card import ImageInput, TableInput
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Float32Array: TypeAlias = npt.NDArray[np.float32]
+    Uint8Array: TypeAlias = npt.NDArray[np.uint8]
+
+__all__ = ["Picture", "decode", "normalize", "open_image", "prepare_image", "prepare_table", "read_table", "table_rows"]
+
+Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
+
+_FILTERS = {
+    name: Image.Resampling[name.upper()] for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+}
+
+
+def prepare_image(picture: Picture, card: ImageInput) -> Float32Array:
+    """One picture -> float32 of `card.shape`.
+
+    Raises:
+        InputError: the picture is missing, unreadable, or of a kind that cannot be converted.
+    """
+    return normalize(decode(picture, card), card)
+
+
+def decode(picture: Picture, card: ImageInput) -> Uint8Array:
+    """One picture -> uint8 of `card.shape`: everything up to the normalisation.
+
+    Raises:
+        InputError: as `prepare_image`.
+    """
+    name = _name(picture)
+    try:
+        image = open_image(picture)
+        if card.orientation == "exif":
+            image = ImageOps.exif_transpose(image)
+        image = _convert(image, card.color)
+        image = _resize(image, card)
+        if card.crop is not None:
+            image = _center_crop(image, card.crop)
+    except InputError:
+        raise
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise whatever they stumble on: OSError, SyntaxError, struct.error...
+        raise InputError(
+            f"{name} cannot be read as a picture: {error}. Open it in an image viewer; if it is damaged, save it again or remove it."
+        ) from error
+    if image.size != card.size[::-1]:
+        raise InputError(
+            f"{name} is {image.height} x {image.width} pixels; the model takes {card.size[0]} x {card.size[1]} and its card "
+            f"says not to resize. Resize the picture, or export the model with a resize in its pre-processing."
+        )
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if card.layout == "NCHW":
+        pixels = pixels.transpose(2, 0, 1)
+    return np.ascontiguousarray(pixels)
+
+
+def normalize(pixels: Uint8Array, card: ImageInput) -> Float32Array:
+    """uint8 (..., *card.shape) -> float32 of the same shape: (pixel * scale - mean) / std.
+
+    Scale and shift are fused into one multiplication and one addition a channel, in float32.
+    """
+    channel_shape = (-1, 1, 1) if card.layout == "NCHW" else (-1,)
+    std = np.array(card.std or (1.0,), np.float64)
+    mean = np.array(card.mean or (0.0,), np.float64)
+    factor = (card.scale / std).astype(np.float32).reshape(channel_shape)
+    result: Float32Array = np.multiply(pixels, factor, dtype=np.float32)
+    if card.mean and any(card.mean):
+        result += (-mean / std).astype(np.float32).reshape(channel_shape)
+    return result
+
+
+def open_image(picture: Picture) -> Image.Image:
+    """A path, encoded bytes, a Pillow image, or a uint8 array (H, W), (H, W, C) or (C, H, W) -> a Pillow image.
+
+    Raises:
+        InputError: the file is missing or is not a picture, or the array is not one.
+    """
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return _image_from_array(picture)
+    if isinstance(picture, bytes):
+        source: Any = io.BytesIO(picture)
+    else:
+        source = Path(picture)
+        if not source.exists():
+            raise InputError(f"{source} does not exist. Check the path; it is looked up from {Path.cwd()}.")
+        if source.is_dir():
+            raise InputError(f"{source} is a folder; one picture is expected.")
+    try:
+        with Image.open(source) as image:
+            image.load()
+            return image
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{_name(picture)} is too large to decode safely: {error}. Resize it first.") from error
+    except Exception as error:
+        reason = (
+            "its content is in no picture format that Pillow knows" if "cannot identify" in str(error) else str(error)
+        )
+        raise InputError(
+            f"{_name(picture)} cannot be read as a picture: {reason}. "
+            f"Open it in an image viewer; if it is damaged, save it again or remove it."
+        ) from error
+
+
+def _image_from_array(array: npt.NDArray[Any]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3):
+        raise InputError(
+            f"An array of dtype {array.dtype} and shape {array.shape} is not a picture; uint8 of shape (H, W), (H, W, C) or "
+            f"(C, H, W) is expected. Values between 0 and 1 become a picture with (array * 255).round().astype('uint8')."
+        )
+    if array.ndim == 3 and array.shape[-1] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
+        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[:, :, 0]
+    if array.ndim == 3 and array.shape[-1] not in (3, 4):
+        raise InputError(f"An array of shape {array.shape} is not a picture; 1, 3 or 4 channels are expected.")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _convert(image: Image.Image, color: str) -> Image.Image:
+    mode = "RGB" if color == "RGB" else "L"
+    if image.mode == mode and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I;16"):
+        # Pillow's own conversion clips at 255; a 16-bit grey scale is meant to be divided.
+        wide = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise InputError(f"the picture has 32-bit pixels (mode {image.mode}); save it with 8 or 16 bits a channel.")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        # Transparent pixels are laid over white, as a page shows them; the colour hidden below is arbitrary.
+        image = image.convert("RGBA")
+        page = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(page, image).convert("RGB")
+    return image.convert(mode)
+
+
+def _resize(image: Image.Image, card: ImageInput) -> Image.Image:
+    if card.resize is None:
+        return image
+    if isinstance(card.resize, int):
+        height, width = image.height, image.width
+        shorter = min(height, width)
+        # As torchvision's Resize(int): the shorter side exactly, the longer one rounded down.
+        target = (int(card.resize * height / shorter), int(card.resize * width / shorter))
+    else:
+        target = card.resize
+    if target == (image.height, image.width):
+        return image
+    return image.resize(target[::-1], _FILTERS[card.filter])
+
+
+def _center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
+    height, width = crop
+    top = round((image.height - height) / 2)
+    left = round((image.width - width) / 2)
+    # Pillow fills what lies outside with black.
+    return image.crop((left, top, left + width, top + height))
+
+
+def _name(picture: Picture) -> str:
+    return str(picture) if isinstance(picture, str | os.PathLike) else "The picture"
+
+
+def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
+    """A CSV file (RFC 4180, UTF-8, first line the header) -> column names and rows of text.
+
+    Raises:
+        InputError: the file is missing, is not text, has no header, or a row has another number of cells.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InputError(
+            f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
+        )
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+        table = [(number, row) for number, row in _numbered_rows(text) if any(cell.strip() for cell in row)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{source} cannot be read as a CSV table: {error}. Save it as CSV in UTF-8.") from error
+    if not table:
+        raise InputError(f"{source} is empty; a header and at least one row are expected.")
+    header = [cell.strip() for cell in table[0][1]]
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise InputError(
+            f"{source} is not separated by commas: its header is {header[0]!r}. Save it as comma-separated values."
+        )
+    if all(_is_number(cell) for cell in header) and any("." in cell for cell in header):
+        raise InputError(
+            f"{source} has no header: its first line is {','.join(header)!r}. Add a line with the columns' names."
+        )
+    for number, row in table[1:]:
+        if len(row) != len(header):
+            raise InputError(
+                f"{source}, line {number}: {len(row)} cells; the header has {len(header)} columns. Mend the line."
+            )
+    return header, [[cell.strip() for cell in row] for _, row in table[1:]]
+
+
+def _numbered_rows(text: str) -> list[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    return [(reader.line_num, row) for row in reader]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def table_rows(rows: Sequence[Sequence[str]], columns: Sequence[str], source: str) -> npt.NDArray[np.float64]:
+    """Rows of text -> float64 (N, len(columns)).
+
+    Raises:
+        InputError: a cell is not a finite number; the message names the row (1 is the first below the header) and column.
+    """
+    values = np.empty((len(rows), len(columns)), np.float64)
+    for row_index, row in enumerate(rows):
+        for column_index, name in enumerate(columns):
+            cell = row[column_index]
+            try:
+                value = float(cell)
+            except ValueError:
+                value = math.nan
+            if not math.isfinite(value):
+                shown = repr(cell) if cell else "empty"
+                raise InputError(
+                    f"{source}, row {row_index + 1}, column {name!r}: the cell is {shown}; a number is expected. "
+                    f"Mend the cell, or remove the row or the column."
+                )
+            values[row_index, column_index] = value
+    return values
+
+
+def prepare_table(values: npt.ArrayLike, card: TableInput) -> Float32Array:
+    """Numbers (N, columns) -> float32 (N, columns): (value - mean) / std, computed in float64.
+
+    Raises:
+        InputError: another number of columns, or a value that is not a finite number.
+    """
+    try:
+        table = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The table cannot be read as numbers: {error}. Give rows of {len(card.columns)} numbers."
+        ) from error
+    if table.ndim != 2 or table.shape[1] != len(card.columns):
+        raise InputError(
+            f"The table has the shape {table.shape}; (N, {len(card.columns)}) is expected, with the columns "
+            f"{', '.join(card.columns)}."
+        )
+    if not np.isfinite(table).all():
+        row, column = np.argwhere(~np.isfinite(table))[0]
+        raise InputError(
+            f"The table holds {table[row, column]} in row {row + 1}, column {card.columns[column]!r}; a number is expected."
+        )
+    if card.mean:
+        table = table - np.array(card.mean)
+    if card.std:
+        table = table / np.array(card.std)
+    return table.astype(np.float32)

@@ -1,0 +1,229 @@
+"""Open an ONNX file, check what is given to it, run it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.card import CARD_KEY, ModelCard
+from runtime.errors import DeviceError, InputError, ModelFileError, suggest
+from runtime.providers import Device, DeviceWarning, Obstacle, onnxruntime, plan
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["Session", "Tensor"]
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+    **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a file: its name, dtype, and shape with a text where an axis may have any length."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype} ({', '.join(map(str, self.shape))})"
+
+
+class Session:
+    """One ONNX file, opened on one device.
+
+    Args:
+        path: the file.
+        device: "auto" (CUDA where it works, else the CPU), "cpu", "cuda", "cuda:N", "tensorrt".
+        require_device: raise DeviceError when another device than `device` would run.
+        threads: threads inside one operator; None leaves it to onnxruntime.
+
+    Raises:
+        ModelFileError: the file is missing or is not a model that onnxruntime opens.
+        DeviceError: `device` is unknown, or required and not to be had.
+        CardError: the file's card is malformed.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: str = "auto",
+        *,
+        require_device: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.threads = threads
+        module = onnxruntime()
+        providers, self.device = plan(device)
+        self._check_device(require_device)
+        self._session = _open(module, self.path, providers, threads)
+        self.device = self._device_that_runs()
+        self._check_device(require_device)
+        if not self.device.as_asked:
+            warnings.warn(self.device.explain(), DeviceWarning, stacklevel=3)
+
+        self.inputs = tuple(_tensor(node) for node in self._session.get_inputs())
+        self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        text = self.metadata.get(CARD_KEY)
+        self.card: ModelCard | None = None if text is None else ModelCard.from_json(text)
+
+        self._expected = [
+            (
+                tensor.name,
+                np.dtype(tensor.dtype),
+                len(tensor.shape),
+                [(axis, length) for axis, length in enumerate(tensor.shape) if isinstance(length, int)],
+            )
+            for tensor in self.inputs
+        ]
+        self._all_outputs = [tensor.name for tensor in self.outputs]
+        # Without this option onnxruntime computes every output, asked for or not.
+        self._only_what_is_asked = module.RunOptions()
+        self._only_what_is_asked.only_execute_path_to_fetches = True
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
+        """Run the file on arrays.
+
+        Args:
+            inputs: input name -> array of that input's dtype and shape.
+            outputs: the names to compute; None for all. Only what they need is computed.
+
+        Returns:
+            output name -> array.
+
+        Raises:
+            InputError: a name is missing or unknown, or a dtype, rank or fixed length does not fit.
+        """
+        if len(inputs) != len(self._expected):
+            raise self._names_differ(inputs)
+        for name, dtype, rank, fixed in self._expected:
+            array = inputs.get(name)
+            if array is None:
+                raise self._names_differ(inputs)
+            if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != rank:
+                raise self._does_not_fit(name, array)
+            shape = array.shape
+            for axis, length in fixed:
+                if shape[axis] != length:
+                    raise self._does_not_fit(name, array)
+        try:
+            if outputs is None:
+                names = self._all_outputs
+                values = self._session.run(names, inputs)
+            else:
+                names = list(outputs)
+                values = self._session.run(names, inputs, self._only_what_is_asked)
+        except Exception as error:
+            unknown = [name for name in names if name not in self._all_outputs]
+            if unknown:
+                raise InputError(
+                    f"{self.path} has no output {unknown[0]!r}.{suggest(unknown[0], self._all_outputs)}"
+                ) from error
+            raise ModelFileError(f"{self.path} failed while running: {_reason(error)}.") from error
+        return dict(zip(names, values, strict=True))
+
+    @functools.cached_property
+    def single_threaded(self) -> Session:
+        """A second session of the same file for many workers side by side; itself where that would not help."""
+        if self.device.name != "cpu" or self.threads is not None:
+            return self
+        return Session(self.path, "cpu", threads=1)
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The batch size that the file insists on, or None when any is allowed."""
+        lengths = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
+        fixed = [length for length in lengths if isinstance(length, int)]
+        return fixed[0] if fixed else None
+
+    def _device_that_runs(self) -> Device:
+        first = self._session.get_providers()[0].removesuffix("ExecutionProvider").lower()
+        kind, _, _ = self.device.name.partition(":")
+        if first == kind:
+            return self.device
+        name = "cpu" if first == "cpu" else f"{first}:0"
+        obstacle = Obstacle(
+            f"onnxruntime could not start its {kind} provider.", "Run `toolkit doctor` to see what is missing."
+        )
+        return Device(self.device.asked, name, obstacle)
+
+    def _check_device(self, required: bool) -> None:
+        if required and not self.device.as_asked:
+            raise DeviceError(
+                f"The device {self.device.asked!r} was required, but only {self.device.name} could run: {self.device.obstacle}"
+            )
+
+    def _names_differ(self, inputs: Mapping[str, Array]) -> InputError:
+        expected = [tensor.name for tensor in self.inputs]
+        return InputError(
+            f"The inputs {sorted(inputs)} were given; {self.path} takes {'; '.join(map(str, self.inputs))}. "
+            f"Give a mapping with the keys {expected}."
+        )
+
+    def _does_not_fit(self, name: str, array: object) -> InputError:
+        tensor = next(tensor for tensor in self.inputs if tensor.name == name)
+        if isinstance(array, np.ndarray):
+            given = f"{array.dtype} of shape {array.shape}"
+            cast = f" Cast it with .astype('{tensor.dtype}')." if str(array.dtype) != tensor.dtype else ""
+        else:
+            given, cast = f"a {type(array).__name__}", " Give a NumPy array."
+        shape = ", ".join(map(str, tensor.shape))
+        return InputError(f"The input {name!r} is {given}; {tensor.dtype} of shape ({shape}) is expected.{cast}")
+
+
+def _open(module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], threads: int | None) -> Any:
+    if not path.is_file():
+        raise ModelFileError(
+            f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
+        )
+    options = module.SessionOptions()
+    options.log_severity_level = 4
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"{threads} threads were asked for; at least 1 is expected.")
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+    try:
+        return module.InferenceSession(
+            str(path),
+            options,
+            providers=[name for name, _ in providers],
+            provider_options=[extra for _, extra in providers],
+        )
+    except Exception as error:
+        if path.suffix in (".pth", ".pt"):
+            hint = f"It looks like a checkpoint; turn it into one with: toolkit export {path}"
+        else:
+            hint = "If the file was downloaded or copied, fetch it again; else export it again."
+        raise ModelFileError(
+            f"{path} is not an ONNX model that onnxruntime can open: {_reason(error)}. {hint}"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """onnxruntime's own words, without its prefix, in one line."""
+    text = " ".join(str(error).split())
+    return text.rsplit("[ONNXRuntimeError] : ", 1)[-1].rstrip(".")
+
+
+def _tensor(node: Any) -> Tensor:
+    shape = tuple(length if isinstance(length, int) else (length or "?") for length in node.shape)
+    return Tensor(node.name, _DTYPES.get(node.type, node.type), shape)

@@ -1,0 +1,57 @@
+"""What `predict` and `embed` accept: a path, a folder, a picture, an array, or a list of these."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from runtime.errors import InputError
+
+__all__ = ["IMAGE_SUFFIXES", "find_images", "images_in", "natural_key"]
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif"}
+)
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key under which ``img2.png`` comes before ``img10.png``."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def images_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """The picture files below a folder, by suffix, in natural order; hidden files and folders are left out."""
+    root = Path(folder)
+    found = []
+    for directory, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found += [
+            Path(directory, name)
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+        ]
+    return sorted(found, key=natural_key)
+
+
+def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Files as they are, folders as the pictures below them.
+
+    Raises:
+        InputError: a path does not exist, or a folder holds no picture.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = images_in(path)
+            if not inside:
+                suffixes = " ".join(sorted(IMAGE_SUFFIXES))
+                raise InputError(f"The folder {path} holds no picture; files ending in {suffixes} are looked for.")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise InputError(f"{path} does not exist. Check the path; it is looked up from {Path.cwd()}.")
+    return found

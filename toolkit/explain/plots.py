@@ -1,0 +1,72 @@
+"""Curves and confusion matrices as PNG (matplotlib, without a display)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["confusion_matrix", "confusion_png", "curves_png"]
+
+TRAIN_COLOR, VALIDATION_COLOR = "#3b6fb6", "#d9822b"
+
+
+def curves_png(history: Sequence[Mapping[str, float]], *, dpi: int = 110) -> bytes:
+    """Loss and every metric over the epochs, training and validation, one panel each -> PNG."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    hidden = ("epoch", "lr", "seconds")
+    names = [name for name in history[0] if name not in hidden and not name.startswith("val_")]
+    epochs = [int(entry["epoch"]) + 1 for entry in history]
+    figure = Figure(figsize=(4.6 * len(names), 3.3), layout="constrained")
+    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
+        for key, color, label in ((name, TRAIN_COLOR, "training"), (f"val_{name}", VALIDATION_COLOR, "validation")):
+            if key in history[0]:
+                axes.plot(epochs, [entry[key] for entry in history], color=color, label=label, marker=".", linewidth=1.8)
+        axes.set_xlabel("epoch")
+        axes.set_title(name, loc="left", fontweight="bold")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    return _png(figure, dpi)
+
+
+def confusion_matrix(targets: Sequence[int] | np.ndarray, predicted: Sequence[int] | np.ndarray, classes: int) -> np.ndarray:
+    """int64 (K, K): rows are the true classes, columns the predicted ones."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (np.asarray(targets), np.asarray(predicted)), 1)
+    return matrix
+
+
+def confusion_png(matrix: np.ndarray, labels: Sequence[str], *, dpi: int = 110) -> bytes:
+    """A confusion matrix (K, K) -> PNG; colours are shares of the true class, numbers are counts."""
+    from matplotlib.figure import Figure
+
+    count = len(labels)
+    side = min(14.0, max(3.6, 0.42 * count + 1.4))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_xticks(range(count), labels, rotation=90 if max(map(len, labels)) > 3 else 0)
+    axes.set_yticks(range(count), labels)
+    axes.spines[:].set_visible(False)
+    if count <= 30:
+        for row in range(count):
+            for column in range(count):
+                if matrix[row, column]:
+                    ink = "white" if shares[row, column] > 0.5 else "#333333"
+                    axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8, color=ink)
+    return _png(figure, dpi)
+
+
+def _png(figure: Any, dpi: int) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
