@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -22,7 +23,7 @@ class MLP(torch.nn.Sequential):
         super().__init__()
         self.add_module("flatten", torch.nn.Flatten())
         widths = (math.prod(in_shape), *hidden)
-        for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False), start=1):
+        for number, (before, after) in enumerate(itertools.pairwise(widths), start=1):
             self.add_module(f"linear{number}", torch.nn.Linear(before, after))
             self.add_module(f"relu{number}", torch.nn.ReLU())
         self.add_module(f"linear{len(widths)}", torch.nn.Linear(widths[-1], out_features))

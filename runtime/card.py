@@ -28,7 +28,6 @@ LAYOUTS = ("NCHW", "NHWC")
 ORIENTATIONS = ("exif", "stored")
 
 
-
 @dataclass(frozen=True)
 class ImageInput:
     """How a picture becomes one float32 row of the input `name`; `runtime.preprocess` is driven by it.

@@ -18,6 +18,7 @@ from runtime.inputs import collect
 from runtime.predict import Failure, Prediction, interpret, prediction_output
 from runtime.providers import Device
 from runtime.session import Session, Tensor
+from runtime.sources import find_images
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -151,6 +152,19 @@ class Model:
         """SHA-256 of the file, which holds the weights and the pre-processing alike."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def items(self, paths: Sequence[str | os.PathLike[str]]) -> Any:
+        """Paths of pictures, folders or tables -> what `stream` takes: a list of files, or prepared rows.
+
+        Raises:
+            InputError: a path does not exist or does not fit the model's input.
+        """
+        card = self._input()
+        if isinstance(card, ImageInput):
+            return find_images(paths)
+        if isinstance(card, ArrayInput):
+            raise CardError(f"{self.path} takes plain arrays, not files. Use runtime.load(...).run(...) with arrays.")
+        return np.concatenate([collect(path, card)[0] for path in paths])
 
     def _card(self) -> ModelCard:
         if self.card is None:

@@ -199,14 +199,13 @@ class _Side:
         """The rows as (N, D) float64, of length one for cosine and pearson."""
         rows = self.rows.astype(np.float64)
         if measure == "pearson":
-            self._refuse(
-                ~np.ptp(self.rows, axis=1).astype(bool),
-                "has equal elements only; pearson compares variation, and there is none",
-            )
+            constant: npt.NDArray[np.bool_] = np.equal(self.rows.max(axis=1), self.rows.min(axis=1))
+            self._refuse(constant, "has equal elements only; pearson compares variation, and there is none")
             rows /= _largest(rows)  # before the mean, whose sum might overflow
             rows -= rows.mean(axis=1, keepdims=True)
         if measure == "cosine":
-            self._refuse(~self.rows.any(axis=1), "is zero; cosine compares directions, and it has none")
+            zero: npt.NDArray[np.bool_] = np.logical_not(self.rows.any(axis=1))
+            self._refuse(zero, "is zero; cosine compares directions, and it has none")
         if measure in ("cosine", "pearson"):
             rows /= _largest(rows)  # so that no square overflows or vanishes
             rows /= np.sqrt((rows * rows).sum(axis=1, keepdims=True))
@@ -270,11 +269,11 @@ def _euclidean_matrix(a: _Floats, b: _Floats) -> _Floats:
     if not 1e-140 < scale < 1e140:  # squares would overflow or vanish
         return _differences(a, b, _euclidean_rows)
     a, b = a - centre, b - centre  # distances stay; what all vectors share no longer swallows the difference
-    total = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)  # (N, M)
+    total: _Floats = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)  # (N, M)
     square = total - 2.0 * (a @ b.T)
     first, second = np.nonzero(square <= _CLOSE * total)
     np.maximum(square, 0.0, out=square)
-    distance = np.sqrt(square, out=square)
+    distance: _Floats = np.sqrt(square, out=square)
     for start, stop in _blocks(len(first), a.shape[1]):
         pair = first[start:stop], second[start:stop]
         distance[pair] = _euclidean_rows(a[pair[0]], b[pair[1]])

@@ -27,8 +27,11 @@ _FEW = 8
 _TILE = 1 << 24
 """float32 elements in a block of scores or of prepared rows: 64 MiB."""
 
+_FEW_ELEMENTS = 1 << 22
 _MANY_ROWS, _MANY_QUERIES = 1 << 14, 1 << 10
 _PAIR_ELEMENTS = 1 << 20
+"""Blocks that were found to be fast: they stay in the processor's cache, or are large enough to divide among its cores."""
+
 _ORDINARY = (1e-12, 1e12)
 """Between these lengths, squares and products stay well inside float32."""
 
@@ -139,13 +142,13 @@ def _screen_few(view: View, queries: _Queries, count: int, mask: _Mask) -> _Cand
     scaled = queries.rows if metric == "euclidean" else queries.rows / _nonzero(queries.norms)[:, None]
     given = scaled.astype(np.float32)
     best = _Best(len(given), count)
-    for start, rows, keep in _blocks(view, mask, _TILE // (8 * len(given))):
+    for start, rows, keep in _blocks(view, mask, max(1, _FEW_ELEMENTS // dim)):
         numbers: _Rows | None = None
         adjust = view.adjust[start : start + len(rows)]
         if 4 * keep.sum() < len(keep):  # few are wanted: take them out
             numbers = np.flatnonzero(keep)
             rows, adjust = rows[numbers], adjust[numbers]
-        scores = given @ rows.T  # (Q, n)
+        scores = np.stack([rows @ one for one in given])  # (Q, n); faster than one product for so few queries
         if metric == "cosine":
             scores *= adjust
         elif metric == "euclidean":
@@ -153,13 +156,11 @@ def _screen_few(view: View, queries: _Queries, count: int, mask: _Mask) -> _Cand
         if numbers is None and not keep.all():
             scores[:, ~keep] = -np.inf
         best.offer(scores, start, numbers)
-    longest = view.norms.max()
-    reach = {"cosine": np.ones(len(given)), "dot": np.full(len(given), longest)}.get(metric)
-    shift = np.zeros(len(given))
-    if reach is None:
-        reach = queries.norms * longest + longest**2 / 2
-        shift = queries.norms**2 / 2
-    return best.candidates(_error(dim, _SINGLE) * reach, shift)
+    error, longest = _error(dim, _SINGLE), view.norms.max()
+    if metric == "euclidean":
+        return best.candidates(error * (queries.norms * longest + longest**2 / 2), queries.norms**2 / 2)
+    reach = 1.0 if metric == "cosine" else longest
+    return best.candidates(np.full(len(given), error * reach), np.zeros(len(given)))
 
 
 def _screen_many(view: View, queries: _Queries, count: int, mask: _Mask) -> _Candidates:
@@ -172,10 +173,11 @@ def _screen_many(view: View, queries: _Queries, count: int, mask: _Mask) -> _Can
     if metric == "euclidean":
         given = np.concatenate([given, np.ones((len(given), 1), np.float32)], axis=1)
     best, longest = _Best(len(given), count), 0.0
-    size = min(_MANY_ROWS, max(1, _TILE // dim))
+    size = min(_MANY_ROWS, max(1, _TILE // dim), len(mask))
+    workshop = _Workshop(view, size, centre)
     for start, rows, keep in _blocks(view, mask, size):
         numbers = None if keep.all() else np.flatnonzero(keep)
-        rows, length = _prepared(view, rows, start, numbers, centre)
+        rows, length = workshop.prepared(rows, start, numbers)
         longest = max(longest, length)
         taken = min(count, len(rows))
         for low in range(0, len(given), _MANY_QUERIES):
@@ -186,24 +188,39 @@ def _screen_many(view: View, queries: _Queries, count: int, mask: _Mask) -> _Can
     return best.candidates(np.full(len(given), _error(dim, _SINGLE) * longest), np.zeros(len(given)))
 
 
-def _prepared(
-    view: View, rows: _Singles, start: int, numbers: _Rows | None, centre: _Singles
-) -> tuple[_Singles, float]:
-    """The chosen rows as (n, d) with products in the order of the metric, and the length of the longest.
+class _Workshop:
+    """Prepares blocks of rows so that a product with a query is the order of the metric.
 
     cosine: x / ‖x‖. euclidean: x − c and −‖x − c‖² / 2 in one more column, beside a 1 in the query. dot: x itself.
+    Blocks share two rooms, since fresh memory for each would cost more than the arithmetic.
+
+    Args:
+        view: the rows.
+        size: rows in the largest block.
+        centre: (d,) float32, the c of euclidean.
     """
-    chosen = slice(start, start + len(rows)) if numbers is None else start + numbers
-    rows = rows if numbers is None else rows[numbers]
-    if view.metric == "dot":
-        return np.ascontiguousarray(rows), float(view.norms[chosen].max())
-    if view.metric == "cosine":
-        return rows * view.adjust[chosen][:, None], 1.0
-    wide = np.empty((len(rows), rows.shape[1] + 1), np.float32)
-    np.subtract(rows, centre, out=wide[:, :-1])
-    squares = np.einsum("nd,nd->n", wide[:, :-1], wide[:, :-1], dtype=np.float64)
-    wide[:, -1] = -0.5 * squares
-    return wide, float(np.sqrt(squares.max()))
+
+    def __init__(self, view: View, size: int, centre: _Singles) -> None:
+        self._view = view
+        self._centre = centre
+        self._taken = np.empty((size, len(centre)), np.float32)
+        self._made = np.empty((size, len(centre) + (view.metric == "euclidean")), np.float32)
+
+    def prepared(self, rows: _Singles, start: int, numbers: _Rows | None) -> tuple[_Singles, float]:
+        """The rows, or those of them with these numbers, and the length of the longest; good until the next call."""
+        norms, adjust = self._view.norms[start : start + len(rows)], self._view.adjust[start : start + len(rows)]
+        if numbers is not None:  # mode="clip" lets NumPy write to `out` directly
+            rows = np.take(rows, numbers, axis=0, out=self._taken[: len(numbers)], mode="clip")
+            norms, adjust = norms[numbers], adjust[numbers]
+        if self._view.metric == "dot":
+            return rows, float(norms.max())
+        made = self._made[: len(rows)]
+        if self._view.metric == "cosine":
+            return np.multiply(rows, adjust[:, None], out=made), 1.0
+        near = np.subtract(rows, self._centre, out=made[:, :-1])
+        squares = np.einsum("nd,nd->n", near, near)
+        made[:, -1] = -0.5 * squares
+        return made, float(np.sqrt(squares.max()))
 
 
 def _centre(view: View) -> _Singles:

@@ -6,14 +6,14 @@ import importlib.metadata
 import json
 import os
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from runtime.card import ImageInput, InputCard, ModelCard, TableInput
+from runtime.card import InputCard, ModelCard, TableInput
 from runtime.errors import InputError, SpecError, suggest
 from runtime.inputs import prepare
 from runtime.preprocess import prepare_table, read_table, table_rows
@@ -97,7 +97,9 @@ class nn:  # noqa: N801 - the name that its users know
             self.optimizer = find_optimizer(optimizer)
         if layer is None and activation is None:
             if optimizer is None or arguments:
-                raise SpecError("add() was given neither a layer nor an activation. Name one, such as add('linear', size=(4, 3)).")
+                raise SpecError(
+                    "add() was given neither a layer nor an activation. Name one, such as add('linear', size=(4, 3))."
+                )
             return
         if layer is not None and not isinstance(layer, str):
             raise SpecError(
@@ -297,6 +299,8 @@ class nn:  # noqa: N801 - the name that its users know
         weight_decay: float = 0.0,
         resume: str | os.PathLike[str] | None = None,
         verbose: bool = True,
+        report: Callable[[str], None] | None = print,
+        facts: Mapping[str, Any] | None = None,
     ) -> list[dict[str, float]]:
         """Train on the loaded data.
 
@@ -314,6 +318,8 @@ class nn:  # noqa: N801 - the name that its users know
             weight_decay: as the optimiser defines it.
             resume: continue the training of this file, bit for bit.
             verbose: show a progress bar and a line an epoch.
+            report: takes the lines.
+            facts: plain values to keep in the checkpoints beside the training's own.
 
         Returns:
             One entry an epoch: epoch, loss and metrics, the same with ``val_`` before them, lr, seconds.
@@ -322,7 +328,9 @@ class nn:  # noqa: N801 - the name that its users know
             SpecError: no data or layers yet, an unknown name, or a network that does not fit the data.
         """
         if self._train is None:
-            raise SpecError("There is no data to train on. Load some first: load_img_data, load_tab_data, load_npz_data or load_dataset.")
+            raise SpecError(
+                "There is no data to train on. Load some first: load_img_data, load_tab_data, load_npz_data or load_dataset."
+            )
         if save_fold is not None:
             self.save_fold = save_fold
         resumed = None if resume is None else Checkpoint.load(resume)
@@ -344,7 +352,8 @@ class nn:  # noqa: N801 - the name that its users know
             self._test,
             settings,
             folder,
-            report=print if verbose else None,
+            report=report if verbose else None,
+            facts=dict(facts or {}),
         )
         history = run.execute(resumed)
         self._checkpoint = Checkpoint.load(folder / "last.pth")
@@ -364,7 +373,7 @@ class nn:  # noqa: N801 - the name that its users know
     ) -> Settings:
         assert self._train is not None
         find_loss(loss or default_loss(self.task), self.task)
-        names = default_metrics(self.task) if not metrics else metrics
+        names = metrics or default_metrics(self.task)
         if self.task == "regression":
             names = [name for name in names if name.lower() not in ("acc", "accuracy")] or default_metrics(self.task)
         size = self._train.batch_size if batch_size is None else batch_size
@@ -433,7 +442,9 @@ class nn:  # noqa: N801 - the name that its users know
         if isinstance(data, Batches):
             batches: Any = (inputs for inputs, _ in data)
             if data.shuffle:
-                raise InputError("These batches are shuffled, so results would have no order. Use the validation batches, or shuffle=False.")
+                raise InputError(
+                    "These batches are shuffled, so results would have no order. Use the validation batches, or shuffle=False."
+                )
             self.val_label = data.targets().numpy()
         elif isinstance(data, str | os.PathLike) and isinstance(card, TableInput):
             rows = _csv_rows(data, card, label)
@@ -511,7 +522,9 @@ class nn:  # noqa: N801 - the name that its users know
             known = self._checkpoint
             return Checkpoint(known.spec, state, known.card, known.samples, known.training)
         if self._train is None:
-            raise SpecError("The network has neither data nor a checkpoint, so its pre-processing is unknown. Load data first.")
+            raise SpecError(
+                "The network has neither data nor a checkpoint, so its pre-processing is unknown. Load data first."
+            )
         data = self._train.data
         samples = data.inputs.take(torch.from_numpy(self._train.indices[:16]))
         card = ModelCard(data.task, (data.card,), labels=data.labels, producer=producer())
@@ -522,7 +535,9 @@ class nn:  # noqa: N801 - the name that its users know
             return self._checkpoint.card.inputs[0]
         if self._train is not None:
             return self._train.data.card
-        raise SpecError("The network has neither data nor a checkpoint, so its pre-processing is unknown. Load one of them first.")
+        raise SpecError(
+            "The network has neither data nor a checkpoint, so its pre-processing is unknown. Load one of them first."
+        )
 
     def _label(self, index: int) -> str | int:
         if self._checkpoint is not None:
@@ -552,10 +567,15 @@ def class_names(classes: Sequence[str] | Mapping[Any, Any] | None) -> tuple[str,
         return None
     if not isinstance(classes, Mapping):
         return tuple(map(str, classes))
-    pairs = [(value, key) if isinstance(key, str) and not isinstance(value, str) else (key, value) for key, value in classes.items()]
+    pairs = [
+        (value, key) if isinstance(key, str) and not isinstance(value, str) else (key, value)
+        for key, value in classes.items()
+    ]
     ordered = sorted(pairs, key=lambda pair: int(pair[0]))
     if [int(index) for index, _ in ordered] != list(range(len(ordered))):
-        raise InputError(f"classes={dict(classes)!r} was given; indices 0 to {len(ordered) - 1}, one for each name, are expected.")
+        raise InputError(
+            f"classes={dict(classes)!r} was given; indices 0 to {len(ordered) - 1}, one for each name, are expected."
+        )
     return tuple(str(name) for _, name in ordered)
 
 
@@ -577,5 +597,7 @@ def _csv_rows(path: str | os.PathLike[str], card: TableInput, label: bool) -> np
     width = len(header) - int(label)
     if width != len(card.columns):
         hint = " Say label=True when the last column is a label." if width == len(card.columns) + 1 else ""
-        raise InputError(f"{path} has {width} number columns; the network takes {len(card.columns)}: {', '.join(card.columns)}.{hint}")
+        raise InputError(
+            f"{path} has {width} number columns; the network takes {len(card.columns)}: {', '.join(card.columns)}.{hint}"
+        )
     return prepare_table(table_rows([row[:width] for row in rows], header[:width], str(path)), card)

@@ -16,7 +16,6 @@ from toolkit.builder.arguments import check_arguments
 from toolkit.builder.layers import ACTIVATIONS, find_activation, find_layer
 from toolkit.builder.network import Network
 
-
 __all__ = ["LayerSpec", "NetworkSpec", "Shape", "build", "check"]
 
 Shape: TypeAlias = tuple[int, ...]
@@ -40,9 +39,13 @@ class LayerSpec:
         if layer is not None:
             found = find_layer(layer)
             name = found.name
-            arguments = check_arguments(found.function, arguments, f"layer {position} {name!r}", frozenset({"in_shape"}))
+            arguments = check_arguments(
+                found.function, arguments, f"layer {position} {name!r}", frozenset({"in_shape"})
+            )
         elif arguments:
-            raise SpecError(f"layer {position}: {', '.join(arguments)} were given, but no layer's name. Name the layer first.")
+            raise SpecError(
+                f"layer {position}: {', '.join(arguments)} were given, but no layer's name. Name the layer first."
+            )
         return cls(name, arguments, None if activation is None else find_activation(activation))
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,7 +72,9 @@ class NetworkSpec:
         """Read a spec back. Raises SpecError when it is malformed or names an unknown layer."""
         try:
             shape = value["input_shape"]
-            entries = [(entry["layer"], entry.get("arguments", {}), entry.get("activation")) for entry in value["layers"]]
+            entries = [
+                (entry["layer"], entry.get("arguments", {}), entry.get("activation")) for entry in value["layers"]
+            ]
         except (TypeError, KeyError, AttributeError) as error:
             raise SpecError(
                 f"The network's description is malformed ({error!r}); input_shape and layers are expected, each layer with "
@@ -127,7 +132,9 @@ def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
         except Exception as error:  # torch says in many types why a shape does not fit
             if not exact:
                 return spec, []
-            raise SpecError(f"layer {position} {entry.layer!r} does not fit its input {_batch(shape)}: {_first_line(error)}") from error
+            raise SpecError(
+                f"layer {position} {entry.layer!r} does not fit its input {_batch(shape)}: {_first_line(error)}"
+            ) from error
         layers.append(complete)
         shapes.append(shape)
     if not exact:

@@ -59,7 +59,8 @@ class Summary:
 
     def __str__(self) -> str:
         rows = [
-            (row.name, row.kind, _shape(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}") for row in self.rows
+            (row.name, row.kind, _shape(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}")
+            for row in self.rows
         ]
         return table(
             ("layer", "kind", "output shape", "parameters", "multiply-adds"),

@@ -56,7 +56,9 @@ def _apply(card: ImageInput, name: str, arguments: Any) -> ImageInput:
             mean, std = arguments
             return replace(card, mean=tuple(map(float, mean)), std=tuple(map(float, std)))
         except (TypeError, ValueError) as error:
-            raise InputError(f"Normalize takes (means, deviations), one number a channel; {arguments!r} was given.") from error
+            raise InputError(
+                f"Normalize takes (means, deviations), one number a channel; {arguments!r} was given."
+            ) from error
     if name in ("ToTensor", "ToImage", "PILToTensor"):
         return card  # pixels are scaled to 0..1 in any case
     if name.startswith("Random") or name in ("ColorJitter", "GaussianBlur"):

@@ -64,7 +64,9 @@ def load_npz(
     """
     source = Path(path)
     if not source.is_file():
-        raise InputError(f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}.")
+        raise InputError(
+            f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
+        )
     try:
         with np.load(source, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -74,14 +76,18 @@ def load_npz(
                 f"{source} holds pickled Python objects, which could run code when opened. Save plain arrays instead: "
                 f"np.savez(file, data=x, label=y) with numbers or text of a fixed dtype."
             ) from error
-        raise InputError(f"{source} cannot be read as an NPZ file: {error}. Save it with np.savez(file, data=x, label=y).") from error
+        raise InputError(
+            f"{source} cannot be read as an NPZ file: {error}. Save it with np.savez(file, data=x, label=y)."
+        ) from error
     for name in ("data", "label"):
         if name not in arrays:
             raise InputError(f"{source} lacks the array {name!r}; it has {', '.join(arrays) or 'none'}.")
     return load_arrays(arrays["data"], arrays["label"], task=task, labels=labels, source=str(source))
 
 
-def pixels_dataset(pixels: np.ndarray, targets: np.ndarray, labels: tuple[str, ...], task: Task, source: str) -> Dataset:
+def pixels_dataset(
+    pixels: np.ndarray, targets: np.ndarray, labels: tuple[str, ...], task: Task, source: str
+) -> Dataset:
     """uint8 (N, C, H, W) pictures -> a data set of pictures scaled to 0..1."""
     channels, height, width = pixels.shape[1:]
     card = ImageInput(
@@ -115,7 +121,9 @@ def _targets(targets: np.ndarray, task: Task, labels: Sequence[str] | None) -> t
     if targets.ndim == 2:
         one_hot = targets.dtype.kind in "fiub" and (targets.sum(1) == 1).all() and np.isin(targets, (0, 1)).all()
         if not one_hot:
-            raise InputError(f"The labels have the shape {targets.shape}; (N,) class labels or one-hot rows (N, K) are expected.")
+            raise InputError(
+                f"The labels have the shape {targets.shape}; (N,) class labels or one-hot rows (N, K) are expected."
+            )
         names = tuple(map(str, labels)) if labels else tuple(map(str, range(targets.shape[1])))
         return targets.argmax(1).astype(np.int64), names
     if targets.ndim != 1:

@@ -29,7 +29,13 @@ class Batches:
     """
 
     def __init__(
-        self, data: Dataset, indices: np.ndarray | None = None, *, batch_size: int = 32, shuffle: bool = False, seed: int = 0
+        self,
+        data: Dataset,
+        indices: np.ndarray | None = None,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = False,
+        seed: int = 0,
     ) -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"batch_size={batch_size!r} was given; a whole number of at least 1 is expected.")

@@ -61,7 +61,9 @@ class Dataset:
         return f"{len(self):,} examples of shape {shape}, {what}"
 
 
-def class_targets(values: Sequence[str] | np.ndarray, labels: Sequence[str] | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+def class_targets(
+    values: Sequence[str] | np.ndarray, labels: Sequence[str] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class names or numbers (N,) -> (indices int64 (N,), labels). Whole numbers are ordered as numbers, names as text.
 
     Args:
@@ -74,7 +76,9 @@ def class_targets(values: Sequence[str] | np.ndarray, labels: Sequence[str] | No
     array = np.asarray(values)
     if array.dtype.kind in "fiub" and array.size and not np.equal(np.mod(array, 1), 0).all():
         bad = array[np.mod(array, 1) != 0][0]
-        raise InputError(f"The label {bad} is not a whole number; class labels are whole numbers or names. For values use nn('reg').")
+        raise InputError(
+            f"The label {bad} is not a whole number; class labels are whole numbers or names. For values use nn('reg')."
+        )
     if array.dtype.kind in "fub":
         array = array.astype(np.int64)
     elif array.dtype.kind != "i" and all(str(value).removeprefix("-").isdecimal() for value in array.tolist()):
@@ -83,9 +87,11 @@ def class_targets(values: Sequence[str] | np.ndarray, labels: Sequence[str] | No
     if labels is None:
         return indices.reshape(-1).astype(np.int64), tuple(str(value) for value in classes.tolist())
     names = tuple(map(str, labels))
-    if array.dtype.kind == "i" and array.size and 0 <= array.min() and array.max() < len(names):
+    if array.dtype.kind == "i" and array.size and array.min() >= 0 and array.max() < len(names):
         # numbers already are indices into the labels, also when a class has no example here
         return array.reshape(-1).astype(np.int64), names
     if len(names) != len(classes):
-        raise InputError(f"{len(names)} class names were given ({', '.join(names)}); the data has {len(classes)} classes.")
+        raise InputError(
+            f"{len(names)} class names were given ({', '.join(names)}); the data has {len(classes)} classes."
+        )
     return indices.reshape(-1).astype(np.int64), names

@@ -41,7 +41,9 @@ def load_idx(folder: str | os.PathLike[str], part: str = "train") -> Dataset:
     found = find_idx(folder, part)
     if found is None:
         names = f"{_PREFIXES[part]}-images-idx3-ubyte[.gz] and {_PREFIXES[part]}-labels-idx1-ubyte[.gz]"
-        raise InputError(f"{folder} holds no {part} part in idx format; {names} are looked for there and in its folder raw.")
+        raise InputError(
+            f"{folder} holds no {part} part in idx format; {names} are looked for there and in its folder raw."
+        )
     images, labels = read_idx(found[0]), read_idx(found[1])
     if images.dtype != np.uint8 or images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
         raise InputError(

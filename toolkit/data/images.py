@@ -80,7 +80,9 @@ def _full_card(card: ImageInput, files: list[Path]) -> ImageInput:
     if isinstance(card.resize, tuple):
         return replace(card, size=card.resize)
     if isinstance(card.resize, int):
-        raise InputError("A resize by the shorter side leaves pictures of different lengths; give a crop (height, width) too.")
+        raise InputError(
+            "A resize by the shorter side leaves pictures of different lengths; give a crop (height, width) too."
+        )
     sizes = Counter[tuple[int, int]]()
     example: dict[tuple[int, int], Path] = {}
     for path in files:

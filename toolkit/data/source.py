@@ -55,7 +55,9 @@ def open_source(
             return Source(load_csv(place, task=task))
         if place.suffix.lower() == ".npz":
             return Source(load_npz(place, task=task))
-        raise InputError(f"{place} is a {place.suffix or 'file without suffix'}; a .csv or .npz file or a folder is expected.")
+        raise InputError(
+            f"{place} is a {place.suffix or 'file without suffix'}; a .csv or .npz file or a folder is expected."
+        )
     if find_idx(place, "train"):
         return Source(load_idx(place, "train"), test=load_idx(place, "test") if find_idx(place, "test") else None)
     train = _child(place, _TRAIN_NAMES)
@@ -81,5 +83,7 @@ def _part(folder: Path, names: tuple[str, ...], train: Dataset) -> Dataset | Non
     assert isinstance(train.card, ImageInput)
     part = load_images(child, card=train.card)
     if part.labels != train.labels:
-        raise InputError(f"{child} has the classes {', '.join(part.labels)}; the training part has {', '.join(train.labels)}.")
+        raise InputError(
+            f"{child} has the classes {', '.join(part.labels)}; the training part has {', '.join(train.labels)}."
+        )
     return part

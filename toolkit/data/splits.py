@@ -50,5 +50,7 @@ def split(data: Dataset, train_ratio: float = 1.0, seed: int = 0) -> Split:
     order = np.argsort(ranks, kind="stable")
     count = round(train_ratio * len(data))
     if count in (0, len(data)):
-        raise InputError(f"A training share of {train_ratio} of {len(data)} examples leaves one part empty. Use another share.")
+        raise InputError(
+            f"A training share of {train_ratio} of {len(data)} examples leaves one part empty. Use another share."
+        )
     return Split(np.sort(order[:count]), np.sort(order[count:]))

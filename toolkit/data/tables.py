@@ -36,7 +36,9 @@ def load_csv(
     """
     header, rows = read_table(path)
     if len(header) < 2 or not rows:
-        raise InputError(f"{path} has {len(header)} columns and {len(rows)} rows; at least one number column, a label and a row are expected.")
+        raise InputError(
+            f"{path} has {len(header)} columns and {len(rows)} rows; at least one number column, a label and a row are expected."
+        )
     columns, target = tuple(header[:-1]), header[-1]
     values = table_rows(rows, columns, str(path))
     mean: tuple[float, ...] = ()

@@ -25,7 +25,9 @@ def curves_png(history: Sequence[Mapping[str, float]], *, dpi: int = 110) -> byt
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         for key, color, label in ((name, TRAIN_COLOR, "training"), (f"val_{name}", VALIDATION_COLOR, "validation")):
             if key in history[0]:
-                axes.plot(epochs, [entry[key] for entry in history], color=color, label=label, marker=".", linewidth=1.8)
+                axes.plot(
+                    epochs, [entry[key] for entry in history], color=color, label=label, marker=".", linewidth=1.8
+                )
         axes.set_xlabel("epoch")
         axes.set_title(name, loc="left", fontweight="bold")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -35,7 +37,9 @@ def curves_png(history: Sequence[Mapping[str, float]], *, dpi: int = 110) -> byt
     return _png(figure, dpi)
 
 
-def confusion_matrix(targets: Sequence[int] | np.ndarray, predicted: Sequence[int] | np.ndarray, classes: int) -> np.ndarray:
+def confusion_matrix(
+    targets: Sequence[int] | np.ndarray, predicted: Sequence[int] | np.ndarray, classes: int
+) -> np.ndarray:
     """int64 (K, K): rows are the true classes, columns the predicted ones."""
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (np.asarray(targets), np.asarray(predicted)), 1)

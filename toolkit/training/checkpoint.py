@@ -75,7 +75,9 @@ class Checkpoint:
             )
         missing = {"spec", "state_dict", "card", "samples", "training"} - set(content)
         if missing:
-            raise CheckpointError(f"{path} lacks {', '.join(sorted(missing))}; it was damaged or changed by hand. Save it again.")
+            raise CheckpointError(
+                f"{path} lacks {', '.join(sorted(missing))}; it was damaged or changed by hand. Save it again."
+            )
         return cls(
             NetworkSpec.from_dict(content["spec"]),
             content["state_dict"],
@@ -104,7 +106,9 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
     """A .pth file of plain containers and tensors -> its content. Raises CheckpointError as `Checkpoint.load`."""
     source = Path(path)
     if not source.is_file():
-        raise CheckpointError(f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}.")
+        raise CheckpointError(
+            f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
+        )
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -133,7 +137,10 @@ def _short(error: Exception) -> str:
     for mark in ("WeightsUnpickler error: ", "Weights only load failed. "):
         if mark in text:
             text = text.split(mark, 1)[1]
-    return text.split(" Please ")[0].split(", which ")[0].split(" was not an allowed")[0][:200].rstrip(".") or type(error).__name__
+    return (
+        text.split(" Please ")[0].split(", which ")[0].split(" was not an allowed")[0][:200].rstrip(".")
+        or type(error).__name__
+    )
 
 
 def _what_it_is(content: Any) -> str:

@@ -16,7 +16,7 @@ from toolkit.training.checkpoint import random_state, restore_random_state
 from toolkit.training.losses import find_loss, forward_for
 from toolkit.training.metrics import Outputs, measure
 from toolkit.training.optimizers import make_optimizer
-from toolkit.training.schedules import make_schedule
+from toolkit.training.schedules import make_schedule, peak_factor
 from toolkit.training.settings import Settings
 
 __all__ = ["Training", "evaluate", "fit"]
@@ -86,7 +86,9 @@ def fit(
     """
     task = train.data.task
     loss_name, loss = find_loss(settings.loss, task)
-    optimizer = make_optimizer(settings.optimizer, network.parameters(), settings.lr, settings.weight_decay)
+    optimizer = make_optimizer(
+        settings.optimizer, network.parameters(), settings.lr, settings.weight_decay, peak_factor(settings.schedule)
+    )
     schedule = make_schedule(settings.schedule, optimizer, settings.epochs * len(train))
     training = Training(network, settings, task, optimizer, schedule)
     if resume is not None:

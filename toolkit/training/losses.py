@@ -44,7 +44,9 @@ def find_loss(name: str, task: Task) -> tuple[str, Loss]:
     if key in own:
         return key, own[key]()
     if key in other:
-        raise SpecError(f"The loss {name!r} does not fit {task}: its targets are of another kind. Use one of: {', '.join(own)}.")
+        raise SpecError(
+            f"The loss {name!r} does not fit {task}: its targets are of another kind. Use one of: {', '.join(own)}."
+        )
     raise SpecError(f"There is no loss {name!r}.{suggest(key, own)}")
 
 

@@ -79,7 +79,9 @@ def measure(metrics: tuple[str, ...], outputs: torch.Tensor, targets: torch.Tens
         classes = int(max(best.max(), targets.max())) + 1 if len(best) else 1
         values["acc"] = float(multiclass_accuracy(best, targets, num_classes=max(2, classes), average="micro"))
     if task == "classification" and outputs.ndim == 2:
-        is_probability = bool((outputs >= 0).all()) and torch.allclose(outputs.sum(1), torch.ones(len(outputs)), atol=1e-3)
+        is_probability = bool((outputs >= 0).all()) and torch.allclose(
+            outputs.sum(1), torch.ones(len(outputs)), atol=1e-3
+        )
         outputs = outputs if is_probability else outputs.softmax(1)
         targets = torch.nn.functional.one_hot(targets, outputs.shape[1]).float()
     if "mae" in metrics:

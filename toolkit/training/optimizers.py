@@ -33,10 +33,10 @@ def find_optimizer(name: str) -> str:
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[torch.nn.Parameter], lr: float | None, weight_decay: float
+    name: str, parameters: Iterable[torch.nn.Parameter], lr: float | None, weight_decay: float, peak: float = 1.0
 ) -> torch.optim.Optimizer:
-    """Build an optimiser; `lr` None takes its usual rate. Raises SpecError as `find_optimizer`."""
+    """Build an optimiser; `lr` None takes `peak` times its usual rate. Raises SpecError as `find_optimizer`."""
     key = find_optimizer(name)
     constructor, usual = OPTIMIZERS[key]
     options: dict[str, Any] = {"fused": True} if key in _FUSED else {}
-    return constructor(parameters, lr=usual if lr is None else lr, weight_decay=weight_decay, **options)
+    return constructor(parameters, lr=peak * usual if lr is None else lr, weight_decay=weight_decay, **options)

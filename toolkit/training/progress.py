@@ -12,7 +12,14 @@ __all__ = ["training_progress"]
 def training_progress(total: int, done: int = 0) -> Iterator[Callable[[], None]]:
     """Yield a function that advances the bar by one batch of `total`; `done` of them were done before."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -81,7 +81,9 @@ class Run:
         """Raise CheckpointError when the checkpoint is of another network, other data or has nothing to continue."""
         state = checkpoint.training
         if "optimizer" not in state:
-            raise CheckpointError("The checkpoint holds no training to continue, only a network. Train it anew from its weights.")
+            raise CheckpointError(
+                "The checkpoint holds no training to continue, only a network. Train it anew from its weights."
+            )
         if checkpoint.spec != self.spec:
             raise CheckpointError("The checkpoint to resume from holds another network than the one assembled here.")
         fingerprint = self._fingerprint
@@ -171,9 +173,7 @@ def _measured(entry: dict[str, float]) -> dict[str, float]:
 
 def epoch_line(entry: dict[str, float], epochs: int) -> str:
     """One line for an epoch's entry in the history."""
-    values = "  ".join(
-        f"{name} {value:.4f}" for name, value in entry.items() if name not in ("epoch", "lr", "seconds")
-    )
+    values = "  ".join(f"{name} {value:.4f}" for name, value in entry.items() if name not in ("epoch", "lr", "seconds"))
     return f"epoch {int(entry['epoch']) + 1}/{epochs}  {values}  {entry['seconds']:.1f} s"
 
 
@@ -187,4 +187,3 @@ def producer() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             versions[name] = "not installed as a package"
     return versions
-

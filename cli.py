@@ -1,0 +1,474 @@
+"""The command line: `toolkit COMMAND`. Each command imports what it needs, when it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.errors import InputError, MissingPackageError, ToolkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runtime.model import Model
+
+
+class Toolkit(click.Group):
+    """Prints a ToolkitError as one paragraph, without a traceback, and exits with its code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ToolkitError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=Toolkit, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="onnx-edge-toolkit", prog_name="toolkit")
+def main() -> None:
+    """Train a small model, turn it into one verified ONNX file, and run it anywhere without torch."""
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_device = click.option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|tensorrt", help="Where to run.")
+_require = click.option("--require-device", is_flag=True, help="Fail rather than run on another device than --device.")
+
+
+# ---- train and export (extra: train) ----------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--model", help="A network's name (lenet, mlp) or a .json file with its layers.")
+@click.option("--data", type=click.Path(), help="A folder of class folders or idx files, a .csv or an .npz file.")
+@click.option(
+    "-o", "--output", type=click.Path(), required=True, help="Folder for checkpoints and pictures, such as runs/NAME."
+)
+@click.option("--epochs", type=int, default=None, help="Passes over the training part.  [default: 10]")
+@click.option(
+    "--task", type=click.Choice(["cls", "reg"]), default="cls", help="Tell classes apart, or predict numbers."
+)
+@click.option("--lr", type=float, default=None, help="Learning rate.  [default: the optimiser's usual one]")
+@click.option("--batch-size", type=int, default=64, help="Examples a step.")
+@click.option("--optimizer", default="adam", help="sgd, adam, adamw, adagrad, asgd or rmsprop.")
+@click.option("--schedule", default="onecycle", help="Learning rate over the training: constant, cosine or onecycle.")
+@click.option("--weight-decay", type=float, default=0.0, help="As the optimiser defines it.")
+@click.option("--val-ratio", type=float, default=0.1, help="Share held out for validation where the data brings none.")
+@click.option("--color", type=click.Choice(["RGB", "grayscale"]), default="RGB", help="Of the pictures in folders.")
+@click.option("--size", type=int, nargs=2, default=None, metavar="H W", help="Bring pictures to this size.")
+@click.option("--seed", type=int, default=0, help="Of the split, the initial weights and the order of the batches.")
+@click.option("--workers", type=int, default=None, help="Threads that decode pictures.  [default: one a core]")
+@click.option("--resume", is_flag=True, help="Continue the training in the output folder, bit for bit.")
+@_json
+def train(output: str, resume: bool, as_json: bool, **options: Any) -> None:
+    """Train a network on a folder of pictures or a table."""
+    _need("toolkit train", "torch", "torchmetrics", "matplotlib", "rich")
+    from toolkit.training.command import TrainOptions, continue_training, start_training
+
+    report = None if as_json else click.echo
+    if resume:
+        given = click.get_current_context().get_parameter_source
+        changed = [name for name in options if given(name) is click.core.ParameterSource.COMMANDLINE]
+        if changed:
+            raise InputError(
+                f"--resume continues with the settings of the first run; leave out --{', --'.join(changed)}."
+            )
+        result = continue_training(Path(output), report)
+    else:
+        if options["model"] is None or options["data"] is None:
+            raise InputError("--model and --data are needed to start a training, such as: --model lenet --data DIR.")
+        options["epochs"] = options["epochs"] or 10
+        result = start_training(TrainOptions(**options), Path(output), report)
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    folder = Path(output)
+    click.echo(
+        f"wrote {folder}: best.pth, last.pth, history.json, curves.png"
+        + (", confusion.png" if result["confusion"] else "")
+    )
+    click.echo(f"next: toolkit export {folder / 'best.pth'}")
+
+
+@main.command()
+@click.argument("checkpoint", type=click.Path())
+@click.option(
+    "-o", "--output", type=click.Path(), default=None, help="The file to write.  [default: beside the checkpoint]"
+)
+@click.option(
+    "--outputs", default=None, help="Comma-separated: probabilities, logits, embedding, values.  [default: by task]"
+)
+@click.option("--fixed-batch", is_flag=True, help="Fix the batch size to that of the checkpoint's samples.")
+@click.option("--no-simplify", is_flag=True, help="Leave onnxsim out.")
+@click.option("--opset", type=int, default=None, help="ONNX operator set to ask for.  [default: the exporter's]")
+@_json
+def export(
+    checkpoint: str,
+    output: str | None,
+    outputs: str | None,
+    fixed_batch: bool,
+    no_simplify: bool,
+    opset: int | None,
+    as_json: bool,
+) -> None:
+    """Turn a checkpoint into one verified ONNX file."""
+    _need("toolkit export", "torch", "onnx", "onnxscript", "onnxsim")
+    from exporters import export as run
+
+    report = run(
+        checkpoint,
+        output,
+        outputs=[name.strip() for name in outputs.split(",")] if outputs else None,
+        dynamic_batch=not fixed_batch,
+        simplify=not no_simplify,
+        opset_version=opset,
+        on_stage=None if as_json else _stage,
+    )
+    if as_json:
+        click.echo(json.dumps(report.to_dict()))
+        return
+    click.echo(str(report))
+    for note in report.notes:
+        click.echo(f"note: {note}")
+    click.echo(
+        f"wrote {report.path} (opset {report.opset}): verified against torch at batch sizes {_sizes(report.parity)}"
+    )
+    click.echo(f"next: toolkit info {report.path}")
+    kind = report.card.inputs[0].kind if report.card.inputs else "array"
+    if kind in ("image", "table"):
+        click.echo(f"      toolkit predict {report.path} {'IMAGES' if kind == 'image' else 'TABLE.csv'}")
+    click.echo(f"      toolkit bench {report.path}")
+
+
+@main.command()
+@click.argument("model", type=click.Path())
+@click.argument("checkpoint", type=click.Path())
+@_json
+def check(model: str, checkpoint: str, as_json: bool) -> None:
+    """Verify an ONNX file against its checkpoint again."""
+    _need("toolkit check", "torch", "onnx", "onnxscript")
+    from exporters import check as run
+    from runtime.console import table
+
+    parity = run(model, checkpoint)
+    if as_json:
+        click.echo(json.dumps(parity.to_dict()))
+        return
+    rows = [(name, f"{worst:.1e}", f"{parity.allowed[name]:.1e}") for name, worst in parity.worst.items()]
+    click.echo(table(("output", "worst difference", "allowed"), rows, right=(1, 2)))
+    click.echo(f"the same: {parity.samples} samples at batch sizes {_sizes(parity)}")
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Path(), default="demo", help="Folder for everything that the demo makes.")
+@click.option("--epochs", type=int, default=25, help="Passes over the training part.")
+@click.option("--seed", type=int, default=0, help="Of everything random.")
+@_json
+def demo(output: str, epochs: int, seed: int, as_json: bool) -> None:
+    """The whole road on real data in a minute: train, export, verify, predict, embed, search, report."""
+    _need("toolkit demo", "torch", "onnx", "onnxscript", "onnxsim", "torchmetrics", "matplotlib", "jinja2", "rich")
+    from toolkit.demo.road import run_demo
+
+    result = run_demo(Path(output), epochs, seed, None if as_json else click.echo)
+    click.echo(json.dumps(result.to_dict()) if as_json else result.closing())
+
+
+# ---- run (no torch, no onnx package) ----------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("file", type=click.Path())
+@_json
+def info(file: str, as_json: bool) -> None:
+    """What an ONNX file or a checkpoint says of itself."""
+    if Path(file).suffix in (".pth", ".pt"):
+        _need("toolkit info on a checkpoint", "torch")
+        from toolkit.training.describe import describe_checkpoint
+
+        facts, text = describe_checkpoint(Path(file))
+    else:
+        from runtime.describe import describe_file
+
+        facts, text = describe_file(Path(file))
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+
+
+@main.command()
+@click.argument("model", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="IMAGES|DIRS|TABLE.csv...")
+@click.option("--top", type=click.IntRange(min=1), default=5, help="How many classes to list for each input.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of text.")
+@_json
+@_device
+@_require
+def predict(
+    model: str, paths: tuple[str, ...], top: int, as_csv: bool, as_json: bool, device: str, require_device: bool
+) -> None:
+    """Predict pictures or the rows of a table."""
+    from runtime.predict import Failure
+    from runtime.write import prediction_rows, prediction_text
+
+    if as_csv and as_json:
+        raise InputError("--csv and --json were both given; choose one.")
+    opened = _open(model, device, require_device)
+    items = opened.items(list(paths))
+    results = list(_progress(opened.stream(items, on_error="keep"), len(items), "predicting"))
+    failures = [result for result in results if isinstance(result, Failure)]
+    if as_json:
+        good = [result.to_dict(top) for result in results if not isinstance(result, Failure)]
+        facts = {
+            "model": model,
+            "device": opened.device.name,
+            "predictions": good,
+            "failures": [f.to_dict() for f in failures],
+        }
+        click.echo(json.dumps(facts, ensure_ascii=False))
+    elif as_csv:
+        click.echo(prediction_rows(results, top), nl=False)
+    else:
+        click.echo(prediction_text(results, top))
+    _fail_for(failures, len(results))
+
+
+@main.command()
+@click.argument("model", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="IMAGES|DIRS...")
+@click.option(
+    "-o", "--output", type=click.Path(), required=True, help="Folder of the index; an existing one is added to."
+)
+@click.option(
+    "--metric", type=click.Choice(["cosine", "dot", "euclidean"]), default="cosine", help="How closeness is measured."
+)
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="How vectors are stored.")
+@_json
+@_device
+@_require
+def embed(
+    model: str,
+    paths: tuple[str, ...],
+    output: str,
+    metric: str,
+    dtype: str,
+    as_json: bool,
+    device: str,
+    require_device: bool,
+) -> None:
+    """Embed pictures into an index for `toolkit search`."""
+    from runtime.picture_index import embed_pictures
+    from runtime.sources import find_images
+
+    opened = _open(model, device, require_device)
+    pictures = find_images(paths)
+    with _bar(len(pictures), "embedding") as bar:
+        result = embed_pictures(opened, pictures, Path(output), metric=metric, dtype=dtype, advance=bar.update)
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
+    else:
+        click.echo(
+            f"{result.added} pictures embedded into {output}: {result.total} vectors of {result.dim} numbers, {metric}"
+        )
+        click.echo(f"next: toolkit search {output} PICTURE --picture neighbours.png")
+    _fail_for(result.failures, len(pictures))
+
+
+@main.command()
+@click.argument("index", type=click.Path())
+@click.argument("queries", nargs=-1, required=True, type=click.Path(), metavar="PICTURE...")
+@click.option("-k", "count", type=click.IntRange(min=1), default=5, help="How many neighbours.")
+@click.option(
+    "--where", multiple=True, metavar="FIELD=VALUE", help="Only among these, such as folder=7; may be repeated."
+)
+@click.option("--picture", type=click.Path(), default=None, help="Draw queries and neighbours into this PNG.")
+@click.option("--model", type=click.Path(), default=None, help="The model.  [default: the one that made the index]")
+@_json
+@_device
+@_require
+def search(
+    index: str,
+    queries: tuple[str, ...],
+    count: int,
+    where: tuple[str, ...],
+    picture: str | None,
+    model: str | None,
+    as_json: bool,
+    device: str,
+    require_device: bool,
+) -> None:
+    """Find the pictures of an index that are most like a picture."""
+    from runtime.picture_index import draw_neighbours, open_picture_index, search_pictures
+    from runtime.sources import find_images
+    from runtime.write import neighbour_text
+
+    with open_picture_index(Path(index)) as opened_index:
+        path = model or opened_index.attributes.get("model")
+        if path is None:
+            raise InputError(f"The index {index} does not say which model made it. Name it with --model.")
+        opened = _open(str(path), device, require_device)
+        found = search_pictures(opened, opened_index, find_images(queries), count, where)
+    if picture is not None:
+        draw_neighbours(found, Path(picture))
+    if as_json:
+        click.echo(json.dumps([entry.to_dict() for entry in found], ensure_ascii=False))
+        return
+    click.echo(neighbour_text(found))
+    if picture is not None:
+        click.echo(f"wrote {picture}")
+
+
+@main.command()
+@click.argument("first", type=click.Path())
+@click.argument("second", type=click.Path())
+@click.option("--model", type=click.Path(), required=True, help="The model whose embeddings are compared.")
+@_json
+@_device
+@_require
+def similarity(first: str, second: str, model: str, as_json: bool, device: str, require_device: bool) -> None:
+    """How alike two pictures are, by every measure."""
+    from runtime.console import table
+    from runtime.similarity import DISTANCES, MEASURES, similarity_rows
+
+    opened = _open(model, device, require_device)
+    a, b = opened.embed([first, second])
+    values: dict[str, float | None] = {}
+    for measure in MEASURES:
+        try:
+            values[measure] = float(similarity_rows(a, b, measure))
+        except InputError:  # an angle to a zero vector is not defined
+            values[measure] = None
+    if as_json:
+        click.echo(json.dumps({"first": first, "second": second, **values}, ensure_ascii=False))
+        return
+    rows = [
+        (
+            measure,
+            "undefined" if value is None else f"{value:.6f}",
+            "distance: 0 is the same" if measure in DISTANCES else "higher is closer",
+        )
+        for measure, value in values.items()
+    ]
+    click.echo(table(("measure", "value", ""), rows, right=(1,)))
+
+
+@main.command()
+@click.argument("model", type=click.Path())
+@click.option("--batch", "batches", default="1,8,32", help="Comma-separated batch sizes.")
+@click.option("--seconds", type=float, default=1.0, help="How long to measure at each batch size.")
+@click.option("--threads", type=int, default=None, help="Threads inside one operator.  [default: onnxruntime's]")
+@_json
+@_device
+@_require
+def bench(
+    model: str, batches: str, seconds: float, threads: int | None, as_json: bool, device: str, require_device: bool
+) -> None:
+    """Measure latency and throughput on random inputs."""
+    from runtime.bench import bench as run
+    from runtime.console import seconds_text, table
+
+    try:
+        sizes = [int(part) for part in batches.split(",")]
+    except ValueError as error:
+        raise InputError(f"--batch {batches} was given; whole numbers separated by commas are expected.") from error
+    opened = _open(model, device, require_device, threads)
+    timings = run(opened.session, sizes, seconds=seconds)
+    if as_json:
+        facts = {"model": model, "device": opened.device.name, "timings": [timing.to_dict() for timing in timings]}
+        click.echo(json.dumps(facts))
+        return
+    rows = [
+        (
+            t.batch_size,
+            t.runs,
+            seconds_text(t.median),
+            seconds_text(t.p95),
+            seconds_text(t.p99),
+            f"{t.rows_per_second:,.0f}",
+        )
+        for t in timings
+    ]
+    click.echo(table(("batch", "runs", "median", "p95", "p99", "rows a second"), rows, right=range(6)))
+    click.echo(opened.device.explain())
+
+
+@main.command()
+@_json
+def doctor(as_json: bool) -> None:
+    """What can run here, what is missing, and how to get it."""
+    from runtime.console import table
+    from runtime.doctor import examine
+
+    found = examine()
+    if as_json:
+        click.echo(json.dumps([finding.to_dict() for finding in found], ensure_ascii=False))
+    else:
+        rows = [("ok" if finding.well else "!!", finding.subject, finding.state) for finding in found]
+        click.echo(table(("", "what", "state"), rows))
+        for finding in found:
+            if finding.remedy:
+                click.echo(f"{finding.subject}: {finding.remedy}")
+    if not all(finding.well for finding in found):
+        raise click.exceptions.Exit(1)
+
+
+# ---- shared -----------------------------------------------------------------------------------------------------------
+
+
+def _need(what: str, *packages: str) -> None:
+    """Raise MissingPackageError when a package of the extra `train` is not installed."""
+    from importlib.util import find_spec
+
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingPackageError(what, package, "train")
+
+
+def _open(path: str, device: str, require_device: bool, threads: int | None = None) -> Model:
+    """Open a model; say on standard error when another device runs than the one asked for."""
+    import warnings
+
+    from runtime.model import load
+    from runtime.providers import DeviceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeviceWarning)
+        model = load(path, device, require_device=require_device, threads=threads)
+    if model.device.obstacle is not None:
+        click.echo(f"note: {model.device.explain()}", err=True)
+    return model
+
+
+def _bar(total: int, label: str) -> Any:
+    """A progress bar with the time left, on a terminal only."""
+    return click.progressbar(length=total, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+
+
+def _progress(results: Iterable[Any], total: int, label: str) -> Iterable[Any]:
+    with _bar(total, label) as bar:
+        for result in results:
+            yield result
+            bar.update(1)
+
+
+def _stage(name: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"{name} ...", err=True)
+
+
+def _sizes(parity: Any) -> str:
+    return ", ".join(map(str, parity.batch_sizes))
+
+
+def _fail_for(failures: Any, total: int) -> None:
+    """Name the inputs that could not be read, and exit with 2."""
+    if failures:
+        click.echo(f"Error: {len(failures)} of {total} inputs could not be read:", err=True)
+        for failure in failures:
+            click.echo(f"  {failure.error}", err=True)
+        raise click.exceptions.Exit(2)
+
+
+if __name__ == "__main__":
+    main()

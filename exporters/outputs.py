@@ -1,0 +1,84 @@
+"""Named outputs of a network: probabilities, logits, and the embedding that its last linear layer takes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from runtime.card import OutputCard
+
+__all__ = ["NamedOutputs", "last_linear"]
+
+
+class NamedOutputs(torch.nn.Module):
+    """Inputs -> a tuple with one tensor for each of `cards`, by its role.
+
+    Args:
+        module: the network, in evaluation mode.
+        cards: the outputs in order; all "raw" stands for the module's own outputs.
+        head: the linear layer whose input is the embedding, or None.
+        ends_in_softmax: whether the module returns probabilities already.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        cards: tuple[OutputCard, ...],
+        head: torch.nn.Linear | None,
+        ends_in_softmax: bool,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.cards = cards
+        self.ends_in_softmax = ends_in_softmax
+        self._entering_head: list[torch.Tensor] = []
+        if head is not None and any(card.role == "embedding" for card in cards):
+            head.register_forward_pre_hook(lambda _module, inputs: self._entering_head.append(inputs[0]))
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Tensors (B, ...) -> one tensor an output."""
+        self._entering_head.clear()
+        if self.cards[0].role == "raw":
+            return tuple(_flat(self.module(*inputs)))
+        roles = {card.role for card in self.cards}
+        found: dict[str, torch.Tensor] = {}
+        if "logits" in roles and self.ends_in_softmax:
+            found["logits"] = self.module.logits(*inputs)  # type: ignore[operator]
+            result = found["logits"].softmax(1)
+        else:
+            result = self.module(*inputs)
+            found["logits"] = found["values"] = result
+            if not self.ends_in_softmax and "probabilities" in roles:
+                result = result.softmax(1)
+        found["probabilities"] = result
+        if self._entering_head:
+            # popped, so that no tensor of the trace stays behind on the module
+            found["embedding"] = self._entering_head.pop().flatten(1)
+        return tuple(found[card.role] for card in self.cards)
+
+
+def last_linear(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> torch.nn.Linear | None:
+    """The linear layer that runs last on `samples`, or None."""
+    order: list[torch.nn.Linear] = []
+    handles = [
+        child.register_forward_pre_hook(lambda layer, _inputs: order.append(layer))
+        for child in module.modules()
+        if isinstance(child, torch.nn.Linear)
+    ]
+    try:
+        with torch.no_grad():
+            module.eval()(*samples)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return order[-1] if order else None
+
+
+def _flat(result: Any) -> list[torch.Tensor]:
+    if isinstance(result, Mapping):
+        return [part for value in result.values() for part in _flat(value)]
+    if isinstance(result, list | tuple):
+        return [part for value in result for part in _flat(value)]
+    return [result]

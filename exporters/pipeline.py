@@ -1,0 +1,168 @@
+"""The pipeline: trace -> simplify -> stamp -> verify. A file that does not pass is not written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from exporters.report import Report, Stage
+from exporters.simplify import simplify as simplify_graph
+from exporters.stamp import stamp
+from exporters.subject import Source, Subject, default_target, make_subject
+from exporters.trace import trace
+from exporters.verify import ABSOLUTE, RELATIVE, Parity, compare
+from runtime.atomic import atomic_path
+from runtime.card import InputCard, ModelCard
+from runtime.errors import CardError, CheckFailed
+from runtime.session import Session
+
+__all__ = ["check", "export"]
+
+BATCH_SIZES = (1, 2, 5)
+
+
+def export(
+    source: Source,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    example: Any = None,
+    outputs: Sequence[str] | None = None,
+    task: str | None = None,
+    labels: Sequence[str] = (),
+    inputs: Sequence[InputCard] | None = None,
+    dynamic_batch: bool = True,
+    simplify: bool = True,
+    opset_version: int | None = None,
+    ir_version: int | None = None,
+    absolute: float = ABSOLUTE,
+    relative: float = RELATIVE,
+    on_stage: Callable[[str], None] | None = None,
+) -> Report:
+    """Export to one verified ONNX file.
+
+    Args:
+        source: a checkpoint's path, a `Checkpoint`, or any torch module (in evaluation mode from here on).
+        output: the file to write; None puts it beside the checkpoint.
+        example: for a module: one batch of input, or a tuple of them. At least two rows say more than one.
+        outputs: names of the outputs; None gives probabilities and embedding for classifiers, values for regressions.
+        task: for a module: "classification", "regression" or None for arrays in, arrays out.
+        labels: for a module: class names.
+        inputs: for a module: how each input is prepared; None takes arrays as they are.
+        dynamic_batch: any batch size; False fixes that of the example.
+        simplify: run onnxsim, in a child process.
+        opset_version, ir_version: versions to ask for.
+        absolute, relative: a difference from torch passes up to absolute + relative * (greatest magnitude of the output).
+        on_stage: called with each stage's name as it begins.
+
+    Returns:
+        The report of an export that passed; the file is at `report.path`.
+
+    Raises:
+        CheckFailed: tracing failed, or the file differs from torch. A file that was at `output` before is left as it was.
+        CheckpointError, InputError, SpecError: what was given cannot be exported.
+    """
+    target = default_target(source) if output is None else Path(output)
+    subject = make_subject(source, example=example, outputs=outputs, task=task, labels=labels, inputs=inputs)
+    sizes = BATCH_SIZES if dynamic_batch else (len(subject.samples[0]),)
+    say = on_stage or (lambda _name: None)
+    with _refusal(target), atomic_path(target) as path:
+        stages = []
+
+        def measure(name: str, started: float, note: str = "") -> Parity:
+            parity = compare(subject, path, sizes, absolute=absolute, relative=relative)
+            nodes, size = len(onnx.load(path).graph.node), path.stat().st_size
+            stages.append(Stage(name, nodes, size, parity.worst_difference, time.perf_counter() - started, note))
+            return parity
+
+        say("trace")
+        started = time.perf_counter()
+        trace(subject, path, dynamic_batch=dynamic_batch, opset_version=opset_version)
+        parity = measure("trace", started)
+        if simplify:
+            say("simplify")
+            started = time.perf_counter()
+            note = simplify_graph(path, subject, sizes)
+            parity = measure("simplify", started, note)
+        say("stamp")
+        started = time.perf_counter()
+        card = _final_card(subject, parity)
+        stamp(path, card, ir_version=ir_version)
+        measure("stamp", started, "card inside")
+        say("verify")
+        started = time.perf_counter()
+        note = _check_card(path, card)
+        parity = measure("verify", started, note)
+        model = onnx.load(path, load_external_data=False)
+        opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        notes = []
+        if opset_version is not None and opset != opset_version:
+            notes.append(f"opset {opset_version} was asked for; the exporter writes {opset}")
+        return Report(target, tuple(stages), parity, card, opset, model.ir_version, tuple(notes))
+
+
+def check(
+    model: str | os.PathLike[str],
+    source: Source,
+    *,
+    example: Any = None,
+    absolute: float = ABSOLUTE,
+    relative: float = RELATIVE,
+) -> Parity:
+    """Repeat the verification of an existing file against its checkpoint (or module with example inputs).
+
+    Raises:
+        CheckFailed: outputs differ, or the file's card says otherwise than the checkpoint's.
+        ModelFileError, CheckpointError: one of the two cannot be opened.
+    """
+    path = Path(model)
+    session = Session(path, "cpu")
+    card = session.card
+    if card is None:
+        raise CardError(
+            f"{path} has no card, so it was not exported by this toolkit. Export it again from its checkpoint."
+        )
+    names = [tensor.name for tensor in session.outputs]
+    if isinstance(source, str | os.PathLike) or not hasattr(source, "forward"):
+        subject = make_subject(source, outputs=names)
+    else:
+        task = None if card.task == "raw" else card.task
+        subject = make_subject(
+            source, example=example, outputs=names, task=task, labels=card.labels, inputs=card.inputs
+        )
+    for what in ("task", "inputs", "outputs", "labels"):
+        if getattr(card, what) != getattr(subject.card, what):
+            raise CheckFailed(
+                f"The card in {path} has other {what} than the checkpoint: {getattr(card, what)} against "
+                f"{getattr(subject.card, what)}. Export it again."
+            )
+    fixed = session.fixed_batch
+    return compare(subject, path, (fixed,) if fixed else BATCH_SIZES, absolute=absolute, relative=relative)
+
+
+@contextlib.contextmanager
+def _refusal(target: Path) -> Iterator[None]:
+    """Say with every failed check that nothing was written."""
+    try:
+        yield
+    except CheckFailed as error:
+        before = "; the file that was there before is unchanged" if target.exists() else ""
+        raise CheckFailed(f"The export was refused: {error} Nothing was written to {target}{before}.") from error
+
+
+def _final_card(subject: Subject, parity: Parity) -> ModelCard:
+    return replace(subject.card, parity=parity.to_dict())
+
+
+def _check_card(path: Path, card: ModelCard) -> str:
+    """Open the file as the field does and read the card back."""
+    found = Session(path, "cpu").card
+    if found != ModelCard.from_json(card.to_json()):
+        raise CheckFailed("The card that was read back from the file is not the one that was written.")
+    return "torch against the file, as it will run"

@@ -1,0 +1,68 @@
+"""Write the card into the file, and take out what the exporter left of the machine it ran on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from runtime.card import CARD_KEY, ImageInput, ModelCard
+from runtime.errors import CheckFailed
+
+__all__ = ["image_metadata", "stamp"]
+
+
+def stamp(path: Path, card: ModelCard, *, ir_version: int | None = None) -> None:
+    """Rewrite the file at `path` with the card and ONNX's own image metadata.
+
+    Raises:
+        CheckFailed: `ir_version` is too old for the operators in the file.
+    """
+    model = onnx.load(path)
+    _strip(model)
+    model.producer_name = "onnx-edge-toolkit"
+    model.producer_version = str(card.producer.get("onnx-edge-toolkit", ""))
+    if ir_version is not None:
+        opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+        lowest = onnx.helper.find_min_ir_version_for(model.opset_import)
+        if ir_version < lowest:
+            raise CheckFailed(
+                f"IR version {ir_version} was asked for; opset {opset} needs at least {lowest}. Leave the IR version out, or ask "
+                f"for {lowest} or more."
+            )
+        model.ir_version = ir_version
+    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json(), **image_metadata(card)})
+    onnx.save(model, path)
+
+
+def image_metadata(card: ModelCard) -> dict[str, str]:
+    """ONNX's standard keys for a picture input (ONNX MetadataProps.md), as far as they can say what the card says."""
+    pictures = [entry for entry in card.inputs if isinstance(entry, ImageInput)]
+    if len(pictures) != 1:
+        return {}
+    picture = pictures[0]
+    found = {
+        "Image.BitmapPixelFormat": "Rgb8" if picture.color == "RGB" else "Gray8",
+        "Image.ColorSpaceGamma": "SRGB",
+    }
+    means, deviations = set(picture.mean or (0.0,)), set(picture.std or (1.0,))
+    if abs(picture.scale - 1 / 255) < 1e-9 and means == {0.0} and deviations == {1.0}:
+        found["Image.NominalPixelRange"] = "Normalized_0_1"
+    elif abs(picture.scale - 1 / 255) < 1e-9 and means == {0.5} and deviations == {0.5}:
+        found["Image.NominalPixelRange"] = "Normalized_1_1"
+    elif picture.scale == 1 and means == {0.0} and deviations == {1.0}:
+        found["Image.NominalPixelRange"] = "NominalRange_0_255"
+    return found
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Remove traces of the Python source (stack traces, module paths), which hold file names of one machine."""
+    graph = model.graph
+    for entry in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        del entry.metadata_props[:]
+        entry.doc_string = ""
+    for function in model.functions:
+        del function.metadata_props[:]
+        for node in function.node:
+            del node.metadata_props[:]
+    model.doc_string = ""

@@ -1,0 +1,82 @@
+"""Torch module -> ONNX graph, by the torch.export based exporter, with a dynamic batch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from exporters.subject import Subject
+from runtime.errors import CheckFailed
+
+__all__ = ["trace"]
+
+
+def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_version: int | None = None) -> None:
+    """Write the traced and optimised graph to `path`, weights inside.
+
+    Raises:
+        CheckFailed: torch cannot export the module, or its result depends on the batch size of the example.
+    """
+    # Never a batch of 1: the exporter bakes a length of 1 in.
+    rows = max(2, min(3, len(subject.samples[0]))) if dynamic_batch else len(subject.samples[0])
+    examples = tuple(cycle(sample, rows) for sample in subject.samples)
+    batch = torch.export.Dim("batch", min=1)
+    shapes = tuple({0: batch} for _ in examples) if dynamic_batch else None
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                subject.module,
+                examples,
+                input_names=subject.input_names,
+                output_names=subject.output_names,
+                # the wrapper takes *inputs, which torch.export sees as one tuple
+                dynamic_shapes=(shapes,) if shapes is not None else None,
+                opset_version=opset_version,
+                dynamo=True,
+                optimize=True,
+                verbose=False,
+            )
+        assert program is not None
+        program.save(path, external_data=False)
+    except Exception as error:
+        raise CheckFailed(f"torch could not export the network: {_reason(error)}") from error
+
+
+def cycle(sample: torch.Tensor, rows: int) -> torch.Tensor:
+    """(n, ...) -> (rows, ...), repeating from the start where n is smaller."""
+    return sample[torch.arange(rows) % len(sample)]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's own log lines and warnings say nothing that the verification does not find out."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, in one paragraph, with the remedy for what is known."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())
+    if "specialized" in text.lower() or "Constraints violated" in text:
+        return (
+            "its computation depends on the batch size, so a file made from it would be wrong at other sizes. Remove the "
+            f"dependence on x.shape[0], or export with a fixed batch (dynamic_batch=False). ({text[:300]})"
+        )
+    return f"{type(error).__name__}: {text[:500]}"

@@ -1,0 +1,80 @@
+"""What an ONNX file says of itself, as facts and as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard
+from runtime.console import bytes_text
+from runtime.session import Session
+
+__all__ = ["card_lines", "describe_file"]
+
+
+def describe_file(path: Path) -> tuple[dict[str, Any], str]:
+    """(facts for JSON, text). Raises ModelFileError when the file cannot be opened."""
+    session = Session(path, "cpu")
+    size = path.stat().st_size
+    facts = {
+        "path": str(path),
+        "bytes": size,
+        "kind": "onnx",
+        "inputs": [vars(tensor) for tensor in session.inputs],
+        "outputs": [vars(tensor) for tensor in session.outputs],
+        "card": session.card.to_dict() if session.card else None,
+        "metadata": {key: value for key, value in session.metadata.items() if not key.endswith(".card")},
+    }
+    lines = [f"{path}: ONNX model, {bytes_text(size)}"]
+    lines += [f"input    {tensor}" for tensor in session.inputs]
+    lines += [f"output   {tensor}" for tensor in session.outputs]
+    if session.card is None:
+        lines.append(
+            "no card: made elsewhere. It runs on arrays (runtime.load(...).run), and `toolkit bench` measures it."
+        )
+    else:
+        lines += card_lines(session.card)
+    return facts, "\n".join(lines)
+
+
+def card_lines(card: ModelCard) -> list[str]:
+    """A card as lines of text."""
+    lines = [f"task     {card.task}"]
+    lines += [f"prepare  {entry.name}: {_preparation(entry)}" for entry in card.inputs]
+    if card.labels:
+        shown = ", ".join(card.labels[:12]) + (f", ... ({len(card.labels)} in all)" if len(card.labels) > 12 else "")
+        lines.append(f"labels   {shown}")
+    if card.training:
+        facts = card.training
+        lines.append(f"trained  on {facts.get('examples', '?')} examples of {facts.get('data', '?')}")
+        measured = {name: value for name, value in dict(facts.get("measured", {})).items() if name != "epoch"}
+        if measured:
+            lines.append("measured " + "  ".join(f"{name} {value:.4f}" for name, value in measured.items()))
+    if card.parity:
+        worst = max(card.parity.get("worst", {}).values(), default=0.0)
+        lines.append(
+            f"verified against torch on {card.parity.get('samples')} samples at batch sizes "
+            f"{', '.join(map(str, card.parity.get('batch_sizes', [])))}: worst difference {worst:.1e}"
+        )
+    if card.producer:
+        lines.append("made by  " + ", ".join(f"{name} {version}" for name, version in card.producer.items()))
+    return lines
+
+
+def _preparation(entry: InputCard) -> str:
+    if isinstance(entry, ImageInput):
+        steps = [entry.color]
+        if isinstance(entry.resize, int):
+            steps.append(f"shorter side to {entry.resize} ({entry.filter})")
+        elif entry.resize is not None:
+            steps.append(f"resize to {entry.resize[0]} x {entry.resize[1]} ({entry.filter})")
+        if entry.crop is not None:
+            steps.append(f"centre crop {entry.crop[0]} x {entry.crop[1]}")
+        steps.append("scale to 0..1" if abs(entry.scale - 1 / 255) < 1e-9 else f"times {entry.scale:g}")
+        if entry.mean or entry.std:
+            steps.append(f"mean {list(entry.mean)}, std {list(entry.std)}")
+        return ", ".join([*steps, entry.layout])
+    if isinstance(entry, ArrayInput):
+        return f"{entry.dtype} array {tuple(length if length else 'any' for length in entry.shape)}, as it is"
+    scaling = ", scaled column by column" if entry.mean else ""
+    return f"columns {', '.join(entry.columns)}{scaling}"

@@ -1,0 +1,159 @@
+"""Pictures in a vector index: embed folders into it, search it by pictures, draw what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import runtime.index
+from runtime.atomic import atomic_path
+from runtime.errors import InputError
+from runtime.grid import grid
+from runtime.predict import Failure
+
+if TYPE_CHECKING:
+    from runtime.index.interface import VectorIndex
+    from runtime.model import Model
+
+__all__ = ["Embedded", "Neighbours", "draw_neighbours", "embed_pictures", "open_picture_index", "search_pictures"]
+
+_ROWS_PER_TRANSACTION = 4096
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What `embed_pictures` did: how many were added, how many the index now holds, of how many numbers, what failed."""
+
+    added: int
+    total: int
+    dim: int
+    failures: tuple[Failure, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for JSON."""
+        failures = [failure.to_dict() for failure in self.failures]
+        return {"added": self.added, "total": self.total, "dim": self.dim, "failures": failures}
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The neighbours of one query picture, best first; scores are higher for closer ones."""
+
+    query: str
+    ids: tuple[str, ...]
+    scores: tuple[float, ...]
+    paths: tuple[str | None, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for JSON."""
+        neighbours = [
+            {"id": name, "score": score, "path": path}
+            for name, score, path in zip(self.ids, self.scores, self.paths, strict=True)
+        ]
+        return {"query": self.query, "neighbours": neighbours}
+
+
+def open_picture_index(folder: Path) -> VectorIndex:
+    """Open an existing index. Raises VectorIndexError."""
+    return runtime.index.open(folder)
+
+
+def embed_pictures(
+    model: Model,
+    pictures: Sequence[Path],
+    folder: Path,
+    *,
+    metric: str = "cosine",
+    dtype: str = "float32",
+    advance: Callable[[int], None] = lambda _count: None,
+) -> Embedded:
+    """Embed pictures into the index in `folder`, which is made where there is none.
+
+    A picture's id is its path as given; its metadata holds the whole ``path`` and the name of its ``folder``. A picture
+    that is in the index already is replaced.
+
+    Raises:
+        CardError: the model has no embedding.
+        VectorIndexError: the index was made by another model, or refuses a vector.
+    """
+    added, failures, dim = 0, [], _embedding_length(model)
+    attributes = {"model": str(model.path.resolve())}
+    with runtime.index.open(
+        folder, dim=dim, metric=metric, space=model.space(), dtype=dtype, attributes=attributes
+    ) as index:
+        ids: list[str] = []
+        rows: list[np.ndarray[Any, Any]] = []
+
+        def flush() -> None:
+            if ids:
+                facts = [{"path": str(Path(name).resolve()), "folder": Path(name).parent.name} for name in ids]
+                index.add(ids, np.concatenate(rows), facts)
+                ids.clear()
+                rows.clear()
+
+        for sources, failed, values in model.embed_stream(list(dict.fromkeys(pictures))):
+            failures += list(failed.values())
+            ids += [Path(str(source)).as_posix() for position, source in enumerate(sources) if position not in failed]
+            if values is not None:
+                rows.append(values)
+                added += len(values)
+            if len(ids) >= _ROWS_PER_TRANSACTION:
+                flush()
+            advance(len(sources))
+        flush()
+        return Embedded(added, len(index), dim, tuple(failures))
+
+
+def search_pictures(
+    model: Model, index: VectorIndex, queries: Sequence[Path], count: int, where: Sequence[str] = ()
+) -> list[Neighbours]:
+    """The `count` nearest pictures of each query. `where` holds texts ``field=value``; all must hold, and one field may
+    be repeated to allow several values.
+
+    Raises:
+        VectorIndexError: the index was made by another model.
+        InputError: a query cannot be read, or a condition is malformed.
+    """
+    index.require_space(model.space())
+    vectors = model.embed([str(query) for query in queries])
+    found = index.search(vectors, count, where=_conditions(where))
+    results = []
+    for query, ids, scores in zip(queries, found.ids, found.scores, strict=True):
+        paths = tuple(facts.get("path") for facts in index.metadata(ids))
+        results.append(Neighbours(str(query), tuple(ids), tuple(float(score) for score in scores[: len(ids)]), paths))
+    return results
+
+
+def draw_neighbours(found: Sequence[Neighbours], target: Path) -> None:
+    """Draw one row a query: the query, then its neighbours with their scores."""
+    rows = []
+    for entry in found:
+        row: list[tuple[Any, str]] = [(entry.query, f"query\n{Path(entry.query).name}")]
+        for name, score, path in zip(entry.ids, entry.scores, entry.paths, strict=True):
+            row.append((path, f"{score:.3f}\n{Path(name).parent.name}/{Path(name).name}"))
+        rows.append(row)
+    with atomic_path(target) as temporary:
+        grid(rows).save(temporary, format="PNG")
+
+
+def _embedding_length(model: Model) -> int:
+    name = model.embedding_output()
+    shape = next(tensor.shape for tensor in model.outputs if tensor.name == name)
+    lengths = [length for length in shape[1:] if isinstance(length, int)]
+    if len(lengths) != len(shape) - 1:
+        raise InputError(f"The embedding of {model.path} has the shape {shape}; a fixed length is expected.")
+    return int(np.prod(lengths))
+
+
+def _conditions(where: Sequence[str]) -> dict[str, Any] | None:
+    conditions: dict[str, list[str]] = {}
+    for text in where:
+        name, mark, value = text.partition("=")
+        if not mark or not name:
+            raise InputError(f"The condition {text!r} is malformed; field=value is expected, such as folder=7.")
+        conditions.setdefault(name, []).append(value)
+    return conditions or None
