@@ -165,7 +165,7 @@ def check(model: str, checkpoint: str, as_json: bool) -> None:
 
 @main.command()
 @click.option("-o", "--output", type=click.Path(), default="demo", help="Folder for everything that the demo makes.")
-@click.option("--epochs", type=int, default=25, help="Passes over the training part.")
+@click.option("--epochs", type=int, default=40, help="Passes over the training part.")
 @click.option("--seed", type=int, default=0, help="Of everything random.")
 @_json
 def demo(output: str, epochs: int, seed: int, as_json: bool) -> None:

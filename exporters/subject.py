@@ -123,7 +123,7 @@ def _named(
         return NamedOutputs(module, cards, None, False)
     if not isinstance(result, torch.Tensor) or result.ndim != 2:
         raise SpecError(f"For {task} one output of shape (N, K) is expected; the module returns {_describe(result)}.")
-    default = ("probabilities",) if task == "classification" else ("values",)
+    default: tuple[str, ...] = ("probabilities",) if task == "classification" else ("values",)
     if task == "classification" and head is not None:
         default = ("probabilities", "embedding")
     names = tuple(outputs) if outputs else default

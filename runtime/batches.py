@@ -49,6 +49,8 @@ def run_rows(session: Session, rows: npt.NDArray[Any], output: str, batch_size: 
         )
     name, fixed = session.inputs[0].name, session.fixed_batch
     step = fixed or batch_size or _rows_per_run(session, rows)
+    if not len(rows):
+        raise InputError("No input was given; at least one is expected.")
     results = []
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
@@ -56,6 +58,11 @@ def run_rows(session: Session, rows: npt.NDArray[Any], output: str, batch_size: 
         if missing:
             part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
         result = session.run({name: part}, [output])[output]
+        if np.ndim(result) == 0 or len(result) != len(part):
+            raise InputError(
+                f"The output {output!r} of {session.path} is not one row an input: it has the shape {np.shape(result)} for "
+                f"{len(part)} rows. Use .run for it."
+            )
         results.append(result[: len(result) - missing] if missing else result)
     return results[0] if len(results) == 1 else np.concatenate(results)
 
@@ -73,7 +80,8 @@ def run_pictures(
     """Pictures -> chunks of `output`, in order. Each worker decodes, prepares and runs its own pictures."""
     count = workers or os.cpu_count() or 1
     if len(pictures) < 2 * count or count == 1:
-        yield _run_chunk(session, pictures, card, output)
+        for start in range(0, len(pictures), _MOST_ROWS):
+            yield _run_chunk(session, pictures[start : start + _MOST_ROWS], card, output)
         return
     bulk = session.single_threaded
     size = max(1, min(_MOST_ROWS, len(pictures) // (4 * count)))

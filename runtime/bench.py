@@ -77,11 +77,15 @@ def random_inputs(session: Session, batch_size: int, seed: int = 0) -> dict[str,
         free = [axis for axis, length in enumerate(tensor.shape) if not isinstance(length, int)]
         if any(axis > 0 for axis in free):
             raise InputError(f"The input {tensor} has free axes besides the batch; their lengths are not known.")
-        kind = np.dtype(tensor.dtype).kind
-        if kind == "f":
-            feeds[tensor.name] = random.standard_normal(shape).astype(tensor.dtype)
-        elif kind in "iub":
-            feeds[tensor.name] = random.integers(0, 2, shape).astype(tensor.dtype)
-        else:
-            raise InputError(f"The input {tensor} takes text; only numbers can be made up for a measurement.")
+        try:
+            if tensor.dtype in ("float16", "float32", "float64"):
+                feeds[tensor.name] = random.standard_normal(shape).astype(tensor.dtype)
+            elif tensor.dtype == "bool" or tensor.dtype.lstrip("u").startswith("int"):
+                feeds[tensor.name] = random.integers(0, 2, shape).astype(tensor.dtype)
+            else:
+                raise InputError(f"The input {tensor} takes no numbers; only these can be made up for a measurement.")
+        except (MemoryError, ValueError) as error:
+            raise InputError(
+                f"A batch of {batch_size} rows for the input {tensor} does not fit into memory. Measure smaller batches."
+            ) from error
     return feeds

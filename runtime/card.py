@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -186,7 +187,7 @@ class ModelCard:
         """
         try:
             value = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also of a number with thousands of digits
             raise CardError(f"The model card is not JSON ({error}). Export the model again.") from error
         return cls.from_dict(value)
 
@@ -231,21 +232,52 @@ def _input(entry: Any) -> InputCard:
             f"could change results. Update onnx-edge-toolkit, or export the model again with this version."
         )
     arguments = {name: _tuple(value) for name, value in mapping.items()}
-    _check_numbers(kind, arguments)
+    for name, value in arguments.items():
+        fits, expected = _FIELDS.get(name, (None, ""))
+        if fits is not None and not fits(value):
+            raise CardError(
+                f"The {kind} input of the model card has {name}={value!r:.80}; {expected} expected. Export the model again."
+            )
     return card_class(**arguments)
 
 
-def _check_numbers(kind: str, arguments: Mapping[str, Any]) -> None:
-    integers = [arguments.get("size"), arguments.get("resize"), arguments.get("crop")]
-    for value in integers:
-        parts = value if isinstance(value, tuple) else (value,)
-        if any(part is not None and (not isinstance(part, int) or part < 1) for part in parts):
-            raise CardError(f"The {kind} input of the model card has a size of {value!r}; whole numbers are expected.")
-    for name in ("scale", "mean", "std"):
-        value = arguments.get(name, ())
-        parts = value if isinstance(value, tuple) else (value,)
-        if any(not isinstance(part, int | float) or not math.isfinite(part) for part in parts):
-            raise CardError(f"The {kind} input of the model card has {name}={value!r}; finite numbers are expected.")
+def _is_length(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_length, value))
+
+
+def _is_number(value: Any) -> bool:
+    # compared rather than asked whether it is finite: a whole number too large for a float would raise there
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_tuple_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, tuple) and all(map(fits, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+# What the fields of an input must hold when they come from a file.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_is_text, "a text is"),
+    "size": (_is_size, "a height and a width are"),
+    "resize": (
+        lambda value: value is None or _is_length(value) or _is_size(value),
+        "a length, or a height and a width are",
+    ),
+    "crop": (lambda value: value is None or _is_size(value), "a height and a width are"),
+    "scale": (_is_number, "a finite number is"),
+    "mean": (_is_tuple_of(_is_number), "finite numbers are"),
+    "std": (_is_tuple_of(_is_number), "finite numbers are"),
+    "columns": (_is_tuple_of(_is_text), "the columns' names are"),
+    "shape": (_is_tuple_of(lambda value: value is None or _is_length(value)), "lengths, or null for any, are"),
+    "dtype": (_is_text, "a dtype's name is"),
+}
 
 
 def _plain(value: Any) -> Any:

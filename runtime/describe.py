@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,23 +48,35 @@ def card_lines(card: ModelCard) -> list[str]:
     if card.training:
         facts = card.training
         lines.append(f"trained  on {facts.get('examples', '?')} examples of {facts.get('data', '?')}")
-        measured = {name: value for name, value in dict(facts.get("measured", {})).items() if name != "epoch"}
+        measured = {name: value for name, value in _mapping(facts, "measured").items() if name != "epoch"}
         if measured:
-            lines.append("measured " + "  ".join(f"{name} {value:.4f}" for name, value in measured.items()))
+            lines.append("measured " + "  ".join(f"{name} {_figure(value, '.4f')}" for name, value in measured.items()))
     if card.parity:
-        worst = max(card.parity.get("worst", {}).values(), default=0.0)
+        worst = max((value for value in _mapping(card.parity, "worst").values() if isinstance(value, float)), default=0.0)
+        sizes = card.parity.get("batch_sizes")
         lines.append(
             f"verified against torch on {card.parity.get('samples')} samples at batch sizes "
-            f"{', '.join(map(str, card.parity.get('batch_sizes', [])))}: worst difference {worst:.1e}"
+            f"{', '.join(map(str, sizes)) if isinstance(sizes, list | tuple) else sizes}: worst difference {worst:.1e}"
         )
     if card.producer:
         lines.append("made by  " + ", ".join(f"{name} {version}" for name, version in card.producer.items()))
     return lines
 
 
+def _mapping(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An entry of a card's free facts, which a file may hold anything in; empty when it is not a mapping."""
+    value = facts.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _figure(value: Any, form: str) -> str:
+    """A number formatted; what a card holds as text, such as 'nan', as it is."""
+    return format(value, form) if isinstance(value, float) else str(value)
+
+
 def _preparation(entry: InputCard) -> str:
     if isinstance(entry, ImageInput):
-        steps = [entry.color]
+        steps: list[str] = [entry.color]
         if isinstance(entry.resize, int):
             steps.append(f"shorter side to {entry.resize} ({entry.filter})")
         elif entry.resize is not None:

@@ -69,15 +69,25 @@ def _listed_items(data: Sequence[Any]) -> list[Any]:
 
 def _picture_items(data: npt.NDArray[np.uint8], card: ImageInput) -> tuple[Any, bool]:
     """A uint8 array: one picture or a batch of pictures."""
+    if data.ndim not in (2, 3, 4):
+        raise InputError(
+            f"The array has the shape {data.shape}; a picture (H, W), (H, W, C) or (C, H, W), or a batch of these, is expected."
+        )
     channels_last = data.ndim == 3 and data.shape[-1] in (1, 3, 4)
     channels_first = data.ndim == 3 and data.shape[0] in (1, card.channels)
     single = data.ndim == 2 or channels_last or channels_first
     pictures = [data] if single else list(data)
-    if data.ndim == 4 and data.shape[1:] == card.shape:
+    if data.ndim == 4 and data.shape[1:] == card.shape and _keeps_size(card):
         return normalize(
             np.ascontiguousarray(data), card
         ), False  # already of the right size: no need to go through Pillow
     return pictures, single
+
+
+def _keeps_size(card: ImageInput) -> bool:
+    """Whether the card's resize and crop leave a picture of the card's own size as it is."""
+    resize = card.resize if not isinstance(card.resize, int) or card.resize != min(card.size) else None
+    return resize in (None, card.size) and card.crop in (None, card.size)
 
 
 def _prepared_items(data: Array, card: ImageInput | ArrayInput) -> tuple[Array, bool]:
@@ -114,6 +124,8 @@ def _table_items(data: Any, card: TableInput) -> tuple[Array, bool]:
                 f"{data} lacks the columns {', '.join(missing)}; the model takes {', '.join(card.columns)}, and the file has "
                 f"{', '.join(header)}. Rename or add them."
             )
+        if not rows:
+            raise InputError(f"{data} has a header only; at least one row is expected.")
         positions = [header.index(name) for name in card.columns]
         chosen = [[row[position] for position in positions] for row in rows]
         return prepare_table(table_rows(chosen, card.columns, str(data)), card), False

@@ -83,6 +83,7 @@ class Model:
             InputError: an input cannot be read; with ``on_error="keep"`` it becomes a `Failure` in the list instead.
             CardError: the file has no card, or its card names no prediction.
         """
+        prediction_output(self._card())
         items, single = self._items(data)
         results = list(self.stream(items, on_error=on_error))
         return results[0] if single else results
@@ -113,8 +114,10 @@ class Model:
             InputError: an input cannot be read.
             CardError: the card names no embedding and `output` is None.
         """
-        items, single = self._items(data)
         name = output or self.embedding_output()
+        items, single = self._items(data)
+        if not len(items):
+            raise InputError("No input was given; at least one is expected.")
         rows = []
         for _, failures, values in self._chunks(items, name):
             for failure in failures.values():
@@ -135,10 +138,10 @@ class Model:
     def embedding_output(self) -> str:
         """The output that the card calls the embedding. Raises CardError when there is none."""
         name = self.card.output("embedding") if self.card else None
-        if name is None:
-            names = ", ".join(tensor.name for tensor in self.outputs)
+        names = [tensor.name for tensor in self.outputs]
+        if name not in names:
             raise CardError(
-                f"{self.path} names no embedding. Its outputs are {names}: choose one with output=..., or export the model "
+                f"{self.path} names no embedding. Its outputs are {', '.join(names)}: choose one with output=..., or export the model "
                 f"with an embedding."
             )
         return name
@@ -179,6 +182,9 @@ class Model:
             if len(self.card.inputs) != 1:
                 raise CardError(f"{self.path} takes {len(self.card.inputs)} inputs; use .run with one array for each.")
             return self.card.inputs[0]
+        if len(self.inputs) != 1:
+            names = ", ".join(tensor.name for tensor in self.inputs) or "none"
+            raise CardError(f"{self.path} takes {len(self.inputs)} inputs ({names}); use .run with one array for each.")
         tensor = self.inputs[0]
         return ArrayInput(tensor.name, tuple(n if isinstance(n, int) else None for n in tensor.shape[1:]), tensor.dtype)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import runtime.index
 from runtime.atomic import atomic_path
-from runtime.errors import InputError
+from runtime.errors import InputError, VectorIndexError
 from runtime.grid import grid
 from runtime.predict import Failure
 
@@ -118,7 +118,11 @@ def search_pictures(
         VectorIndexError: the index was made by another model.
         InputError: a query cannot be read, or a condition is malformed.
     """
-    index.require_space(model.space())
+    if index.space is not None and index.space != model.space():
+        raise VectorIndexError(
+            f"The index was made by another model than {model.path}, so its vectors cannot be compared with this model's. Name "
+            f"the model that made it, or embed the pictures again."
+        )
     vectors = model.embed([str(query) for query in queries])
     found = index.search(vectors, count, where=_conditions(where))
     results = []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib.metadata
+import io
 import re
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,11 +107,11 @@ def plan(asked: str) -> tuple[list[tuple[str, dict[str, str]]], Device]:
 
 
 def _parse(asked: str) -> tuple[str, int]:
-    match = re.fullmatch(r"(auto|cpu|cuda|tensorrt)(?::(\d+))?", asked.lower())
+    match = re.fullmatch(r"(auto|cpu|cuda|tensorrt)(?::(\d{1,9}))?", str(asked).lower())
     if match is None or (match[2] and match[1] in ("auto", "cpu")):
         known = ("auto", "cpu", "cuda", "cuda:0", "tensorrt")
         raise DeviceError(
-            f"The device {asked!r} is not known.{suggest(asked, known)} Devices: auto, cpu, cuda, cuda:N, tensorrt."
+            f"The device {asked!r} is not known.{suggest(str(asked), known)} Devices: auto, cpu, cuda, cuda:N, tensorrt."
         )
     return match[1], int(match[2] or 0)
 
@@ -166,8 +169,11 @@ def _library_obstacle(kind: str) -> Obstacle | None:
     """Load the provider's own library as onnxruntime would, and name the first library that it misses."""
     module = onnxruntime()
     if hasattr(module, "preload_dlls"):
-        # Finds CUDA and cuDNN inside the nvidia-* packages; what it cannot find shows in the next step.
-        module.preload_dlls(directory=None)
+        # Finds CUDA and cuDNN inside the nvidia-* packages; what it cannot find shows in the next step, so that what it
+        # prints is not needed, and would spoil --json.
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module.preload_dlls(directory=None)
     folder = Path(module.__file__).parent / "capi"
     prefix, suffix = ("", ".dll") if sys.platform == "win32" else ("lib", ".so")
     try:

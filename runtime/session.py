@@ -88,7 +88,7 @@ class Session:
         self._expected = [
             (
                 tensor.name,
-                np.dtype(tensor.dtype),
+                np.dtype(tensor.dtype) if tensor.dtype in _DTYPES.values() else None,
                 len(tensor.shape),
                 [(axis, length) for axis, length in enumerate(tensor.shape) if isinstance(length, int)],
             )
@@ -112,13 +112,14 @@ class Session:
         Raises:
             InputError: a name is missing or unknown, or a dtype, rank or fixed length does not fit.
         """
-        if len(inputs) != len(self._expected):
+        if not isinstance(inputs, Mapping) or len(inputs) != len(self._expected):
             raise self._names_differ(inputs)
         for name, dtype, rank, fixed in self._expected:
             array = inputs.get(name)
             if array is None:
                 raise self._names_differ(inputs)
-            if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != rank:
+            # onnxruntime tells a rank of 0 also of an input whose rank the file leaves open
+            if not isinstance(array, np.ndarray) or array.dtype != dtype or (rank and array.ndim != rank):
                 raise self._does_not_fit(name, array)
             shape = array.shape
             for axis, length in fixed:
@@ -130,12 +131,13 @@ class Session:
                 values = self._session.run(names, inputs)
             else:
                 names = list(outputs)
-                values = self._session.run(names, inputs, self._only_what_is_asked)
+                # onnxruntime takes an empty list for all outputs
+                values = self._session.run(names, inputs, self._only_what_is_asked) if names else []
         except Exception as error:
             unknown = [name for name in names if name not in self._all_outputs]
             if unknown:
                 raise InputError(
-                    f"{self.path} has no output {unknown[0]!r}.{suggest(unknown[0], self._all_outputs)}"
+                    f"{self.path} has no output {unknown[0]!r}.{suggest(str(unknown[0]), self._all_outputs)}"
                 ) from error
             raise ModelFileError(f"{self.path} failed while running: {_reason(error)}.") from error
         return dict(zip(names, values, strict=True))
@@ -156,10 +158,10 @@ class Session:
 
     def _device_that_runs(self) -> Device:
         first = self._session.get_providers()[0].removesuffix("ExecutionProvider").lower()
-        kind, _, _ = self.device.name.partition(":")
+        kind, _, index = self.device.name.partition(":")
         if first == kind:
             return self.device
-        name = "cpu" if first == "cpu" else f"{first}:0"
+        name = "cpu" if first == "cpu" else f"{first}:{index}"
         obstacle = Obstacle(
             f"onnxruntime could not start its {kind} provider.", "Run `toolkit doctor` to see what is missing."
         )
@@ -171,15 +173,21 @@ class Session:
                 f"The device {self.device.asked!r} was required, but only {self.device.name} could run: {self.device.obstacle}"
             )
 
-    def _names_differ(self, inputs: Mapping[str, Array]) -> InputError:
+    def _names_differ(self, inputs: object) -> InputError:
         expected = [tensor.name for tensor in self.inputs]
+        given = f"The inputs {list(inputs)} were" if isinstance(inputs, Mapping) else f"A {type(inputs).__name__} was"
         return InputError(
-            f"The inputs {sorted(inputs)} were given; {self.path} takes {'; '.join(map(str, self.inputs))}. "
+            f"{given} given; {self.path} takes {'; '.join(map(str, self.inputs))}. "
             f"Give a mapping with the keys {expected}."
         )
 
     def _does_not_fit(self, name: str, array: object) -> InputError:
         tensor = next(tensor for tensor in self.inputs if tensor.name == name)
+        if tensor.dtype not in _DTYPES.values():
+            return InputError(
+                f"The input {name!r} takes a {tensor.dtype}, which no NumPy array can be. Export the model with an input of "
+                f"another type, such as float32."
+            )
         if isinstance(array, np.ndarray):
             given = f"{array.dtype} of shape {array.shape}"
             cast = f" Cast it with .astype('{tensor.dtype}')." if str(array.dtype) != tensor.dtype else ""

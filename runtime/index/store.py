@@ -131,7 +131,10 @@ class Store:
         with self._told(), self._transaction("BEGIN IMMEDIATE"):
             yield
             self._run("UPDATE info SET generation = generation + 1")
-            self._compact()
+            compacted = self._compact()
+        if compacted:  # what was asked is done; to give the room back to the file system may fail
+            with contextlib.suppress(sqlite3.Error):  # a script, since execute() frees one page only
+                self._connection.executescript("PRAGMA incremental_vacuum")
 
     # Reading
 
@@ -229,11 +232,11 @@ class Store:
         self._connection.executemany("INSERT INTO dead (place) VALUES (?)", places)
         return len(found)
 
-    def _compact(self) -> None:
-        """When more than half of the places are dead, write the live vectors again at new ones."""
+    def _compact(self) -> bool:
+        """When more than half of the places are dead, write the live vectors again at new ones; whether it did."""
         _, first, stop = self.extent()
         if 2 * self._one("SELECT count(*) FROM dead")[0] <= stop - first:
-            return
+            return False
         alive = np.ones(stop - first, bool)
         alive[[place - first for _, place in self.dead(0)]] = False
         self.append(self._live_blocks(first, stop, alive))
@@ -246,7 +249,7 @@ class Store:
         self._run("DELETE FROM blocks WHERE first < ?", (stop,))
         self._run("DELETE FROM dead")
         self._run("UPDATE info SET first = ?", (stop,))
-        self._run("PRAGMA incremental_vacuum").fetchall()  # gives the room back to the file system
+        return True
 
     def _live_blocks(self, first: int, stop: int, alive: npt.NDArray[np.bool_]) -> Iterator[Block]:
         """The live vectors in order, in blocks no smaller than most of those they come from."""
@@ -360,6 +363,8 @@ class Store:
             raise VectorIndexError(f"the index {self._folder} is closed. Open it again.") from error
         except sqlite3.Error as error:
             raise self._explained(error) from error
+        except UnicodeDecodeError as error:  # sqlite3 itself fails to read SQLite's report of what is damaged
+            raise self._damaged("what is in it cannot be read") from error
 
     def _explained(self, error: sqlite3.Error) -> VectorIndexError:
         code = getattr(error, "sqlite_errorcode", None)
@@ -377,7 +382,7 @@ class Store:
             return VectorIndexError(
                 f"the index {self._folder} cannot be read or written there ({error}). Choose a folder you may write to."
             )
-        return self._damaged(str(error))
+        return self._damaged(" ".join(str(error).split())[:200])  # SQLite may quote what it could not read
 
     def _damaged(self, why: str) -> VectorIndexError:
         return VectorIndexError(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from runtime.errors import VectorIndexError, suggest
+from runtime.errors import VectorIndexError
 
 __all__ = ["Condition", "Field", "fields_of", "parse"]
 
@@ -25,6 +25,9 @@ Field: TypeAlias = tuple[str, str, str | int | float]
 """(name, kind, value) of one metadata field, as it is stored beside the row."""
 
 _OPERATORS = ("<", "<=", ">", ">=")
+
+_MEANT = {"=<": "<=", "=>": ">=", "lt": "<", "lte": "<=", "le": "<=", "gt": ">", "gte": ">=", "ge": ">="}
+"""What others write for these, as `$gte` or `__gte`; too short for difflib to tell apart."""
 
 _VALUES_AT_ONCE = 500
 """SQLite takes a limited number of bound values in one statement."""
@@ -88,8 +91,10 @@ def _range_query(name: str, wanted: Mapping[Any, Any]) -> tuple[str, list[Any]]:
     kinds = set()
     for operator, value in wanted.items():
         if operator not in _OPERATORS:
+            meant = _MEANT.get(str(operator).lower().strip("$_ "))
+            hint = f"Did you mean {meant!r}?" if meant else f"Known comparisons: {', '.join(_OPERATORS)}."
             raise VectorIndexError(
-                f"where[{name!r}] uses {operator!r}, which is not a comparison.{suggest(str(operator), _OPERATORS)} "
+                f"where[{name!r}] uses {operator!r}, which is not a comparison. {hint} "
                 "For equality give the value itself, and for membership a list of values."
             )
         kinds.add(_checked_kind(name, value))

@@ -107,8 +107,8 @@ def test_cosine_stays_within_one() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "measure", "words"),
     [
-        ([[1, 2], [0, 0]], [[1, 1]], "cosine", ["row 1 of a", "zero"]),
-        ([[1, 2]], [[3, 1], [2, 2]], "pearson", ["row 1 of b", "equal elements"]),
+        ([[1, 2], [0, 0]], [1, 1], "cosine", ["row 1 of a", "zero"]),
+        ([1, 2], [[3, 1], [2, 2]], "pearson", ["row 1 of b", "equal elements"]),
         ([1.0, np.nan], [[1, 1]], "dot", ["vector a", "NaN"]),
         ([[1, 1]], [[1, 1], [np.inf, 0]], "dot", ["row 1 of b", "infinity"]),
         ([[1, 1, 1]], [[1, 1]], "dot", ["(1, 3)", "(1, 2)"]),

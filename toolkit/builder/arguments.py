@@ -27,11 +27,13 @@ def check_arguments(
     Raises:
         SpecError: an argument is unknown, missing, or of the wrong type.
     """
+    if not isinstance(arguments, Mapping):
+        raise SpecError(f"{what}: the arguments are {arguments!r}; a mapping from names to values is expected.")
     parameters = inspect.signature(function).parameters
     hints = typing.get_type_hints(function)
     for name in arguments:
         if name not in parameters:
-            raise SpecError(f"{what}: there is no argument {name!r}.{suggest(name, parameters)}")
+            raise SpecError(f"{what}: there is no argument {name!r}.{suggest(str(name), parameters)}")
     checked = {}
     for name, parameter in parameters.items():
         if name not in arguments:
@@ -41,12 +43,24 @@ def check_arguments(
         value = _tuples(arguments[name])
         if not _fits(value, hints[name]):
             raise SpecError(f"{what}: {name}={arguments[name]!r} was given; {_describe(hints[name])} is expected.")
+        lowest = 0 if name == "padding" else 1
+        if hints[name] is not float and any(number < lowest for number in _numbers(value)):
+            raise SpecError(
+                f"{what}: {name}={arguments[name]!r} was given; whole numbers of at least {lowest} are expected."
+            )
         checked[name] = value
     return checked
 
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _numbers(value: Any) -> list[int]:
+    """The whole numbers in a value."""
+    if isinstance(value, tuple):
+        return [number for item in value for number in _numbers(item)]
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else []
 
 
 def _fits(value: Any, hint: Any) -> bool:

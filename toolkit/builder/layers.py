@@ -63,9 +63,9 @@ def layer(
 
 def find_layer(name: str) -> Layer:
     """Look a layer up, without case. Raises SpecError with the closest names."""
-    found = LAYERS.get(name.lower())
+    found = LAYERS.get(str(name).lower())
     if found is None:
-        raise SpecError(f"There is no layer {name!r}.{suggest(name, LAYERS)}")
+        raise SpecError(f"There is no layer {name!r}.{suggest(str(name), LAYERS)}")
     return found
 
 

@@ -36,7 +36,7 @@ def network_layers(model: str | os.PathLike[str], outputs: int, task: Task) -> t
         path = Path(model)
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             raise SpecError(f"{path} cannot be read as a network's description: {error}.") from error
         return NetworkSpec.from_dict({"input_shape": None, **value} if isinstance(value, dict) else value).layers
     known = NETWORKS.get(str(model).lower())

@@ -18,7 +18,7 @@ from runtime.errors import InputError, SpecError, suggest
 from runtime.inputs import prepare
 from runtime.preprocess import prepare_table, read_table, table_rows
 from toolkit.builder.network import Network
-from toolkit.builder.spec import LayerSpec, NetworkSpec, Shape, build, check
+from toolkit.builder.spec import LayerSpec, NetworkSpec, Shape, build, check, read_shape
 from toolkit.builder.summary import Summary, summarize
 from toolkit.builder.transforms import image_card
 from toolkit.data.arrays import load_arrays, load_npz
@@ -54,7 +54,7 @@ class nn:  # noqa: N801 - the name that its users know
         input_shape: shape of one input without the batch axis, such as (1, 28, 28); loading data tells it too.
 
     Raises:
-        SpecError: `task` is not known.
+        SpecError: `task` is not known, or `input_shape` is no shape.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class nn:  # noqa: N801 - the name that its users know
         self.device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         self.val_label: np.ndarray | None = None
         self.res: np.ndarray | None = None
-        self._spec = NetworkSpec(None if input_shape is None else tuple(input_shape))
+        self._spec = NetworkSpec(None if input_shape is None else read_shape(input_shape))
         self._network: Network | None = None
         self._seed: int | None = None
         self._train: Batches | None = None
@@ -110,7 +110,7 @@ class nn:  # noqa: N801 - the name that its users know
         extended = NetworkSpec(self._spec.input_shape, (*self._spec.layers, entry))
         check(extended)
         self._spec = extended
-        self._network = None
+        self._network = self._checkpoint = None  # both were of the network without this layer
 
     @property
     def spec(self) -> NetworkSpec:
@@ -128,9 +128,14 @@ class nn:  # noqa: N801 - the name that its users know
             self._network = build(self._spec)
         return self._network
 
+    @property
+    def card(self) -> ModelCard | None:
+        """Pre-processing, labels and training summary of the checkpoint trained or loaded last, or None."""
+        return None if self._checkpoint is None else self._checkpoint.card
+
     def summary(self, input_shape: Sequence[int] | None = None) -> Summary:
         """The network as a table: layer, output shape, parameters, multiply-adds. `print()` it, or use its rows."""
-        spec = self._spec if input_shape is None else NetworkSpec(tuple(input_shape), self._spec.layers)
+        spec = self._spec if input_shape is None else NetworkSpec(read_shape(input_shape), self._spec.layers)
         complete, shapes = check(spec)
         if not shapes or complete.input_shape is None:
             raise SpecError(
@@ -448,10 +453,10 @@ class nn:  # noqa: N801 - the name that its users know
             self.val_label = data.targets().numpy()
         elif isinstance(data, str | os.PathLike) and isinstance(card, TableInput):
             rows = _csv_rows(data, card, label)
-            batches = torch.from_numpy(rows).split(1024)
+            batches = torch.split(torch.from_numpy(rows), 1024)
         else:
             rows, _ = prepare(_array(data), card)
-            batches = torch.from_numpy(rows).split(256)
+            batches = torch.split(torch.from_numpy(rows), 256)
         with torch.inference_mode():
             parts = [network(inputs.to(self.device)).cpu().numpy() for inputs in batches]
         if not parts:
@@ -468,7 +473,7 @@ class nn:  # noqa: N801 - the name that its users know
             {row: {"预测值": predicted class or value, "置信度": confidence}}; the keys (predicted value, confidence) are
             those that BaseNN's users know. A regression has no confidence.
         """
-        values = self.res if result is None else np.asarray(result)
+        values = self.res if result is None else np.atleast_2d(np.asarray(result))
         if values is None:
             raise SpecError("There is no result yet. Call inference(...) first.")
         found: dict[int, dict[str, Any]] = {}
@@ -571,12 +576,12 @@ def class_names(classes: Sequence[str] | Mapping[Any, Any] | None) -> tuple[str,
         (value, key) if isinstance(key, str) and not isinstance(value, str) else (key, value)
         for key, value in classes.items()
     ]
-    ordered = sorted(pairs, key=lambda pair: int(pair[0]))
-    if [int(index) for index, _ in ordered] != list(range(len(ordered))):
+    names = {str(index): str(name) for index, name in pairs}
+    if set(names) != {str(index) for index in range(len(pairs))}:
         raise InputError(
-            f"classes={dict(classes)!r} was given; indices 0 to {len(ordered) - 1}, one for each name, are expected."
+            f"classes={dict(classes)!r} was given; indices 0 to {len(pairs) - 1}, one for each name, are expected."
         )
-    return tuple(str(name) for _, name in ordered)
+    return tuple(names[str(index)] for index in range(len(pairs)))
 
 
 def _array(data: Any) -> Any:

@@ -16,7 +16,7 @@ from toolkit.builder.arguments import check_arguments
 from toolkit.builder.layers import ACTIVATIONS, find_activation, find_layer
 from toolkit.builder.network import Network
 
-__all__ = ["LayerSpec", "NetworkSpec", "Shape", "build", "check"]
+__all__ = ["LayerSpec", "NetworkSpec", "Shape", "build", "check", "read_shape"]
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -75,13 +75,25 @@ class NetworkSpec:
             entries = [
                 (entry["layer"], entry.get("arguments", {}), entry.get("activation")) for entry in value["layers"]
             ]
-        except (TypeError, KeyError, AttributeError) as error:
+            shape = None if shape is None else read_shape(shape)
+        except (TypeError, KeyError, AttributeError, IndexError) as error:
             raise SpecError(
                 f"The network's description is malformed ({error!r}); input_shape and layers are expected, each layer with "
                 f"layer, arguments and activation."
             ) from error
         layers = tuple(LayerSpec.parse(*entry, position) for position, entry in enumerate(entries, start=1))
-        return cls(None if shape is None else tuple(shape), layers)
+        return cls(shape, layers)
+
+
+def read_shape(value: Any) -> Shape:
+    """The shape of one input, without the batch axis. Raises SpecError when it is none."""
+    numbers = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    if not numbers or not all(isinstance(number, int) and number >= 1 for number in numbers):
+        raise SpecError(
+            f"The input shape {value!r} was given; whole numbers of at least 1 without the batch axis are expected, such as "
+            f"(1, 28, 28)."
+        )
+    return numbers
 
 
 def check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
@@ -170,7 +182,11 @@ def _complete(entry: LayerSpec, position: int, shape: Shape, exact: bool) -> Lay
     if "in_shape" in inspect.signature(found.function).parameters:
         if not exact:
             raise _Undecided
-        arguments["in_shape"] = shape
+        if arguments.setdefault("in_shape", shape) != shape:
+            raise SpecError(
+                f"layer {position} {found.name!r}: in_shape={arguments['in_shape']} was given, but it receives {_batch(shape)}. "
+                f"Leave in_shape out; it is filled in."
+            )
     if found.in_axis is None and not found.flattens:
         return dataclasses.replace(entry, arguments=arguments)
     if found.flattens and len(shape) > 1 and not exact:
@@ -199,10 +215,15 @@ def _modules(entry: LayerSpec, position: int, shape: Shape) -> list[tuple[str, t
         found = find_layer(entry.layer)
         if found.flattens and len(shape) > 1:
             modules.append((f"flatten{position}", torch.nn.Flatten()))
-        modules.append((f"{entry.layer}{position}", found.function(**entry.arguments)))
+        modules.append((_module_name(found.name, position), found.function(**entry.arguments)))
     if entry.activation is not None:
-        modules.append((f"{entry.activation}{position}", ACTIVATIONS[entry.activation]()))
+        modules.append((_module_name(entry.activation, position), ACTIVATIONS[entry.activation]()))
     return modules
+
+
+def _module_name(kind: str, position: int) -> str:
+    """'relu' at 61 -> 'relu61', and 'relu6' at 1 -> 'relu6_1', so that no two are the same."""
+    return f"{kind}_{position}" if kind[-1].isdigit() else f"{kind}{position}"
 
 
 def _meta_modules(entry: LayerSpec, position: int, shape: Shape) -> list[tuple[str, torch.nn.Module]]:

@@ -40,6 +40,8 @@ def _steps(transform: Any) -> Iterable[tuple[str, Any]]:
     if inner is not None:
         return [step for entry in inner for step in _steps(entry)]
     name = type(transform).__name__
+    if name == "Resize":
+        return [(name, transform)]
     if name == "Normalize":
         return [(name, (transform.mean, transform.std))]
     return [(name, getattr(transform, "size", None))]
@@ -47,7 +49,9 @@ def _steps(transform: Any) -> Iterable[tuple[str, Any]]:
 
 def _apply(card: ImageInput, name: str, arguments: Any) -> ImageInput:
     if name == "Resize":
-        return replace(card, resize=_size(name, arguments, one=True), filter="bilinear")
+        if card.crop is not None:
+            raise InputError("Resize follows CenterCrop; the pre-processing resizes first. Put CenterCrop last.")
+        return _resize(card, arguments)
     if name == "CenterCrop":
         size = _size(name, arguments, one=False)
         return replace(card, crop=size)
@@ -66,6 +70,16 @@ def _apply(card: ImageInput, name: str, arguments: Any) -> ImageInput:
             f"The transform {name!r} is random; only the deterministic {', '.join(_KNOWN)} can be part of the pre-processing."
         )
     raise InputError(f"There is no transform {name!r}.{suggest(name, _KNOWN)}")
+
+
+def _resize(card: ImageInput, arguments: Any) -> ImageInput:
+    """(height, width), one number for the shorter side, or torchvision's Resize, whose filter is kept."""
+    mode = getattr(arguments, "interpolation", None)
+    if mode is None:
+        return replace(card, resize=_size("Resize", arguments, one=True), filter="bilinear")
+    if arguments.max_size is not None:
+        raise InputError("Resize(max_size=...) cannot be part of the pre-processing. Give (height, width).")
+    return replace(card, resize=_size("Resize", arguments.size, one=True), filter=mode.value)
 
 
 def _size(name: str, value: Any, *, one: bool) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,14 @@ def load_arrays(
     Raises:
         InputError: lengths differ, there are no rows, or values are not numbers or not finite.
     """
-    rows, targets = np.asarray(x), np.asarray(y)
+    try:
+        rows, targets = np.asarray(x), np.asarray(y)
+    except ValueError as error:
+        raise InputError(f"The inputs or labels are ragged: {error}. Give rows of one length.") from error
     if rows.ndim < 2 or len(rows) == 0:
         raise InputError(f"The inputs have the shape {rows.shape}; (N, ...) with at least one row is expected.")
+    if targets.ndim == 0:
+        raise InputError(f"The labels are {y!r}; one for each of the {len(rows)} inputs is expected.")
     if len(rows) != len(targets):
         raise InputError(f"There are {len(rows)} inputs, but {len(targets)} labels; one for each is expected.")
     values, names = _targets(targets, task, labels)
@@ -70,7 +74,7 @@ def load_npz(
     try:
         with np.load(source, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file fails in many ways inside zipfile, zlib and NumPy
         if "allow_pickle" in str(error):
             raise InputError(
                 f"{source} holds pickled Python objects, which could run code when opened. Save plain arrays instead: "
@@ -115,6 +119,8 @@ def _targets(targets: np.ndarray, task: Task, labels: Sequence[str] | None) -> t
         if not np.isfinite(values).all():
             raise InputError("The targets hold NaN or infinity; finite numbers are expected.")
         names = tuple(map(str, labels)) if labels else tuple(f"target {n}" for n in range(values.shape[1]))
+        if len(names) != values.shape[1]:
+            raise InputError(f"{len(names)} names were given for {values.shape[1]} targets; one for each is expected.")
         return values, names if values.shape[1] > 1 or labels else ("target",)
     if targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
@@ -125,6 +131,8 @@ def _targets(targets: np.ndarray, task: Task, labels: Sequence[str] | None) -> t
                 f"The labels have the shape {targets.shape}; (N,) class labels or one-hot rows (N, K) are expected."
             )
         names = tuple(map(str, labels)) if labels else tuple(map(str, range(targets.shape[1])))
+        if len(names) != targets.shape[1]:
+            raise InputError(f"{len(names)} class names were given; the one-hot labels have {targets.shape[1]} columns.")
         return targets.argmax(1).astype(np.int64), names
     if targets.ndim != 1:
         raise InputError(f"The labels have the shape {targets.shape}; (N,) is expected.")

@@ -54,7 +54,7 @@ class Batches:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
             self.epoch += 1
         positions = torch.from_numpy(order)
-        for part in positions.split(self.batch_size):
+        for part in torch.split(positions, self.batch_size):
             yield self.data.inputs.take(part), self._targets.index_select(0, part)
 
     @property

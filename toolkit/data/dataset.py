@@ -51,7 +51,7 @@ class Dataset:
         digest = hashlib.sha256(np.ascontiguousarray(self.targets).tobytes())
         raw = self.inputs.raw()
         if raw is not None:
-            digest.update(memoryview(np.ascontiguousarray(raw)).cast("B"))
+            digest.update(np.ascontiguousarray(raw).data.cast("B"))
         return digest.hexdigest()
 
     def describe(self) -> str:
@@ -83,7 +83,10 @@ def class_targets(
         array = array.astype(np.int64)
     elif array.dtype.kind != "i" and all(str(value).removeprefix("-").isdecimal() for value in array.tolist()):
         array = np.array([int(value) for value in array.tolist()], np.int64)
-    classes, indices = np.unique(array, return_inverse=True)
+    try:
+        classes, indices = np.unique(array, return_inverse=True)
+    except TypeError as error:
+        raise InputError("The labels are of several kinds; give whole numbers or names, one a row.") from error
     if labels is None:
         return indices.reshape(-1).astype(np.int64), tuple(str(value) for value in classes.tolist())
     names = tuple(map(str, labels))

@@ -57,6 +57,8 @@ def load_images(
     Raises:
         InputError: there are no class folders, a picture is unreadable, or sizes differ and none is asked for.
     """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers={workers} was given; a whole number of at least 1 is expected.")
     folders = class_folders(root)
     if not folders:
         raise InputError(
@@ -107,8 +109,8 @@ def _picture_size(path: Path, orientation: str) -> tuple[int, int]:
             turned = orientation == "exif" and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return (image.width, image.height) if turned else (image.height, image.width)
     except Exception:
-        image = open_image(path)  # says what is wrong
-        return image.height, image.width
+        whole = open_image(path)  # says what is wrong
+        return whole.height, whole.width
 
 
 def _store(files: list[Path], card: ImageInput, workers: int | None) -> Store:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from runtime.errors import InputError
 from toolkit.data.arrays import load_npz
@@ -59,12 +61,25 @@ def open_source(
             f"{place} is a {place.suffix or 'file without suffix'}; a .csv or .npz file or a folder is expected."
         )
     if find_idx(place, "train"):
-        return Source(load_idx(place, "train"), test=load_idx(place, "test") if find_idx(place, "test") else None)
+        whole = load_idx(place, "train")
+        return Source(whole, test=_as_trained(load_idx(place, "test"), whole) if find_idx(place, "test") else None)
     train = _child(place, _TRAIN_NAMES)
     if train is None:
         return Source(load_images(place, color=color, size=size, workers=workers))
     first = load_images(train, color=color, size=size, workers=workers)
     return Source(first, _part(place, _VALIDATION_NAMES, first), _part(place, _TEST_NAMES, first))
+
+
+def _as_trained(part: Dataset, train: Dataset) -> Dataset:
+    """A part with the indices of the training part's classes; a small one may lack some of them."""
+    unknown = [name for name in part.labels if name not in train.labels]
+    if unknown or part.shape != train.shape:
+        raise InputError(
+            f"The test part of {part.source} is {part.describe()} ({', '.join(part.labels)}); the training part is "
+            f"{train.describe()} ({', '.join(train.labels)})."
+        )
+    positions = np.array([train.labels.index(name) for name in part.labels], np.int64)
+    return replace(part, targets=positions[part.targets], labels=train.labels)
 
 
 def _child(folder: Path, names: tuple[str, ...]) -> Path | None:

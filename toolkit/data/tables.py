@@ -46,13 +46,15 @@ def load_csv(
     if scale:
         mean = tuple(values.mean(0).tolist())
         # a constant column stays at zero rather than dividing by zero
-        std = tuple(np.where(values.std(0) > 0, values.std(0), 1.0).tolist())
+        std = tuple(np.where(np.ptp(values, axis=0) > 0, values.std(0), 1.0).tolist())
     card = TableInput("input", columns, mean, std)
     inputs = RowStore(prepare_table(values, card))
     if task == "regression":
+        if labels is not None and len(labels) != 1:
+            raise InputError(f"{len(labels)} names were given; {path} has one target, its last column {target!r}.")
         # the last column is read with the header's own name, so that an error names it
         targets = table_rows([row[-1:] for row in rows], (target,), str(path)).astype(np.float32)
-        return Dataset(task, card, inputs, targets, tuple(labels or (target,)), str(path))
+        return Dataset(task, card, inputs, targets, tuple(map(str, labels or (target,))), str(path))
     texts = [row[-1] for row in rows]
     empty = next((number for number, text in enumerate(texts, start=1) if not text), None)
     if empty is not None:

@@ -10,6 +10,7 @@ import numpy as np
 
 __all__ = ["confusion_matrix", "confusion_png", "curves_png"]
 
+_TITLES = {"acc": "accuracy", "mae": "mean absolute error", "mse": "mean squared error", "r2": "R²"}
 TRAIN_COLOR, VALIDATION_COLOR = "#3b6fb6", "#d9822b"
 
 
@@ -29,7 +30,7 @@ def curves_png(history: Sequence[Mapping[str, float]], *, dpi: int = 110) -> byt
                     epochs, [entry[key] for entry in history], color=color, label=label, marker=".", linewidth=1.8
                 )
         axes.set_xlabel("epoch")
-        axes.set_title(name, loc="left", fontweight="bold")
+        axes.set_title(_TITLES.get(name, name), loc="left", fontweight="bold")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

@@ -154,7 +154,7 @@ def _what_it_is(content: Any) -> str:
 
 def random_state() -> dict[str, Any]:
     """The states of torch's, CUDA's, NumPy's and Python's generators, in plain containers and tensors."""
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # type: ignore[misc]
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],

@@ -108,7 +108,7 @@ def fit(
             output = forward(inputs)
             value = loss(output, targets)
             optimizer.zero_grad()
-            value.backward()
+            torch.autograd.backward(value)
             optimizer.step()
             schedule.step()
             total += value.detach() * len(inputs)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from runtime.errors import SpecError, suggest
+from toolkit.builder.network import Network
 from toolkit.data.dataset import Task
 
 __all__ = ["CLASSIFICATION_LOSSES", "REGRESSION_LOSSES", "Loss", "default_loss", "find_loss", "forward_for"]
@@ -36,7 +37,7 @@ def find_loss(name: str, task: Task) -> tuple[str, Loss]:
     Raises:
         SpecError: there is none of that name, or it is not for this task.
     """
-    key = name.lower().replace("_", "")
+    key = str(name).lower().replace("_", "")
     key = key if key.endswith("loss") else key + "loss"
     own, other = CLASSIFICATION_LOSSES, REGRESSION_LOSSES
     if task == "regression":
@@ -52,7 +53,6 @@ def find_loss(name: str, task: Task) -> tuple[str, Loss]:
 
 def forward_for(network: torch.nn.Module, loss: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """The forward pass that `loss` wants: cross-entropy applies a softmax itself, so it gets the logits."""
-    if loss == "crossentropyloss" and hasattr(network, "logits"):
-        forward: Callable[[torch.Tensor], torch.Tensor] = network.logits
-        return forward
+    if loss == "crossentropyloss" and isinstance(network, Network):
+        return network.logits
     return network

@@ -30,9 +30,9 @@ def check_metrics(names: Iterable[str], task: Task) -> tuple[str, ...]:
     """The registered names. Raises SpecError when one is unknown or not for this task."""
     found = []
     for name in names:
-        key = _ALIASES.get(name.lower(), name.lower())
+        key = _ALIASES.get(str(name).lower(), str(name).lower())
         if key not in METRICS:
-            raise SpecError(f"There is no metric {name!r}.{suggest(name, METRICS)}")
+            raise SpecError(f"There is no metric {name!r}.{suggest(str(name), METRICS)}")
         if task not in METRICS[key]:
             fitting = ", ".join(metric for metric, tasks in METRICS.items() if task in tasks)
             raise SpecError(f"The metric {name!r} does not fit {task}. Use one of: {fitting}.")
@@ -68,6 +68,7 @@ def measure(metrics: tuple[str, ...], outputs: torch.Tensor, targets: torch.Tens
         targets: int64 (N,) or float32 (N, T).
         task: which of the two.
 
+    r2 is left out for a single example, for which it is not defined.
     The errors (mae, mse) of a classifier are those of its probabilities against the one-hot targets.
     """
     from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
@@ -91,6 +92,5 @@ def measure(metrics: tuple[str, ...], outputs: torch.Tensor, targets: torch.Tens
     if "rmse" in metrics:
         values["rmse"] = float(mean_squared_error(outputs, targets, squared=False))
     if "r2" in metrics:
-        # undefined for a single example
-        values["r2"] = float(r2_score(outputs, targets)) if len(outputs) > 1 else float("nan")
-    return {name: values[name] for name in metrics}
+        values |= {"r2": float(r2_score(outputs, targets))} if len(outputs) > 1 else {}
+    return {name: values[name] for name in metrics if name in values}

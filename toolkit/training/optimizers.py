@@ -27,8 +27,8 @@ _FUSED = {"sgd", "adam", "adamw", "adagrad"}
 
 def find_optimizer(name: str) -> str:
     """The registered name, looked up without case. Raises SpecError with the closest names."""
-    if name.lower() not in OPTIMIZERS:
-        raise SpecError(f"There is no optimiser {name!r}.{suggest(name, OPTIMIZERS)}")
+    if str(name).lower() not in OPTIMIZERS:
+        raise SpecError(f"There is no optimiser {name!r}.{suggest(str(name), OPTIMIZERS)}")
     return name.lower()
 
 

@@ -33,12 +33,12 @@ SCHEDULES: dict[str, Callable[[float], float]] = {"constant": _constant, "cosine
 
 def make_schedule(name: str, optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
     """A schedule over `steps` batches. Raises SpecError with the closest names."""
-    factor = SCHEDULES.get(name.lower())
+    factor = SCHEDULES.get(str(name).lower())
     if factor is None:
-        raise SpecError(f"There is no schedule {name!r}.{suggest(name, SCHEDULES)}")
+        raise SpecError(f"There is no schedule {name!r}.{suggest(str(name), SCHEDULES)}")
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(min(1.0, step / max(1, steps))))
 
 
 def peak_factor(name: str) -> float:
     """How much higher than an optimiser's usual rate the peak of a schedule is: one-cycle spends little time at it."""
-    return 4.0 if name.lower() == "onecycle" else 1.0
+    return 4.0 if str(name).lower() == "onecycle" else 1.0

@@ -140,8 +140,9 @@ def test_more_equal_rows_than_candidates(metric: str, queries: int, tmp_path: Pa
 @pytest.mark.parametrize("queries", [3, 12])
 @pytest.mark.parametrize(("offset", "size"), [(1e4, 1.0), (0.0, 1e-20), (0.0, 1e18), (0.0, 1e37), (0.0, 1e-39)])
 def test_vectors_that_float32_products_cannot_order(
-    metric: str, queries: int, offset: float, size: float, tmp_path: Path
+    metric: str, queries: int, offset: float, size: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scan, "_margin", lambda wanted: 1)  # so that every wrong order in float32 would show
     rng = np.random.default_rng(3)
     vectors = ((rng.normal(size=(400, 8)) + offset) * size).astype(np.float32)
     asked = ((rng.normal(size=(queries, 8)) + offset) * size).astype(np.float32)

@@ -1,0 +1,74 @@
+"""Run the benchmarks and print their ratios as one table."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from pathlib import Path
+
+import overhead
+import predict
+import startup
+import train
+from interleaved import Result
+
+from runtime.console import seconds_text, table
+
+
+def rows_of(name: str, result: Result, aims: dict[str, str]) -> list[tuple[str, ...]]:
+    """One row a baseline: how many times faster the first function is than it."""
+    first, *others = result.seconds
+    return [
+        (
+            name,
+            other,
+            seconds_text(result.seconds[first]),
+            seconds_text(result.seconds[other]),
+            f"{result.ratios[other]:.2f}",
+            aims.get(other, ""),
+        )
+        for other in others
+    ]
+
+
+def main() -> None:
+    """Parse the arguments, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="train|predict|overhead|startup", help="default: all")
+    parser.add_argument("--data", type=Path, default=None, help="folder with MNIST's idx files, for train")
+    parser.add_argument("--quick", action="store_true", help="few rounds: does it run, not how fast")
+    arguments = parser.parse_args()
+    names = arguments.names or ["train", "predict", "overhead", "startup"]
+    quick = arguments.quick
+    rows: list[tuple[str, ...]] = []
+    if "train" in names:
+        result = train.run(arguments.data, 2_000 if quick else 20_000, 1 if quick else 7)
+        rows += rows_of("train", result, {"in-memory loop by hand": "≥ 0.97"})
+    if "predict" in names:
+        result = predict.run(16 if quick else 128, 1 if quick else 9)
+        rows += rows_of("predict", result, {"onnxruntime + Pillow by hand": "≥ 1.0"})
+    if "startup" in names:
+        result = startup.run(1 if quick else 15)
+        # here the aim is stated the other way round: our time over the script's
+        rows += [
+            (*row[:4], f"{1 / float(result.ratios['script by hand']):.2f} of its time", "≤ 1.3")
+            for row in rows_of("startup", result, {})
+        ]
+    if "overhead" in names:
+        seconds = overhead.run(200 if quick else 2000, 3 if quick else 21)
+        rows.append(
+            (
+                "overhead",
+                "InferenceSession.run",
+                seconds_text(seconds["toolkit"]),
+                seconds_text(seconds["session"]),
+                f"{seconds['overhead'] * 1e6:.1f} µs more",
+                "≤ 20 µs",
+            )
+        )
+    print(table(("benchmark", "baseline", "toolkit", "baseline's time", "times as fast", "aim"), rows, right=(2, 3)))
+    print(f"{platform.machine()}, Python {platform.python_version()}; medians of interleaved rounds")
+
+
+if __name__ == "__main__":
+    main()
