@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import sys
 from pathlib import Path
@@ -17,10 +19,23 @@ if TYPE_CHECKING:
     from runtime.model import Model
 
 
+def _printable(error: UnicodeError) -> tuple[str, int]:
+    """For what an output's encoding lacks: a plain rule instead of a drawn one, escapes instead of the rest."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end].replace("─", "-")
+    return lacking.encode("ascii", "backslashreplace").decode(), error.end
+
+
+codecs.register_error("toolkit", _printable)
+
+
 class Toolkit(click.Group):
     """Prints a ToolkitError as one paragraph, without a traceback, and exits with its code."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="toolkit")
         try:
             return super().invoke(ctx)
         except ToolkitError as error:
@@ -330,9 +345,13 @@ def similarity(first: str, second: str, model: str, as_json: bool, device: str, 
     """How alike two pictures are, by every measure."""
     from runtime.console import table
     from runtime.similarity import DISTANCES, MEASURES, similarity_rows
+    from runtime.sources import find_images
 
+    pictures = find_images([first, second])
+    if len(pictures) != 2:
+        raise InputError(f"{first} and {second} hold {len(pictures)} pictures; two are compared. Name one file each.")
     opened = _open(model, device, require_device)
-    a, b = opened.embed([first, second])
+    a, b = opened.embed(pictures)
     values: dict[str, float | None] = {}
     for measure in MEASURES:
         try:

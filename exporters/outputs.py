@@ -33,15 +33,30 @@ class NamedOutputs(torch.nn.Module):
         self.module = module
         self.cards = cards
         self.ends_in_softmax = ends_in_softmax
-        self._entering_head: list[torch.Tensor] = []
-        if head is not None and any(card.role == "embedding" for card in cards):
-            head.register_forward_pre_hook(lambda _module, inputs: self._entering_head.append(inputs[0]))
+        # in a list, so that it is not a child a second time
+        self._head = [head] if head is not None and any(card.role == "embedding" for card in cards) else []
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Tensors (B, ...) -> one tensor an output."""
-        self._entering_head.clear()
         if self.cards[0].role == "raw":
             return tuple(_flat(self.module(*inputs)))
+        entering_head: list[torch.Tensor] = []
+        # for this run only: the module is the caller's, and keeps nothing of ours
+        handles = [
+            head.register_forward_pre_hook(lambda _module, inputs: entering_head.append(inputs[0]))
+            for head in self._head
+        ]
+        try:
+            found = self._run(*inputs)
+        finally:
+            for handle in handles:
+                handle.remove()
+        if entering_head:
+            found["embedding"] = entering_head[-1].flatten(1)
+        return tuple(found[card.role] for card in self.cards)
+
+    def _run(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Inputs -> role -> tensor, without the embedding."""
         roles = {card.role for card in self.cards}
         found: dict[str, torch.Tensor] = {}
         if "logits" in roles and self.ends_in_softmax:
@@ -53,10 +68,7 @@ class NamedOutputs(torch.nn.Module):
             if not self.ends_in_softmax and "probabilities" in roles:
                 result = result.softmax(1)
         found["probabilities"] = result
-        if self._entering_head:
-            # popped, so that no tensor of the trace stays behind on the module
-            found["embedding"] = self._entering_head.pop().flatten(1)
-        return tuple(found[card.role] for card in self.cards)
+        return found
 
 
 def last_linear(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> torch.nn.Linear | None:

@@ -20,7 +20,7 @@ from exporters.trace import trace
 from exporters.verify import ABSOLUTE, RELATIVE, Parity, compare
 from runtime.atomic import atomic_path
 from runtime.card import InputCard, ModelCard
-from runtime.errors import CardError, CheckFailed
+from runtime.errors import CardError, CheckFailed, ModelFileError, SpecError
 from runtime.session import Session
 
 __all__ = ["check", "export"]
@@ -76,7 +76,11 @@ def export(
         stages = []
 
         def measure(name: str, started: float, note: str = "") -> Parity:
-            parity = compare(subject, path, sizes, absolute=absolute, relative=relative)
+            try:
+                parity = compare(subject, path, sizes, absolute=absolute, relative=relative)
+            except ModelFileError as error:
+                reason = " ".join(str(error.__cause__ or error).split()).replace(str(path), target.name)
+                raise CheckFailed(f"onnxruntime cannot run the file after the stage {name!r}: {reason}.") from error
             nodes, size = len(onnx.load(path).graph.node), path.stat().st_size
             stages.append(Stage(name, nodes, size, parity.worst_difference, time.perf_counter() - started, note))
             return parity
@@ -88,7 +92,7 @@ def export(
         if simplify:
             say("simplify")
             started = time.perf_counter()
-            note = simplify_graph(path, subject, sizes)
+            note = simplify_graph(path, subject, sizes, absolute=absolute, relative=relative)
             parity = measure("simplify", started, note)
         say("stamp")
         started = time.perf_counter()
@@ -130,7 +134,12 @@ def check(
         )
     names = [tensor.name for tensor in session.outputs]
     if isinstance(source, str | os.PathLike) or not hasattr(source, "forward"):
-        subject = make_subject(source, outputs=names)
+        try:
+            subject = make_subject(source, outputs=names)
+        except SpecError as error:
+            raise CheckFailed(
+                f"{path} has the outputs {', '.join(names)}; the checkpoint has others. {error}"
+            ) from error
     else:
         task = None if card.task == "raw" else card.task
         subject = make_subject(

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 
 from exporters.subject import Subject
-from exporters.verify import compare
+from exporters.verify import ABSOLUTE, RELATIVE, compare
 from runtime.errors import ToolkitError
 
 __all__ = ["simplify"]
@@ -25,6 +25,8 @@ def simplify(
     *,
     time_limit: float = TIME_LIMIT_SECONDS,
     memory_limit: int = MEMORY_LIMIT_BYTES,
+    absolute: float = ABSOLUTE,
+    relative: float = RELATIVE,
 ) -> str:
     """Replace the file at `path` by a simpler one that gives the same results; return what was done, or why not.
 
@@ -44,22 +46,27 @@ def simplify(
         if done.returncode != 0:
             words = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             return f"left as it was: onnxsim failed ({words[:160]})"
-        return _accept(path, candidate, subject, batch_sizes)
+        return _accept(path, candidate, subject, batch_sizes, absolute, relative)
     except subprocess.TimeoutExpired:
         return f"left as it was: onnxsim took more than {time_limit:.0f} s"
     finally:
         candidate.unlink(missing_ok=True)
 
 
-def _accept(path: Path, candidate: Path, subject: Subject, batch_sizes: tuple[int, ...]) -> str:
-    before, after = onnx.load(path), onnx.load(candidate)
+def _accept(
+    path: Path, candidate: Path, subject: Subject, batch_sizes: tuple[int, ...], absolute: float, relative: float
+) -> str:
+    try:
+        before, after = onnx.load(path), onnx.load(candidate)
+    except Exception as error:  # no file, or protobuf's own error
+        return f"left as it was: onnxsim wrote no model ({error})"
     nodes_before, nodes_after = len(before.graph.node), len(after.graph.node)
     if nodes_after >= nodes_before:
         return "left as it was: onnxsim found nothing to remove"
     if _interface(before) != _interface(after):
         return "left as it was: onnxsim changed an input, an output or a dynamic axis"
     try:
-        compare(subject, candidate, batch_sizes)
+        compare(subject, candidate, batch_sizes, absolute=absolute, relative=relative)
     except ToolkitError as error:
         return f"left as it was: onnxsim changed the results ({error})"
     candidate.replace(path)

@@ -13,6 +13,7 @@ import torch
 from exporters.outputs import NamedOutputs, last_linear
 from runtime.card import ArrayInput, InputCard, ModelCard, OutputCard
 from runtime.errors import InputError, SpecError, suggest
+from toolkit.builder.network import Network
 from toolkit.training.checkpoint import Checkpoint
 
 __all__ = ["Source", "Subject", "make_subject"]
@@ -94,6 +95,11 @@ def _from_module(
             f"{len(samples)} example inputs were given, but {len(cards)} are described. Describe each one."
         )
     named = _named(module, samples, task or "raw", outputs)
+    if labels and task is not None:
+        with torch.no_grad():
+            width = module(*samples).shape[1]
+        if len(labels) != width:
+            raise SpecError(f"{len(labels)} labels were given; {type(module).__name__} returns {width} numbers a row.")
     from toolkit.training.run import producer
 
     card = ModelCard(task or "raw", cards, named.cards, tuple(map(str, labels)), producer=producer())
@@ -136,7 +142,7 @@ def _named(
             "An embedding was asked for (the input of the last linear layer), but the network has no linear layer."
         )
     ends_in_softmax = bool((result >= 0).all()) and torch.allclose(result.sum(1), torch.ones(len(result)), atol=1e-4)
-    if "logits" in names and ends_in_softmax and not hasattr(module, "logits"):
+    if "logits" in names and ends_in_softmax and not isinstance(module, Network):
         raise SpecError(
             "Logits were asked for, but the module returns probabilities. Ask for probabilities, or export it without its softmax."
         )

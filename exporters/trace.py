@@ -79,4 +79,4 @@ def _reason(error: BaseException) -> str:
             "its computation depends on the batch size, so a file made from it would be wrong at other sizes. Remove the "
             f"dependence on x.shape[0], or export with a fixed batch (dynamic_batch=False). ({text[:300]})"
         )
-    return f"{type(error).__name__}: {text[:500]}"
+    return f"{type(error).__name__}: {text[:500].rstrip('.')}."

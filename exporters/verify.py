@@ -108,7 +108,18 @@ def _torch(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> dict[str, np.n
         subject.module.eval()
     with torch.no_grad():
         results = subject.module(*inputs)
-    return {name: result.numpy() for name, result in zip(subject.output_names, results, strict=True)}
+    return {name: _array(name, result) for name, result in zip(subject.output_names, results, strict=True)}
+
+
+def _array(name: str, result: Any) -> np.ndarray:
+    try:
+        array: np.ndarray = result.cpu().numpy()
+        return array
+    except (AttributeError, TypeError) as error:
+        kind = result.dtype if isinstance(result, torch.Tensor) else type(result).__name__
+        raise CheckFailed(
+            f"The output {name!r} is a {kind}, which has no NumPy array. Return a float32 tensor."
+        ) from error
 
 
 def _same_interface(session: Session, subject: Subject, wanted: list[str]) -> None:
@@ -141,7 +152,7 @@ def _difference(
     difference = np.abs(np.where(finite, exact - got, 0.0))
     tolerance = absolute + relative * float(np.abs(exact[finite]).max(initial=0.0))
     worst = float(difference.max())
-    if worst > tolerance:
+    if not worst <= tolerance:
         where = tuple(int(axis) for axis in np.unravel_index(difference.argmax(), difference.shape))
         raise CheckFailed(
             f"The output {name!r} differs from torch by {worst:.3g} at batch size {size}, position {where} "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from runtime.predict import Failure
 from runtime.preprocess import Picture, prepare_image
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import numpy.typing as npt
 
     from runtime.session import Session
@@ -83,6 +84,8 @@ def run_pictures(
         for start in range(0, len(pictures), _MOST_ROWS):
             yield _run_chunk(session, pictures[start : start + _MOST_ROWS], card, output)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     bulk = session.single_threaded
     size = max(1, min(_MOST_ROWS, len(pictures) // (4 * count)))
     waiting: deque[Future[Chunk]] = deque()

@@ -52,7 +52,9 @@ def card_lines(card: ModelCard) -> list[str]:
         if measured:
             lines.append("measured " + "  ".join(f"{name} {_figure(value, '.4f')}" for name, value in measured.items()))
     if card.parity:
-        worst = max((value for value in _mapping(card.parity, "worst").values() if isinstance(value, float)), default=0.0)
+        worst = max(
+            (value for value in _mapping(card.parity, "worst").values() if isinstance(value, float)), default=0.0
+        )
         sizes = card.parity.get("batch_sizes")
         lines.append(
             f"verified against torch on {card.parity.get('samples')} samples at batch sizes "

@@ -16,7 +16,6 @@ A message is one paragraph that says what was given, what was expected and what 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -94,6 +93,8 @@ class CheckFailed(ToolkitError):
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known names, or the list of known names."""
+    import difflib
+
     names = sorted(known)
     close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.6)
     if close:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from runtime.errors import InputError
-from runtime.preprocess import Picture, open_image
+from runtime.preprocess import Picture, convert_image
 
 __all__ = ["grid"]
 
@@ -50,7 +50,7 @@ def _tile(picture: Picture | None) -> Image.Image:
     if picture is None:
         return Image.new("RGB", (_CELL, _CELL), "#eeeeee")
     try:
-        image = open_image(picture).convert("RGB")
+        image = convert_image(picture)
     except InputError:
         return Image.new("RGB", (_CELL, _CELL), "#eeeeee")
     scale = min(_CELL / image.width, _CELL / image.height)

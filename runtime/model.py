@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -139,7 +138,7 @@ class Model:
         """The output that the card calls the embedding. Raises CardError when there is none."""
         name = self.card.output("embedding") if self.card else None
         names = [tensor.name for tensor in self.outputs]
-        if name not in names:
+        if name is None or name not in names:
             raise CardError(
                 f"{self.path} names no embedding. Its outputs are {', '.join(names)}: choose one with output=..., or export the model "
                 f"with an embedding."
@@ -153,6 +152,8 @@ class Model:
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of the file, which holds the weights and the pre-processing alike."""
+        import hashlib
+
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 

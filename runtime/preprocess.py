@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     Float32Array: TypeAlias = npt.NDArray[np.float32]
     Uint8Array: TypeAlias = npt.NDArray[np.uint8]
 
-__all__ = ["Picture", "decode", "normalize", "open_image", "prepare_image", "prepare_table", "read_table", "table_rows"]
+__all__ = [
+    "Picture",
+    "convert_image",
+    "decode",
+    "normalize",
+    "open_image",
+    "prepare_image",
+    "prepare_table",
+    "read_table",
+    "table_rows",
+]
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
 
@@ -51,22 +61,13 @@ def decode(picture: Picture, card: ImageInput) -> Uint8Array:
         InputError: as `prepare_image`.
     """
     name = _name(picture)
+    image = convert_image(picture, card.color, card.orientation)
     try:
-        image = open_image(picture)
-        if card.orientation == "exif":
-            image = ImageOps.exif_transpose(image)
-        image = _convert(image, card.color)
         image = _resize(image, card)
         if card.crop is not None:
             image = _center_crop(image, card.crop)
-    except InputError:
-        raise
-    except (
-        Exception
-    ) as error:  # Pillow's decoders raise whatever they stumble on: OSError, SyntaxError, struct.error...
-        raise InputError(
-            f"{name} cannot be read as a picture: {error}. Open it in an image viewer; if it is damaged, save it again or remove it."
-        ) from error
+    except Exception as error:
+        raise _unreadable(name, error) from error
     if image.size != card.size[::-1]:
         raise InputError(
             f"{name} is {image.height} x {image.width} pixels; the model takes {card.size[0]} x {card.size[1]} and its card "
@@ -78,6 +79,21 @@ def decode(picture: Picture, card: ImageInput) -> Uint8Array:
     if card.layout == "NCHW":
         pixels = pixels.transpose(2, 0, 1)
     return np.ascontiguousarray(pixels)
+
+
+def convert_image(picture: Picture, color: str = "RGB", orientation: str = "exif") -> Image.Image:
+    """One picture as a Pillow image in `color`, turned upright: the first steps of `decode`.
+
+    Raises:
+        InputError: as `prepare_image`.
+    """
+    try:
+        image = open_image(picture)
+        return _convert(_upright(image) if orientation == "exif" else image, color)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises whatever it stumbles on: OSError, SyntaxError, struct.error...
+        raise _unreadable(_name(picture), error) from error
 
 
 def normalize(pixels: Uint8Array, card: ImageInput) -> Float32Array:
@@ -107,6 +123,10 @@ def open_image(picture: Picture) -> Image.Image:
         return _image_from_array(picture)
     if isinstance(picture, bytes):
         source: Any = io.BytesIO(picture)
+    elif not isinstance(picture, str | os.PathLike):
+        raise InputError(
+            f"A {type(picture).__name__} is not a picture; a path, the bytes of a file, a Pillow image or a uint8 array is expected."
+        )
     else:
         source = Path(picture)
         if not source.exists():
@@ -116,17 +136,22 @@ def open_image(picture: Picture) -> Image.Image:
     try:
         with Image.open(source) as image:
             image.load()
-            return image
+            # 16 bits from a PGM file are opened as 32
+            return image.convert("I;16") if image.format == "PPM" and image.mode == "I" else image
     except Image.DecompressionBombError as error:
         raise InputError(f"{_name(picture)} is too large to decode safely: {error}. Resize it first.") from error
     except Exception as error:
-        reason = (
-            "its content is in no picture format that Pillow knows" if "cannot identify" in str(error) else str(error)
-        )
-        raise InputError(
-            f"{_name(picture)} cannot be read as a picture: {reason}. "
-            f"Open it in an image viewer; if it is damaged, save it again or remove it."
-        ) from error
+        raise _unreadable(_name(picture), error) from error
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if "cannot identify" in reason:
+        reason = "its content is in no picture format that Pillow knows"
+    return InputError(
+        f"{name} cannot be read as a picture: {reason}. "
+        f"Open it in an image viewer; if it is damaged, save it again or remove it."
+    )
 
 
 def _image_from_array(array: npt.NDArray[Any]) -> Image.Image:
@@ -144,7 +169,16 @@ def _image_from_array(array: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a tag that cannot be read turns nothing, in viewers too
+        return image
+
+
 def _convert(image: Image.Image, color: str) -> Image.Image:
+    if 0 in image.size:
+        raise ValueError("it has no pixels")
     mode = "RGB" if color == "RGB" else "L"
     if image.mode == mode and "transparency" not in image.info:
         return image
@@ -153,7 +187,7 @@ def _convert(image: Image.Image, color: str) -> Image.Image:
         wide = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
     elif image.mode in ("I", "F"):
-        raise InputError(f"the picture has 32-bit pixels (mode {image.mode}); save it with 8 or 16 bits a channel.")
+        raise ValueError(f"it has 32-bit pixels (mode {image.mode}); 8 or 16 bits a channel are expected")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         # Transparent pixels are laid over white, as a page shows them; the colour hidden below is arbitrary.
         image = image.convert("RGBA")
@@ -203,7 +237,7 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]
     try:
         text = source.read_text(encoding="utf-8-sig")
         table = [(number, row) for number, row in _numbered_rows(text) if any(cell.strip() for cell in row)]
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{source} cannot be read as a CSV table: {error}. Save it as CSV in UTF-8.") from error
     if not table:
         raise InputError(f"{source} is empty; a header and at least one row are expected.")

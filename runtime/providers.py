@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import importlib.metadata
 import io
 import re
 import sys
@@ -201,6 +200,8 @@ def wheel_conflict() -> str | None:
 
 
 def _installed(name: str) -> bool:
+    import importlib.metadata
+
     try:
         importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -79,16 +81,22 @@ class Session:
         if not self.device.as_asked:
             warnings.warn(self.device.explain(), DeviceWarning, stacklevel=3)
 
-        self.inputs = tuple(_tensor(node) for node in self._session.get_inputs())
-        self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
-        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        try:
+            self.inputs = tuple(_tensor(node) for node in self._session.get_inputs())
+            self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
+            self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        except UnicodeDecodeError as error:
+            raise ModelFileError(
+                f"{self.path} is damaged: a text in it is not UTF-8. {_fetch_again(self.path)}"
+            ) from error
         text = self.metadata.get(CARD_KEY)
         self.card: ModelCard | None = None if text is None else ModelCard.from_json(text)
 
         self._expected = [
             (
                 tensor.name,
-                np.dtype(tensor.dtype) if tensor.dtype in _DTYPES.values() else None,
+                # "V" is no array's dtype: an input that NumPy cannot hold is refused when it is given
+                np.dtype(tensor.dtype if tensor.dtype in _DTYPES.values() else "V"),
                 len(tensor.shape),
                 [(axis, length) for axis, length in enumerate(tensor.shape) if isinstance(length, int)],
             )
@@ -205,25 +213,32 @@ def _open(module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], 
     options = module.SessionOptions()
     options.log_severity_level = 4
     if threads is not None:
-        if threads < 1:
-            raise InputError(f"{threads} threads were asked for; at least 1 is expected.")
+        if not isinstance(threads, int) or threads < 1:
+            raise InputError(f"{threads!r} threads were asked for; a whole number of at least 1 is expected.")
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
     try:
-        return module.InferenceSession(
-            str(path),
-            options,
-            providers=[name for name, _ in providers],
-            provider_options=[extra for _, extra in providers],
-        )
+        # When a provider fails, onnxruntime says so on standard output, where it would spoil --json, and opens the file on
+        # the CPU; `_device_that_runs` finds that out. Later failures are errors.
+        with contextlib.redirect_stdout(io.StringIO()):
+            session = module.InferenceSession(
+                str(path),
+                options,
+                providers=[name for name, _ in providers],
+                provider_options=[extra for _, extra in providers],
+            )
+        session.disable_fallback()
+        return session
     except Exception as error:
-        if path.suffix in (".pth", ".pt"):
-            hint = f"It looks like a checkpoint; turn it into one with: toolkit export {path}"
-        else:
-            hint = "If the file was downloaded or copied, fetch it again; else export it again."
         raise ModelFileError(
-            f"{path} is not an ONNX model that onnxruntime can open: {_reason(error)}. {hint}"
+            f"{path} is not an ONNX model that onnxruntime can open: {_reason(error)}. {_fetch_again(path)}"
         ) from error
+
+
+def _fetch_again(path: Path) -> str:
+    if path.suffix in (".pth", ".pt"):
+        return f"It looks like a checkpoint; turn it into one with: toolkit export {path}"
+    return "If the file was downloaded or copied, fetch it again; else export it again."
 
 
 def _reason(error: Exception) -> str:

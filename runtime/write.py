@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from runtime.console import table
-from runtime.picture_index import Neighbours
 from runtime.predict import Classification, Failure, Prediction, Regression
+
+if TYPE_CHECKING:
+    from runtime.picture_index import Neighbours
 
 __all__ = ["neighbour_text", "prediction_rows", "prediction_text"]
 

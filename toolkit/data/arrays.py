@@ -132,7 +132,9 @@ def _targets(targets: np.ndarray, task: Task, labels: Sequence[str] | None) -> t
             )
         names = tuple(map(str, labels)) if labels else tuple(map(str, range(targets.shape[1])))
         if len(names) != targets.shape[1]:
-            raise InputError(f"{len(names)} class names were given; the one-hot labels have {targets.shape[1]} columns.")
+            raise InputError(
+                f"{len(names)} class names were given; the one-hot labels have {targets.shape[1]} columns."
+            )
         return targets.argmax(1).astype(np.int64), names
     if targets.ndim != 1:
         raise InputError(f"The labels have the shape {targets.shape}; (N,) is expected.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,8 +60,9 @@ def confusion_png(matrix: np.ndarray, labels: Sequence[str], *, dpi: int = 110) 
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_xticks(range(count), labels, rotation=90 if max(map(len, labels)) > 3 else 0)
-    axes.set_yticks(range(count), labels)
+    # a class may be named "$x$", which is no formula
+    axes.set_xticks(range(count), labels, rotation=90 if max(map(len, labels)) > 3 else 0, parse_math=False)
+    axes.set_yticks(range(count), labels, parse_math=False)
     axes.spines[:].set_visible(False)
     if count <= 30:
         for row in range(count):
@@ -73,5 +75,7 @@ def confusion_png(matrix: np.ndarray, labels: Sequence[str], *, dpi: int = 110) 
 
 def _png(figure: Any, dpi: int) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box where no font has it
+        figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

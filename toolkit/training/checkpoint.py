@@ -78,8 +78,20 @@ class Checkpoint:
             raise CheckpointError(
                 f"{path} lacks {', '.join(sorted(missing))}; it was damaged or changed by hand. Save it again."
             )
+        kinds = {"spec": dict, "state_dict": dict, "samples": torch.Tensor, "training": dict}
+        for name, kind in kinds.items():
+            if not isinstance(content[name], kind):
+                raise CheckpointError(
+                    f"{path} has a {type(content[name]).__name__} for {name}; it was damaged or changed by hand. Save it again."
+                )
+        spec, epoch = NetworkSpec.from_dict(content["spec"]), content["training"].get("epoch", 0)
+        if spec.input_shape is None or not isinstance(epoch, int) or content["samples"].numel() == 0:
+            raise CheckpointError(
+                f"{path} lacks the shape of the input, samples of it, or the number of epochs; it was damaged or changed by hand. "
+                f"Save it again."
+            )
         return cls(
-            NetworkSpec.from_dict(content["spec"]),
+            spec,
             content["state_dict"],
             ModelCard.from_dict(content["card"]),
             content["samples"],

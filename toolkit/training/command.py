@@ -63,7 +63,7 @@ def continue_training(folder: Path, report: Callable[[str], None] | None) -> dic
             f"{path} was not written by `toolkit train`. Continue it in Python: model.train(..., resume='{path}')."
         )
     options = TrainOptions(**{**known, "size": None if known["size"] is None else tuple(known["size"])})
-    if checkpoint.training["epoch"] >= options.epochs:
+    if checkpoint.training["epoch"] >= options.epochs and (folder / "curves.png").is_file():
         raise CheckpointError(
             f"{path} is finished: it holds all of its {options.epochs} epochs. Start a longer training anew."
         )

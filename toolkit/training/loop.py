@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from runtime.errors import SpecError
+from runtime.errors import CheckpointError, SpecError
 from toolkit.data.batches import Batches
 from toolkit.data.dataset import Task
 from toolkit.training.checkpoint import random_state, restore_random_state
@@ -54,12 +54,17 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict({**self.schedule.state_dict(), **state["schedule"]})
-        self.history = [dict(entry) for entry in state["history"]]
-        self.best = dict(state["best"])
-        restore_random_state(state["random"])
+        """Continue from what `state` returned. Raises CheckpointError when it is damaged."""
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict({**self.schedule.state_dict(), **state["schedule"]})
+            self.history = [dict(entry) for entry in state["history"]]
+            self.best = dict(state["best"])
+            restore_random_state(state["random"])
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"The checkpoint's training cannot be continued ({error!r}); it was damaged or changed by hand. Train anew."
+            ) from error
 
 
 def fit(
@@ -82,7 +87,9 @@ def fit(
         on_batch: called after each batch with the number of batches done in the epoch.
 
     Raises:
-        SpecError: an unknown name in the settings, or the loss is not a finite number any more.
+        SpecError: an unknown name in the settings, a batch too small for the network, or a loss that is not a finite
+            number any more.
+        CheckpointError: `resume` is damaged.
     """
     task = train.data.task
     loss_name, loss = find_loss(settings.loss, task)
@@ -105,7 +112,13 @@ def fit(
         total = torch.zeros((), device=device)
         for number, (inputs, targets) in enumerate(train, start=1):
             inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
-            output = forward(inputs)
+            try:
+                output = forward(inputs)
+            except ValueError as error:  # batch normalisation over a single example
+                raise SpecError(
+                    f"The network cannot learn from batch {number} with {len(inputs)} of the {train.examples} examples: {error}. "
+                    f"Choose a batch_size that leaves more for the last batch than batch_size={train.batch_size} does."
+                ) from error
             value = loss(output, targets)
             optimizer.zero_grad()
             torch.autograd.backward(value)

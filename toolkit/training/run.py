@@ -6,7 +6,8 @@ import contextlib
 import functools
 import importlib.metadata
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,13 @@ class Run:
         if resume is not None:
             self.check_resume(resume)
             state = dict(resume.training)
-            self.network.load_state_dict(resume.state_dict)
+            if not (self.folder / "best.pth").is_file():
+                state["best"] = {}  # its weights are not here, so the best of the epochs to come counts
+            self.network.load_state_dict(resume.network().state_dict())
         else:
             torch.manual_seed(self.settings.seed)
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "curves.png").unlink(missing_ok=True)
         steps = self.settings.epochs * len(self.train)
         done = 0 if state is None else int(state["epoch"]) * len(self.train)
         quiet = contextlib.nullcontext(lambda: None)
@@ -78,7 +82,7 @@ class Run:
         return history
 
     def check_resume(self, checkpoint: Checkpoint) -> None:
-        """Raise CheckpointError when the checkpoint is of another network, other data or has nothing to continue."""
+        """Raise CheckpointError when the checkpoint is of another network, data, split or settings, or of no training."""
         state = checkpoint.training
         if "optimizer" not in state:
             raise CheckpointError(
@@ -86,11 +90,36 @@ class Run:
             )
         if checkpoint.spec != self.spec:
             raise CheckpointError("The checkpoint to resume from holds another network than the one assembled here.")
+        try:
+            self._check_same(state)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"The checkpoint's training cannot be continued ({error!r}); it was damaged or changed by hand. Train anew."
+            ) from error
+
+    def _check_same(self, state: Mapping[str, Any]) -> None:
         fingerprint = self._fingerprint
         if state["data"]["fingerprint"] != fingerprint:
             raise CheckpointError(
                 f"The data has changed since the checkpoint was written ({state['data']['source']}: "
                 f"{state['data']['fingerprint'][:12]} then, {fingerprint[:12]} now). Resume with the same data, or train anew."
+            )
+        known, here = state["settings"], self.settings.to_dict()
+        free = {"epochs"} if self.settings.schedule.lower() == "constant" else set()
+        different = [name for name in here if name not in free and str(known[name]).lower() != str(here[name]).lower()]
+        if different:
+            then, now = (", ".join(f"{name}={value[name]!r}" for name in different) for value in (known, here))
+            raise CheckpointError(
+                f"The checkpoint was trained with {then}; it cannot be resumed with {now}. Give the same settings (the seed with "
+                f"set_seed, before the data is loaded), or start from its weights alone with checkpoint=."
+            )
+        if state["split"]["train"].tolist() != self.train.indices.tolist():
+            raise CheckpointError(
+                "The checkpoint was trained on another part of the data. Give the same seed and train_val_ratio, or train anew."
+            )
+        if int(state["epoch"]) > self.settings.epochs:
+            raise CheckpointError(
+                f"The checkpoint holds {state['epoch']} epochs already; epochs={self.settings.epochs} was given. Give more."
             )
 
     def checkpoint(self, training: Training | None = None, measured: dict[str, Any] | None = None) -> Checkpoint:
@@ -133,15 +162,15 @@ class Run:
 
     def _save(self, training: Training) -> None:
         checkpoint = self.checkpoint(training, _measured(training.history[-1]))
-        checkpoint.save(self.folder / "last.pth")
+        # last.pth comes last: a training stopped in between is continued from the epoch before, and meets its best again
         if training.is_best:
             checkpoint.save(self.folder / "best.pth")
+        checkpoint.save(self.folder / "last.pth")
         content = {"settings": self.settings.to_dict(), "epochs": training.history}
         atomic_write(self.folder / "history.json", json.dumps(content, indent=2))
 
     def _finish(self, history: list[dict[str, float]]) -> None:
         """Measure the best network on the test part, and draw."""
-        atomic_write(self.folder / "curves.png", curves_png(history))
         shown = self.test or self.validation or self.train
         best = Checkpoint.load(self.folder / "best.pth")
         network = best.network().to(next(self.network.parameters()).device)
@@ -157,6 +186,8 @@ class Run:
             predicted = [forward.argmax(1) for forward in _forward(network, shown)]
             matrix = confusion_matrix(shown.targets().numpy(), torch.cat(predicted).numpy(), len(shown.data.labels))
             atomic_write(self.folder / "confusion.png", confusion_png(matrix, shown.data.labels))
+        # the last file: where it is, nothing is left to do
+        atomic_write(self.folder / "curves.png", curves_png(history))
 
 
 def _forward(network: torch.nn.Module, batches: Batches) -> list[torch.Tensor]:
@@ -168,7 +199,7 @@ def _forward(network: torch.nn.Module, batches: Batches) -> list[torch.Tensor]:
 
 
 def _measured(entry: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in entry.items() if name not in ("lr", "seconds")}
+    return {name: value for name, value in entry.items() if name not in ("lr", "seconds") and math.isfinite(value)}
 
 
 def epoch_line(entry: dict[str, float], epochs: int) -> str:

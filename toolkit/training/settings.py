@@ -42,6 +42,9 @@ class Settings:
             raise SpecError(f"lr={self.lr!r} was given; a number above 0 is expected, such as 0.001.")
         if not (isinstance(self.weight_decay, int | float) and self.weight_decay >= 0):
             raise SpecError(f"weight_decay={self.weight_decay!r} was given; a number of at least 0 is expected.")
+        # NumPy's numbers are none that a checkpoint of plain values can hold
+        object.__setattr__(self, "lr", None if self.lr is None else float(self.lr))
+        object.__setattr__(self, "weight_decay", float(self.weight_decay))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for the checkpoint and JSON."""

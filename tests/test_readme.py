@@ -1,0 +1,114 @@
+"""Every snippet in README and docs runs, in the order of the page."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLKIT = Path(sys.executable).with_name("toolkit")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a language in a page."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the demo was run, as README's first command leaves it."""
+    folder = tmp_path_factory.mktemp("readme")
+    run([str(TOOLKIT), "demo", "--epochs", "6"], folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_readme_commands_then_readme_python(workplace: Path) -> None:
+    commands = [
+        line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("toolkit ")
+    ]
+    assert len(commands) >= 11
+    for line in commands:
+        output = run([str(TOOLKIT), *shlex.split(line)[1:]], workplace)
+        assert output.strip(), line
+    script = workplace / "readme.py"
+    script.write_text("\n".join(blocks("README.md", "python")), encoding="utf-8")
+    output = run([sys.executable, "-W", "error::UserWarning", str(script)], workplace)
+    assert "epoch 10/10" in output
+    assert (workplace / "python.onnx").is_file()
+    assert (workplace / "module.onnx").is_file()
+
+
+def test_snippets_for_those_who_know_basenn(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    centres = np.array([[5.0, 3.4, 1.5, 0.2], [5.9, 2.8, 4.3, 1.3], [6.6, 3.0, 5.6, 2.0]])
+    rows = [[*(centre + random.normal(0, 0.25, 4)), label] for label, centre in enumerate(centres) for _ in range(40)]
+    lines = ["sepal_length,sepal_width,petal_length,petal_width,species"]
+    lines += [",".join(f"{value:.2f}" for value in row[:4]) + f",{row[4]}" for row in rows]
+    (tmp_path / "iris.csv").write_text("\n".join(lines) + "\n")
+    script = tmp_path / "basenn.py"
+    check = "assert model.inference('iris.csv', label=True).shape == (120, 3)"
+    script.write_text("\n".join([*blocks("docs/basenn.md", "python"), check]), encoding="utf-8")
+    output = run([sys.executable, str(script)], tmp_path)
+    assert "'预测值': 0" in output
+    assert (tmp_path / "iris.onnx").is_file()
+
+
+def test_snippets_for_contributors(tmp_path: Path) -> None:
+    script = tmp_path / "contributing.py"
+    lines = [
+        *blocks("CONTRIBUTING.md", "python"),
+        "from toolkit.builder.layers import LAYERS",
+        "assert 'instancenorm2d' in LAYERS",
+    ]
+    script.write_text("\n".join(lines))
+    run([sys.executable, str(script)], tmp_path)
+
+
+def test_install_commands_name_extras_that_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    asked = {
+        extra for group in re.findall(r"(?:\.|onnx-edge-toolkit)\[([a-z,]+)\]", text) for extra in group.split(",")
+    }
+    assert asked == {"cpu", "gpu", "train", "all", "dev"}
+    assert asked <= set(project["optional-dependencies"])
+
+
+def test_no_extra_asks_for_both_onnxruntime_wheels_on_one_machine() -> None:
+    from packaging.requirements import Requirement
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for machine, system in (
+        ("x86_64", "linux"),
+        ("aarch64", "linux"),
+        ("AMD64", "win32"),
+        ("arm64", "darwin"),
+        ("x86_64", "darwin"),
+    ):
+        environment = {"platform_machine": machine, "sys_platform": system}
+        for name, entries in extras.items():
+            wanted = [Requirement(entry) for entry in entries if entry.startswith("onnxruntime")]
+            chosen = {entry.name for entry in wanted if entry.marker is None or entry.marker.evaluate(environment)}
+            assert len(chosen) <= 1, (name, machine, system, chosen)
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/basenn.md", "docs/benchmarks.md", "benchmarks/README.md"]
+)
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"

@@ -1,0 +1,106 @@
+"""The summary's figures are torch's and those counted by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+
+from model_zoo import LeNet
+from runtime.errors import SpecError
+from toolkit import nn
+from toolkit.builder.summary import summarize
+
+
+def model(shape: tuple[int, ...] | None, *layers: tuple[str, dict[str, Any]]) -> nn:
+    network = nn("cls", input_shape=shape)
+    for name, arguments in layers:
+        network.add(name, **arguments)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "parameters", "multiply_adds"),
+    [
+        ((4,), ("linear", {"size": 3}), 4 * 3 + 3, 4 * 3),
+        ((4,), ("linear", {"size": 3, "bias": False}), 4 * 3, 4 * 3),
+        ((2, 3, 4), ("linear", {"size": 5}), 24 * 5 + 5, 24 * 5),
+        # a convolution: each of the output's numbers takes channels * kernel multiplications
+        ((3, 10, 8), ("conv2d", {"size": 6, "kernel_size": 3}), 3 * 9 * 6 + 6, 3 * 9 * 6 * (8 * 6)),
+        ((1, 9, 9), ("conv2d", {"size": 2, "kernel_size": (3, 1), "stride": 2}), 3 * 2 + 2, 3 * 2 * (4 * 5)),
+        (
+            (4, 6, 6),
+            ("conv2d", {"size": 8, "kernel_size": 3, "groups": 4, "padding": 1, "bias": False}),
+            9 * 8,
+            9 * 8 * 36,
+        ),
+        ((1, 8, 8), ("maxpool", {"kernel_size": 2}), 0, 0),
+        ((3, 8, 8), ("batchnorm2d", {}), 6, 0),
+    ],
+)
+def test_a_layers_figures_are_those_counted_by_hand(
+    shape: tuple[int, ...], layer: tuple[str, dict[str, Any]], parameters: int, multiply_adds: int
+) -> None:
+    summary = model(shape, layer).summary()
+    assert (summary.parameters, summary.multiply_adds) == (parameters, multiply_adds)
+
+
+def test_every_module_has_a_row_in_the_order_of_execution() -> None:
+    network = nn("cls", input_shape=(1, 8, 8))
+    network.add("conv2d", size=2, kernel_size=3, activation="relu")
+    network.add("maxpool", kernel_size=2)
+    network.add("linear", size=5, activation="softmax")
+    rows = network.summary().rows
+    assert [row.kind for row in rows] == ["Conv2d", "ReLU", "MaxPool2d", "Flatten", "Linear", "Softmax"]
+    assert [row.output_shape for row in rows] == [(2, 6, 6), (2, 6, 6), (2, 3, 3), (18,), (5,), (5,)]
+    assert sum(row.parameters for row in rows) == sum(weight.numel() for weight in network.model.parameters())
+
+
+def test_lenet_has_its_known_figures() -> None:
+    summary = summarize(LeNet((1, 28, 28), 10), (1, 28, 28))
+    assert summary.parameters == 61_706
+    assert summary.multiply_adds == 25 * 6 * 784 + 150 * 16 * 100 + 400 * 120 + 120 * 84 + 84 * 10
+
+
+def test_the_table_shows_shapes_and_totals() -> None:
+    text = str(model((1, 28, 28), ("lenet", {"num_classes": 10})).summary())
+    lines = text.splitlines()
+    assert lines[0].split() == ["layer", "kind", "output", "shape", "parameters", "multiply-adds"]
+    assert "(N, 1, 28, 28)" in lines[2]
+    assert any("(N, 16, 10, 10)" in line and "2,416" in line and "240,000" in line for line in lines)
+    assert lines[-1].split() == ["total", "61,706", "416,520"]
+
+
+def test_the_facts_survive_json() -> None:
+    facts = model((4,), ("linear", {"size": 3})).summary().to_dict()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["layers"] == [
+        {"name": "linear1", "kind": "Linear", "output_shape": [3], "parameters": 15, "multiply_adds": 12}
+    ]
+
+
+def test_summarizing_leaves_the_network_as_it_was() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout()).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    summarize(network, (4,))
+    assert network.training
+    assert not network[0]._forward_hooks
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_an_unknown_input_shape_can_be_said() -> None:
+    network = model(None, ("conv2d", {"size": (1, 2), "kernel_size": 3}))
+    with pytest.raises(SpecError, match=r"not known yet. Load data first, or say it: summary\(\(1, 28, 28\)\)"):
+        network.summary()
+    assert network.summary((1, 5, 5)).rows[0].output_shape == (2, 3, 3)
+    with pytest.raises(SpecError, match="input shape 5 was given"):
+        network.summary(5)  # type: ignore[arg-type]
+
+
+def test_print_model_prints_the_table_or_what_was_added(capsys: pytest.CaptureFixture[str]) -> None:
+    model(None, ("conv2d", {"size": (1, 2), "kernel_size": 3})).print_model()
+    assert json.loads(capsys.readouterr().out.removeprefix("1"))["layer"] == "conv2d"
+    model((4,), ("linear", {"size": 3})).print_model()
+    assert "multiply-adds" in capsys.readouterr().out
