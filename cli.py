@@ -85,19 +85,22 @@ def train(output: str, resume: bool, as_json: bool, **options: Any) -> None:
     from toolkit.training.command import TrainOptions, continue_training, start_training
 
     report = None if as_json else click.echo
-    if resume:
-        given = click.get_current_context().get_parameter_source
-        changed = [name for name in options if given(name) is click.core.ParameterSource.COMMANDLINE]
-        if changed:
-            raise InputError(
-                f"--resume continues with the settings of the first run; leave out --{', --'.join(changed)}."
-            )
-        result = continue_training(Path(output), report)
-    else:
-        if options["model"] is None or options["data"] is None:
-            raise InputError("--model and --data are needed to start a training, such as: --model lenet --data DIR.")
-        options["epochs"] = options["epochs"] or 10
-        result = start_training(TrainOptions(**options), Path(output), report)
+    try:
+        if resume:
+            _only_resume(options)
+            result = continue_training(Path(output), report)
+        else:
+            if options["model"] is None or options["data"] is None:
+                raise InputError(
+                    "--model and --data are needed to start a training, such as: --model lenet --data DIR."
+                )
+            options["epochs"] = 10 if options["epochs"] is None else options["epochs"]
+            result = start_training(TrainOptions(**options), Path(output), report)
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+        if (Path(output) / "last.pth").is_file():
+            click.echo(f"The finished epochs are kept; continue with: toolkit train -o {output} --resume", err=True)
+        raise click.exceptions.Exit(130) from None
     if as_json:
         click.echo(json.dumps(result))
         return
@@ -442,6 +445,14 @@ def _need(what: str, *packages: str) -> None:
     for package in packages:
         if find_spec(package) is None:
             raise MissingPackageError(what, package, "train")
+
+
+def _only_resume(options: dict[str, Any]) -> None:
+    """Refuse settings beside --resume: they are those of the first run."""
+    source = click.get_current_context().get_parameter_source
+    given = [name.replace("_", "-") for name in options if source(name) is click.core.ParameterSource.COMMANDLINE]
+    if given:
+        raise InputError(f"--resume continues with the settings of the first run; leave out --{', --'.join(given)}.")
 
 
 def _open(path: str, device: str, require_device: bool, threads: int | None = None) -> Model:

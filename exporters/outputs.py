@@ -9,7 +9,7 @@ import torch
 
 from runtime.card import OutputCard
 
-__all__ = ["NamedOutputs", "last_linear"]
+__all__ = ["NamedOutputs", "flat_outputs", "last_linear"]
 
 
 class NamedOutputs(torch.nn.Module):
@@ -39,7 +39,7 @@ class NamedOutputs(torch.nn.Module):
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Tensors (B, ...) -> one tensor an output."""
         if self.cards[0].role == "raw":
-            return tuple(_flat(self.module(*inputs)))
+            return tuple(flat_outputs(self.module(*inputs)))
         entering_head: list[torch.Tensor] = []
         # for this run only: the module is the caller's, and keeps nothing of ours
         handles = [
@@ -88,9 +88,10 @@ def last_linear(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> t
     return order[-1] if order else None
 
 
-def _flat(result: Any) -> list[torch.Tensor]:
+def flat_outputs(result: Any) -> list[Any]:
+    """The tensors of a result, whatever containers they come in, in order."""
     if isinstance(result, Mapping):
-        return [part for value in result.values() for part in _flat(value)]
+        return [part for value in result.values() for part in flat_outputs(value)]
     if isinstance(result, list | tuple):
-        return [part for value in result for part in _flat(value)]
+        return [part for value in result for part in flat_outputs(value)]
     return [result]

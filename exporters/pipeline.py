@@ -57,7 +57,7 @@ def export(
         inputs: for a module: how each input is prepared; None takes arrays as they are.
         dynamic_batch: any batch size; False fixes that of the example.
         simplify: run onnxsim, in a child process.
-        opset_version, ir_version: versions to ask for.
+        opset_version, ir_version: versions to ask for; the report notes where the file has others.
         absolute, relative: a difference from torch passes up to absolute + relative * (greatest magnitude of the output).
         on_stage: called with each stage's name as it begins.
 
@@ -108,6 +108,8 @@ def export(
         notes = []
         if opset_version is not None and opset != opset_version:
             notes.append(f"opset {opset_version} was asked for; the exporter writes {opset}")
+        if ir_version is not None and model.ir_version != ir_version:
+            notes.append(f"IR version {ir_version} was asked for; opset {opset} needs a newer one, so it is {model.ir_version}")
         return Report(target, tuple(stages), parity, card, opset, model.ir_version, tuple(notes))
 
 

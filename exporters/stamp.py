@@ -7,7 +7,6 @@ from pathlib import Path
 import onnx
 
 from runtime.card import CARD_KEY, ImageInput, ModelCard
-from runtime.errors import CheckFailed
 
 __all__ = ["image_metadata", "stamp"]
 
@@ -15,21 +14,13 @@ __all__ = ["image_metadata", "stamp"]
 def stamp(path: Path, card: ModelCard, *, ir_version: int | None = None) -> None:
     """Rewrite the file at `path` with the card and ONNX's own image metadata.
 
-    Raises:
-        CheckFailed: `ir_version` is too old for the operators in the file.
+    `ir_version` is taken where the file's operator sets allow it; else the file keeps its own.
     """
     model = onnx.load(path)
     _strip(model)
     model.producer_name = "onnx-edge-toolkit"
     model.producer_version = str(card.producer.get("onnx-edge-toolkit", ""))
-    if ir_version is not None:
-        opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-        lowest = onnx.helper.find_min_ir_version_for(model.opset_import)
-        if ir_version < lowest:
-            raise CheckFailed(
-                f"IR version {ir_version} was asked for; opset {opset} needs at least {lowest}. Leave the IR version out, or ask "
-                f"for {lowest} or more."
-            )
+    if ir_version is not None and ir_version >= onnx.helper.find_min_ir_version_for(model.opset_import):
         model.ir_version = ir_version
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json(), **image_metadata(card)})
     onnx.save(model, path)

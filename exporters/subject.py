@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from exporters.outputs import NamedOutputs, last_linear
+from exporters.outputs import NamedOutputs, flat_outputs, last_linear
 from runtime.card import ArrayInput, InputCard, ModelCard, OutputCard
 from runtime.errors import InputError, SpecError, suggest
 from toolkit.builder.network import Network
@@ -122,9 +122,9 @@ def _named(
     if task == "raw":
         names = tuple(outputs or _raw_names(result))
         cards = tuple(OutputCard(name, "raw") for name in names)
-        if len(names) != len(_flat(result)):
+        if len(names) != len(flat_outputs(result)):
             raise SpecError(
-                f"{len(names)} output names were given; the module returns {len(_flat(result))} tensors. Name each one."
+                f"{len(names)} output names were given; the module returns {len(flat_outputs(result))} tensors. Name each one."
             )
         return NamedOutputs(module, cards, None, False)
     if not isinstance(result, torch.Tensor) or result.ndim != 2:
@@ -170,18 +170,10 @@ def _array_card(index: int, tensor: torch.Tensor) -> ArrayInput:
     return ArrayInput(name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
 
 
-def _flat(result: Any) -> list[Any]:
-    if isinstance(result, Mapping):
-        return [part for value in result.values() for part in _flat(value)]
-    if isinstance(result, list | tuple):
-        return [part for value in result for part in _flat(value)]
-    return [result]
-
-
 def _raw_names(result: Any) -> list[str]:
-    if isinstance(result, Mapping) and len(_flat(result)) == len(result):
+    if isinstance(result, Mapping) and len(flat_outputs(result)) == len(result):
         return [str(name) for name in result]
-    count = len(_flat(result))
+    count = len(flat_outputs(result))
     return ["output"] if count == 1 else [f"output{number}" for number in range(1, count + 1)]
 
 

@@ -24,7 +24,9 @@ class LeNet(torch.nn.Sequential):
     def __init__(self, in_shape: tuple[int, int, int], num_classes: int) -> None:
         channels, height, width = in_shape
         if min(height, width) < 12:
-            raise ValueError(f"LeNet takes pictures of at least 12 x 12 pixels, got {height} x {width}.")
+            raise ValueError(
+                f"LeNet takes pictures of at least 12 x 12 pixels, got {height} x {width}. Enlarge them to 28 x 28."
+            )
         # padding 2 keeps 28 x 28 through the first convolution, as the original's 32 x 32 frame did
         features = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
         super().__init__()

@@ -122,7 +122,10 @@ class Model:
             for failure in failures.values():
                 raise failure.error
             rows.append(values)
-        result = _flat(np.concatenate([part for part in rows if part is not None]))
+        parts = [part for part in rows if part is not None]
+        if not parts:
+            raise InputError("No input was given; at least one is expected.")
+        result = _flat(np.concatenate(parts))
         if normalize:
             result = result / np.maximum(np.linalg.norm(result, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return result[0] if single else result
@@ -141,7 +144,7 @@ class Model:
         if name is None or name not in names:
             raise CardError(
                 f"{self.path} names no embedding. Its outputs are {', '.join(names)}: choose one with output=..., or export the model "
-                f"with an embedding."
+                f"again and ask for it (--outputs values,embedding on the command line)."
             )
         return name
 

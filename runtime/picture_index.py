@@ -59,6 +59,10 @@ class Neighbours:
 
 def open_picture_index(folder: Path) -> VectorIndex:
     """Open an existing index. Raises VectorIndexError."""
+    if not folder.exists():
+        raise VectorIndexError(
+            f"There is no index at {folder}. Make one with: toolkit embed MODEL PICTURES -o {folder}"
+        )
     return runtime.index.open(folder)
 
 

@@ -125,7 +125,8 @@ def open_image(picture: Picture) -> Image.Image:
         source: Any = io.BytesIO(picture)
     elif not isinstance(picture, str | os.PathLike):
         raise InputError(
-            f"A {type(picture).__name__} is not a picture; a path, the bytes of a file, a Pillow image or a uint8 array is expected."
+            f"The input is of the type {type(picture).__name__}; a path, the bytes of a file, a Pillow image or a uint8 array is "
+            f"expected."
         )
     else:
         source = Path(picture)
@@ -213,10 +214,14 @@ def _resize(image: Image.Image, card: ImageInput) -> Image.Image:
 
 def _center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
     height, width = crop
-    top = round((image.height - height) / 2)
-    left = round((image.width - width) / 2)
+    top, left = _crop_start(image.height, height), _crop_start(image.width, width)
     # Pillow fills what lies outside with black.
     return image.crop((left, top, left + width, top + height))
+
+
+def _crop_start(length: int, crop: int) -> int:
+    """Where a crop at the centre begins, as in torchvision's CenterCrop; negative where the picture is shorter."""
+    return round((length - crop) / 2) if length >= crop else -((crop - length) // 2)
 
 
 def _name(picture: Picture) -> str:
@@ -312,13 +317,14 @@ def prepare_table(values: npt.ArrayLike, card: TableInput) -> Float32Array:
             f"The table has the shape {table.shape}; (N, {len(card.columns)}) is expected, with the columns "
             f"{', '.join(card.columns)}."
         )
-    if not np.isfinite(table).all():
-        row, column = np.argwhere(~np.isfinite(table))[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = table - np.array(card.mean) if card.mean else table
+        scaled = scaled / np.array(card.std) if card.std else scaled
+        result = scaled.astype(np.float32)
+    if not np.isfinite(result).all():
+        row, column = np.argwhere(~np.isfinite(result))[0]
         raise InputError(
-            f"The table holds {table[row, column]} in row {row + 1}, column {card.columns[column]!r}; a number is expected."
+            f"The table holds {table[row, column]} in row {row + 1}, column {card.columns[column]!r}; a number is expected, "
+            f"and once scaled it must be one of float32. Mend the value, or remove the row."
         )
-    if card.mean:
-        table = table - np.array(card.mean)
-    if card.std:
-        table = table / np.array(card.std)
-    return table.astype(np.float32)
+    return result

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -183,7 +184,11 @@ class Session:
 
     def _names_differ(self, inputs: object) -> InputError:
         expected = [tensor.name for tensor in self.inputs]
-        given = f"The inputs {list(inputs)} were" if isinstance(inputs, Mapping) else f"A {type(inputs).__name__} was"
+        given = (
+            f"The inputs {list(inputs)} were"
+            if isinstance(inputs, Mapping)
+            else f"The type {type(inputs).__name__} was"
+        )
         return InputError(
             f"{given} given; {self.path} takes {'; '.join(map(str, self.inputs))}. "
             f"Give a mapping with the keys {expected}."
@@ -244,6 +249,7 @@ def _fetch_again(path: Path) -> str:
 def _reason(error: Exception) -> str:
     """onnxruntime's own words, without its prefix, in one line."""
     text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", text)
     return text.rsplit("[ONNXRuntimeError] : ", 1)[-1].rstrip(".")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from runtime.card import InputCard, ModelCard, TableInput
+from runtime.console import table
 from runtime.errors import InputError, SpecError, suggest
 from runtime.inputs import prepare
 from runtime.preprocess import prepare_table, read_table, table_rows
@@ -150,8 +151,17 @@ class nn:  # noqa: N801 - the name that its users know
         if check(self._spec)[1]:
             print(self.summary())
             return
-        for position, entry in enumerate(self._spec.layers, start=1):
-            print(f"{position}  {json.dumps(entry.to_dict())}")
+        rows = [
+            (
+                position,
+                entry.layer or "",
+                ", ".join(f"{k}={v!r}" for k, v in entry.arguments.items()),
+                entry.activation or "",
+            )
+            for position, entry in enumerate(self._spec.layers, start=1)
+        ]
+        print(table(("", "layer", "arguments", "activation"), rows))
+        print("Output shapes follow once data is loaded, or with summary((channels, height, width)).")
 
     # ---- data -------------------------------------------------------------------------------------------------------
 
@@ -504,6 +514,7 @@ class nn:  # noqa: N801 - the name that its users know
         backend: str = "ONNX",
         opset_version: int | None = None,
         ir_version: int | None = None,
+        verbose: bool = True,
     ) -> Any:
         """Export to one verified file; returns the exporter's report.
 
@@ -512,13 +523,19 @@ class nn:  # noqa: N801 - the name that its users know
             out_file: where to.
             backend: "ONNX", or another one that an installed package registers under ``toolkit.backends``.
             opset_version, ir_version: versions to ask for; None leaves them to the exporter.
+            verbose: print what was written, and where the file has other versions than asked for.
         """
         found = {entry.name: entry for entry in importlib.metadata.entry_points(group="toolkit.backends")}
         if backend.lower() not in found:
             raise SpecError(f"There is no backend {backend!r}.{suggest(backend, found)}")
         export = found[backend.lower()].load()
         source = self._present() if checkpoint is None else Path(checkpoint)
-        return export(source, out_file, opset_version=opset_version, ir_version=ir_version)
+        report = export(source, out_file, opset_version=opset_version, ir_version=ir_version)
+        if verbose:
+            for note in report.notes:
+                print(f"note: {note}")
+            print(f"wrote {report.path}: verified, worst difference from torch {report.parity.worst_difference:.1e}")
+        return report
 
     def _present(self) -> Checkpoint:
         """A checkpoint of the network as it is now."""

@@ -72,7 +72,8 @@ def load_npz(
             f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )
     try:
-        with np.load(source, allow_pickle=False) as archive:
+        # opened here: NumPy leaves a file that is no archive open
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # a damaged file fails in many ways inside zipfile, zlib and NumPy
         if "allow_pickle" in str(error):

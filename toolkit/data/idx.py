@@ -50,6 +50,8 @@ def load_idx(folder: str | os.PathLike[str], part: str = "train") -> Dataset:
             f"{found[0]} holds {images.dtype} {images.shape} and {found[1].name} {labels.dtype} {labels.shape}; uint8 pictures "
             f"(N, H, W) and as many labels (N,) are expected."
         )
+    if len(images) == 0:
+        raise InputError(f"{found[0]} holds no pictures. Fetch it again.")
     indices, names_ = class_targets(labels)
     return pixels_dataset(images[:, None], indices, names_, "classification", str(folder))
 

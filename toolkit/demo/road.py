@@ -176,8 +176,7 @@ def _train(demo: Demo, epochs: int, seed: int, report: Callable[[str], None] | N
 
 def _export(demo: Demo) -> None:
     started = time.perf_counter()
-    exporter = nn("cls")
-    demo.export = exporter.convert(demo.folder / "training" / "last.pth", demo.folder / "model.onnx")
+    demo.export = nn("cls").convert(demo.folder / "training" / "last.pth", demo.folder / "model.onnx", verbose=False)
     size = (demo.folder / "model.onnx").stat().st_size
     worst = demo.export.parity.worst_difference
     demo.facts |= {"model_bytes": size, "worst_difference": worst}

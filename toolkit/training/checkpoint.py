@@ -121,6 +121,8 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
         raise CheckpointError(
             f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )
+    if _is_cut(source):
+        raise CheckpointError(f"{source} is cut short: its end is missing. {_FETCH}")
     try:
         return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -138,6 +140,12 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
 _FETCH = "Fetch or save it again."
 
 
+def _is_cut(path: Path) -> bool:
+    """A zip archive, as torch writes it, whose directory at its end is missing."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04" and not zipfile.is_zipfile(path)
+
+
 def _looks_pickled(path: Path) -> bool:
     with path.open("rb") as file:
         return zipfile.is_zipfile(path) or file.read(1) == b"\x80"
@@ -150,7 +158,11 @@ def _short(error: Exception) -> str:
         if mark in text:
             text = text.split(mark, 1)[1]
     return (
-        text.split(" Please ")[0].split(", which ")[0].split(" was not an allowed")[0][:200].rstrip(".")
+        text.split(" Please ")[0]
+        .split(" Check the doc")[0]
+        .split(", which ")[0]
+        .split(" was not an allowed")[0][:200]
+        .rstrip(".")
         or type(error).__name__
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 
 __all__ = ["training_progress"]
@@ -33,6 +34,7 @@ def training_progress(total: int, done: int = 0) -> Iterator[Callable[[], None]]
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    # lines printed meanwhile go above the bar, but only where they would land on the same terminal
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
         task = progress.add_task("training", total=total, completed=done)
         yield lambda: progress.advance(task)
