@@ -259,9 +259,17 @@ def predict(
     "-o", "--output", type=click.Path(), required=True, help="Folder of the index; an existing one is added to."
 )
 @click.option(
-    "--metric", type=click.Choice(["cosine", "dot", "euclidean"]), default="cosine", help="How closeness is measured."
+    "--metric",
+    type=click.Choice(["cosine", "dot", "euclidean"]),
+    default=None,
+    help="How closeness is measured.  [default: cosine, or as the index was made]",
 )
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", help="How vectors are stored.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default=None,
+    help="How vectors are stored.  [default: float32, or as the index was made]",
+)
 @_json
 @_device
 @_require
@@ -269,8 +277,8 @@ def embed(
     model: str,
     paths: tuple[str, ...],
     output: str,
-    metric: str,
-    dtype: str,
+    metric: str | None,
+    dtype: str | None,
     as_json: bool,
     device: str,
     require_device: bool,
@@ -287,7 +295,7 @@ def embed(
         click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
     else:
         click.echo(
-            f"{result.added} pictures embedded into {output}: {result.total} vectors of {result.dim} numbers, {metric}"
+            f"{result.added} pictures embedded into {output}: {result.total} vectors of {result.dim} numbers, {result.metric}"
         )
         click.echo(f"next: toolkit search {output} PICTURE --picture neighbours.png")
     _fail_for(result.failures, len(pictures))

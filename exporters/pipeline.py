@@ -109,7 +109,9 @@ def export(
         if opset_version is not None and opset != opset_version:
             notes.append(f"opset {opset_version} was asked for; the exporter writes {opset}")
         if ir_version is not None and model.ir_version != ir_version:
-            notes.append(f"IR version {ir_version} was asked for; opset {opset} needs a newer one, so it is {model.ir_version}")
+            notes.append(
+                f"IR version {ir_version} was asked for; opset {opset} needs a newer one, so it is {model.ir_version}"
+            )
         return Report(target, tuple(stages), parity, card, opset, model.ir_version, tuple(notes))
 
 

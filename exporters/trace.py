@@ -44,8 +44,28 @@ def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_ver
             )
         assert program is not None
         program.save(path, external_data=False)
+        narrowed = _narrowed_batch(program.exported_program) if dynamic_batch else None
     except Exception as error:
         raise CheckFailed(f"torch could not export the network: {_reason(error)}") from error
+    if narrowed is not None:
+        raise CheckFailed(
+            f"torch could not export the network: {_DEPENDS} (It holds for batches of {narrowed} rows only.)"
+        )
+
+
+def _narrowed_batch(program: torch.export.ExportedProgram | None) -> str | None:
+    """'0 to 8' where a branch on the batch size was followed: the exporter narrows the axis without a word."""
+    if program is None:
+        return None
+    given = set(program.graph_signature.user_inputs)
+    lengths = [
+        node.meta["val"].shape[0] for node in program.graph.nodes if node.op == "placeholder" and node.name in given
+    ]
+    for length in lengths:
+        bounds = None if isinstance(length, int) else program.range_constraints.get(length.node.expr)
+        if bounds is not None and (bounds.lower > 1 or str(bounds.upper).isdecimal()):
+            return f"{bounds.lower} to {bounds.upper}"
+    return None
 
 
 def cycle(sample: torch.Tensor, rows: int) -> torch.Tensor:
@@ -69,14 +89,17 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
+_DEPENDS = (
+    "its computation depends on the batch size, so a file made from it would be wrong at other sizes. Remove the dependence "
+    "on x.shape[0], or export with a fixed batch (dynamic_batch=False)."
+)
+
+
 def _reason(error: BaseException) -> str:
     """The innermost cause, in one paragraph, with the remedy for what is known."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(str(error).split())
     if "specialized" in text.lower() or "Constraints violated" in text:
-        return (
-            "its computation depends on the batch size, so a file made from it would be wrong at other sizes. Remove the "
-            f"dependence on x.shape[0], or export with a fixed batch (dynamic_batch=False). ({text[:300]})"
-        )
+        return f"{_DEPENDS} ({text[:300]})"
     return f"{type(error).__name__}: {text[:500].rstrip('.')}."

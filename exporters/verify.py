@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from exporters.subject import Subject
-from runtime.errors import CheckFailed
+from runtime.errors import CheckFailed, InputError, ModelFileError
 from runtime.session import Session
 
 __all__ = ["ABSOLUTE", "RELATIVE", "Parity", "compare"]
@@ -74,8 +74,9 @@ def compare(
         outputs: the outputs to compare; None compares all of the subject's.
 
     Raises:
-        CheckFailed: shapes differ, or a difference is above the tolerance; names the output, the difference and where.
-        ModelFileError: the file cannot be opened or run.
+        CheckFailed: the file does not run on the samples, shapes differ, or a difference is above the tolerance; names the
+            output, the difference and where.
+        ModelFileError: the file cannot be opened.
     """
     session = Session(path, "cpu")
     names = subject.output_names
@@ -92,7 +93,10 @@ def compare(
             inputs = tuple(sample[positions] for sample in subject.samples)
             reference = _torch(subject, inputs)
             feeds = {name: tensor.numpy() for name, tensor in zip(subject.input_names, inputs, strict=True)}
-            found = session.run(feeds, wanted)
+            try:
+                found = session.run(feeds, wanted)
+            except (InputError, ModelFileError) as error:
+                raise CheckFailed(f"The file does not run at batch size {size}: {error}") from error
             for name in wanted:
                 difference, tolerance = _difference(name, reference[name], found[name], size, absolute, relative)
                 worst[name] = max(worst[name], difference)

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from runtime.card import ModelCard
     from runtime.errors import ToolkitError
     from runtime.model import Model, load
+    from runtime.predict import Classification, Failure, Regression
     from runtime.similarity import get_similarity, similarity_matrix, similarity_rows, top_k
 
 __all__ = [
+    "Classification",
+    "Failure",
     "Model",
     "ModelCard",
+    "Regression",
     "ToolkitError",
     "get_similarity",
     "load",
@@ -28,6 +32,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Classification": "runtime.predict",
+    "Failure": "runtime.predict",
+    "Regression": "runtime.predict",
     "Model": "runtime.model",
     "ModelCard": "runtime.card",
     "ToolkitError": "runtime.errors",

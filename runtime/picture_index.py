@@ -26,17 +26,25 @@ _ROWS_PER_TRANSACTION = 4096
 
 @dataclass(frozen=True)
 class Embedded:
-    """What `embed_pictures` did: how many were added, how many the index now holds, of how many numbers, what failed."""
+    """What `embed_pictures` did: how many were added, how many the index now holds, of how many numbers, compared by which
+    metric, and what failed."""
 
     added: int
     total: int
     dim: int
+    metric: str
     failures: tuple[Failure, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
         failures = [failure.to_dict() for failure in self.failures]
-        return {"added": self.added, "total": self.total, "dim": self.dim, "failures": failures}
+        return {
+            "added": self.added,
+            "total": self.total,
+            "dim": self.dim,
+            "metric": self.metric,
+            "failures": failures,
+        }
 
 
 @dataclass(frozen=True)
@@ -71,20 +79,24 @@ def embed_pictures(
     pictures: Sequence[Path],
     folder: Path,
     *,
-    metric: str = "cosine",
-    dtype: str = "float32",
+    metric: str | None = None,
+    dtype: str | None = None,
     advance: Callable[[int], None] = lambda _count: None,
 ) -> Embedded:
     """Embed pictures into the index in `folder`, which is made where there is none.
 
     A picture's id is its path as given; its metadata holds the whole ``path`` and the name of its ``folder``. A picture
-    that is in the index already is replaced.
+    that is in the index already is replaced. Without `metric` and `dtype` an index keeps its own; a new one takes
+    cosine and float32.
 
     Raises:
         CardError: the model has no embedding.
+        InputError: the model takes something else than pictures.
         VectorIndexError: the index was made by another model, or refuses a vector.
     """
     added, failures, dim = 0, [], _embedding_length(model)
+    if model.card is None or [entry.kind for entry in model.card.inputs] != ["image"]:
+        raise InputError(f"{model.path} does not take pictures. Name a model of pictures to embed them.")
     attributes = {"model": str(model.path.resolve())}
     with runtime.index.open(
         folder, dim=dim, metric=metric, space=model.space(), dtype=dtype, attributes=attributes
@@ -109,7 +121,7 @@ def embed_pictures(
                 flush()
             advance(len(sources))
         flush()
-        return Embedded(added, len(index), dim, tuple(failures))
+        return Embedded(added, len(index), dim, index.metric, tuple(failures))
 
 
 def search_pictures(

@@ -182,9 +182,9 @@ def _library_obstacle(kind: str) -> Obstacle | None:
         missing = re.match(r"(\S+?\.(?:so|dll)[\d.]*): cannot open", str(error))
         if missing is None and "undefined symbol" in str(error):
             return None  # it is all there; only the host process resolves this symbol
-        library = missing[1] if missing else str(error)
+        reason = f"the library {missing[1]} is missing." if missing else f"its {kind} library does not load ({error})."
         package = "tensorrt" if kind == "tensorrt" else "'onnx-edge-toolkit[gpu]'"
-        return Obstacle(f"the library {library} is missing.", f"Install it with: pip install --upgrade {package}")
+        return Obstacle(reason, f"Install it with: pip install --upgrade {package}")
     return None
 
 

@@ -235,7 +235,7 @@ def test_cmyk_is_converted_as_ink_on_paper(ink: np.ndarray) -> None:
 def test_any_mode_that_pillow_knows_is_converted_or_refused(mode: str, card: ImageInput) -> None:
     image = Image.new(mode, (6, 6))
     if mode in ("I", "F", "La") or (mode == "LAB" and card is GREY):
-        with pytest.raises(InputError, match="32-bit pixels|not supported"):
+        with pytest.raises(InputError, match=r"32-bit pixels|not supported"):
             prepare_image(image, card)
     else:
         assert prepare_image(image, card).shape == card.shape
@@ -418,7 +418,7 @@ def test_a_malformed_table_is_refused_with_the_line_or_the_remedy(tmp_path: Path
 
 @pytest.mark.parametrize("path", ["missing.csv", ".", "/proc/self/mem"])
 def test_a_table_that_cannot_be_opened_is_an_input_error(tmp_path: Path, path: str) -> None:
-    with pytest.raises(InputError, match="does not exist or is not a file|cannot be read"):
+    with pytest.raises(InputError, match=r"does not exist or is not a file|cannot be read"):
         read_table(tmp_path / path)
 
 

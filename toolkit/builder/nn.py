@@ -34,6 +34,7 @@ from toolkit.training.losses import default_loss, find_loss
 from toolkit.training.metrics import check_metrics, default_metrics
 from toolkit.training.optimizers import find_optimizer
 from toolkit.training.run import Run, producer
+from toolkit.training.schedules import find_schedule
 from toolkit.training.settings import Settings
 
 __all__ = ["nn", "pth_info"]
@@ -388,6 +389,7 @@ class nn:  # noqa: N801 - the name that its users know
     ) -> Settings:
         assert self._train is not None
         find_loss(loss or default_loss(self.task), self.task)
+        find_schedule(schedule)
         names = metrics or default_metrics(self.task)
         if self.task == "regression":
             names = [name for name in names if name.lower() not in ("acc", "accuracy")] or default_metrics(self.task)

@@ -60,9 +60,10 @@ def confusion_png(matrix: np.ndarray, labels: Sequence[str], *, dpi: int = 110) 
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
+    names = [label if len(label) <= 24 else label[:23] + "…" for label in labels]
     # a class may be named "$x$", which is no formula
-    axes.set_xticks(range(count), labels, rotation=90 if max(map(len, labels)) > 3 else 0, parse_math=False)
-    axes.set_yticks(range(count), labels, parse_math=False)
+    axes.set_xticks(range(count), names, rotation=90 if max(map(len, names)) > 3 else 0, parse_math=False)
+    axes.set_yticks(range(count), names, parse_math=False)
     axes.spines[:].set_visible(False)
     if count <= 30:
         for row in range(count):

@@ -57,9 +57,12 @@ class Training:
         """Continue from what `state` returned. Raises CheckpointError when it is damaged."""
         try:
             self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict({**self.schedule.state_dict(), **state["schedule"]})
+            known = {name: state["schedule"][name] for name in ("last_epoch", "_step_count")}
+            self.schedule.load_state_dict({**self.schedule.state_dict(), **known})
             self.history = [dict(entry) for entry in state["history"]]
             self.best = dict(state["best"])
+            if self.best:
+                _score(self.best, self.task)
             restore_random_state(state["random"])
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(

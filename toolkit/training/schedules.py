@@ -9,7 +9,7 @@ import torch
 
 from runtime.errors import SpecError, suggest
 
-__all__ = ["SCHEDULES", "make_schedule", "peak_factor"]
+__all__ = ["SCHEDULES", "find_schedule", "make_schedule", "peak_factor"]
 
 
 def _constant(_progress: float) -> float:
@@ -31,11 +31,16 @@ def _onecycle(progress: float) -> float:
 SCHEDULES: dict[str, Callable[[float], float]] = {"constant": _constant, "cosine": _cosine, "onecycle": _onecycle}
 
 
-def make_schedule(name: str, optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """A schedule over `steps` batches. Raises SpecError with the closest names."""
-    factor = SCHEDULES.get(str(name).lower())
-    if factor is None:
+def find_schedule(name: str) -> str:
+    """The registered name, looked up without case. Raises SpecError with the closest names."""
+    if str(name).lower() not in SCHEDULES:
         raise SpecError(f"There is no schedule {name!r}.{suggest(str(name), SCHEDULES)}")
+    return str(name).lower()
+
+
+def make_schedule(name: str, optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """A schedule over `steps` batches. Raises SpecError as `find_schedule`."""
+    factor = SCHEDULES[find_schedule(name)]
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(min(1.0, step / max(1, steps))))
 
 

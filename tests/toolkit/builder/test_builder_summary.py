@@ -101,6 +101,8 @@ def test_an_unknown_input_shape_can_be_said() -> None:
 
 def test_print_model_prints_the_table_or_what_was_added(capsys: pytest.CaptureFixture[str]) -> None:
     model(None, ("conv2d", {"size": (1, 2), "kernel_size": 3})).print_model()
-    assert json.loads(capsys.readouterr().out.removeprefix("1"))["layer"] == "conv2d"
+    added = capsys.readouterr().out
+    assert "conv2d" in added
+    assert "size=(1, 2), kernel_size=3" in added
     model((4,), ("linear", {"size": 3})).print_model()
     assert "multiply-adds" in capsys.readouterr().out

@@ -1,0 +1,102 @@
+"""The stamp: the card inside, ONNX's own picture keys, and nothing of the machine it was made on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+
+from exporters.stamp import image_metadata, stamp
+from exporters.subject import Subject
+from exporters.trace import trace
+from exporters.verify import compare
+from runtime.card import CARD_KEY, ArrayInput, ImageInput, ModelCard
+from runtime.session import Session
+
+Traced = tuple[Subject, Path]
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def picture(**changes: object) -> ModelCard:
+    entry = ImageInput(**{"name": "input", "color": "RGB", "size": (8, 8), **changes})  # type: ignore[arg-type]
+    return ModelCard("classification", (entry,))
+
+
+def test_the_card_is_read_back_by_the_runtime(traced: Traced) -> None:
+    subject, path = traced
+    stamp(path, subject.card)
+    assert Session(path, "cpu").card == subject.card
+    compare(subject, path, (1, 2))
+
+
+def test_stamping_twice_leaves_one_card(traced: Traced) -> None:
+    subject, path = traced
+    stamp(path, subject.card)
+    first = path.read_bytes()
+    stamp(path, subject.card)
+    assert path.read_bytes() == first
+    assert [entry.key for entry in onnx.load(path).metadata_props].count(CARD_KEY) == 1
+
+
+def test_the_file_says_who_made_it(traced: Traced) -> None:
+    subject, path = traced
+    stamp(path, subject.card)
+    model = onnx.load(path)
+    assert model.producer_name == "onnx-edge-toolkit"
+    assert model.producer_version == subject.card.producer["onnx-edge-toolkit"]
+
+
+def test_the_exporters_stack_traces_are_taken_out(traced: Traced) -> None:
+    subject, path = traced
+    # what is to be taken out is really there before
+    assert b"test_export" in path.read_bytes() or str(REPOSITORY).encode() in path.read_bytes()
+    stamp(path, subject.card)
+    content = path.read_bytes()
+    for words in (str(REPOSITORY), "site-packages", "Traceback", 'File "', ".py", "stack_trace", "torch.nn"):
+        assert words.encode() not in content
+
+
+def test_a_graph_of_recurrent_layers_is_stripped_inside_too(tmp_path: Path) -> None:
+    """Their steps are graphs inside of nodes."""
+    from exporters.subject import make_subject
+
+    subject = make_subject(torch.nn.LSTM(3, 2, batch_first=True), example=torch.rand(2, 4, 3))
+    trace(subject, tmp_path / "a.onnx")
+    stamp(tmp_path / "a.onnx", subject.card)
+    content = (tmp_path / "a.onnx").read_bytes()
+    for words in (str(REPOSITORY), "site-packages", 'File "', ".py"):
+        assert words.encode() not in content
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        (picture(), {"Image.BitmapPixelFormat": "Rgb8", "Image.NominalPixelRange": "Normalized_0_1"}),
+        (picture(color="grayscale"), {"Image.BitmapPixelFormat": "Gray8", "Image.NominalPixelRange": "Normalized_0_1"}),
+        (picture(mean=(0.5,) * 3, std=(0.5,) * 3), {"Image.NominalPixelRange": "Normalized_1_1"}),
+        (picture(scale=1.0), {"Image.NominalPixelRange": "NominalRange_0_255"}),
+        (picture(mean=(0.4, 0.5, 0.6), std=(0.2,) * 3), {"Image.NominalPixelRange": None}),
+    ],
+)
+def test_onnxs_own_keys_say_what_they_can(card: ModelCard, expected: dict[str, str | None]) -> None:
+    found = image_metadata(card)
+    assert found["Image.ColorSpaceGamma"] == "SRGB"
+    for key, value in expected.items():
+        assert found.get(key) == value
+
+
+def test_inputs_that_are_no_pictures_have_no_picture_keys() -> None:
+    assert image_metadata(ModelCard("raw", (ArrayInput("input", (4,)),))) == {}
+    assert image_metadata(ModelCard("raw", (picture().inputs[0],) * 2)) == {}
+
+
+def test_an_ir_version_is_taken_where_the_operators_allow_it(traced: Traced) -> None:
+    subject, path = traced
+    own = onnx.load(path).ir_version
+    stamp(path, subject.card, ir_version=own - 1)
+    assert onnx.load(path).ir_version == own - 1
+    stamp(path, subject.card, ir_version=3)
+    assert onnx.load(path).ir_version == own - 1
+    compare(subject, path, (1,))

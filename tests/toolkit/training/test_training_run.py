@@ -1,0 +1,260 @@
+"""A training with its folder: what is written, and when it may be continued."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from runtime.errors import CheckpointError, SpecError
+from toolkit import nn
+from toolkit.data.arrays import load_arrays
+from toolkit.data.dataset import Dataset
+from toolkit.data.source import Source
+from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.run import epoch_line, producer
+
+Assemble = Callable[..., nn]
+
+
+def same(a: Any, b: Any) -> bool:
+    return list(a) == list(b) and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def numbers(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: value for name, value in entry.items() if name != "seconds"} for entry in history]
+
+
+@pytest.fixture(scope="module")
+def finished(assemble: Assemble, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, float]]]:
+    """A folder after five epochs, and the history that was returned."""
+    folder = tmp_path_factory.mktemp("run")
+    history = assemble(folder).train(epochs=5, lr=0.05, verbose=False, filename=None)
+    return folder, history
+
+
+@pytest.fixture(scope="module")
+def stopped(assemble: Assemble, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """last.pth after two of the five epochs of `finished`."""
+    folder = tmp_path_factory.mktemp("stopped")
+    assemble(folder).train(epochs=2, lr=0.05, verbose=False, filename=None)
+    return folder / "last.pth"
+
+
+# ---- what is written -----------------------------------------------------------------------------------------------------
+
+
+def test_the_folder_holds_checkpoints_history_and_pictures_and_nothing_else(finished: Any) -> None:
+    folder, _ = finished
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "best.pth", "confusion.png", "curves.png", "history.json", "last.pth",
+    ]  # fmt: skip
+    for name in ("curves.png", "confusion.png"):
+        with Image.open(folder / name) as picture:
+            assert min(picture.size) > 300
+
+
+def test_the_history_file_holds_what_was_returned_and_the_settings(finished: Any) -> None:
+    folder, history = finished
+    content = json.loads((folder / "history.json").read_text())
+    assert content["epochs"] == history
+    assert content["settings"] == {
+        "optimizer": "Adam", "loss": "CrossEntropyLoss", "metrics": ["acc"], "seed": 3, "lr": 0.05, "epochs": 5,
+        "batch_size": 16, "schedule": "constant", "weight_decay": 0.0,
+    }  # fmt: skip
+
+
+def test_the_checkpoint_keeps_seed_settings_split_and_data(finished: Any, clusters: Dataset) -> None:
+    checkpoint = Checkpoint.load(finished[0] / "last.pth")
+    training = checkpoint.training
+    assert training["epoch"] == 5
+    assert training["settings"]["seed"] == 3
+    train, validation = training["split"]["train"], training["split"]["validation"]
+    assert sorted([*train.tolist(), *validation.tolist()]) == list(range(60))
+    assert len(train) == 48
+    assert training["split"]["same_source"] is True
+    assert training["data"] == {"source": "arrays", "examples": 60, "fingerprint": clusters.fingerprint()}
+    assert checkpoint.card.training["examples"] == 48
+    assert checkpoint.card.producer == producer()
+    expected = clusters.inputs.take(validation)
+    assert torch.equal(checkpoint.samples, expected[:16])
+
+
+def test_best_is_the_epoch_that_did_best_and_its_card_says_how_well(finished: Any, clusters: Dataset) -> None:
+    folder, history = finished
+    best = Checkpoint.load(folder / "best.pth")
+    expected = max(history, key=lambda entry: (entry["val_acc"], -entry["val_loss"]))
+    measured = best.card.training["measured"]
+    assert measured == {name: value for name, value in expected.items() if name not in ("lr", "seconds")}
+    positions = best.training["split"]["validation"]
+    with torch.no_grad():
+        found = best.network().eval()(clusters.inputs.take(positions)).argmax(1).numpy()
+    assert (found == clusters.targets[positions.numpy()]).mean() == pytest.approx(measured["val_acc"])
+
+
+def test_the_test_part_is_measured_with_the_best_epochs_weights(clusters: Dataset, tmp_path: Path) -> None:
+    lines: list[str] = []
+    model = nn("cls", tmp_path)
+    model.set_seed(1)
+    model.use(Source(clusters, validation=replace(clusters), test=replace(clusters)), batch_size=20)
+    model.add("linear", size=3, activation="softmax")
+    model.train(epochs=3, lr=0.05, filename=None, report=lines.append)
+    best = Checkpoint.load(tmp_path / "best.pth")
+    with torch.no_grad():
+        found = best.network().eval()(clusters.inputs.take(torch.arange(60))).argmax(1).numpy()
+    assert best.card.training["measured"]["test_acc"] == pytest.approx((found == clusters.targets).mean())
+    assert lines[-1].startswith("test part, 60 examples, with the best epoch's weights: loss ")
+    assert best.training["split"]["same_source"] is False
+
+
+def test_a_metric_that_is_not_defined_leaves_plain_json_behind(tmp_path: Path) -> None:
+    """R squared of a single validation example."""
+    model = nn("reg", tmp_path)
+    model.set_seed(0)
+    model.load_dataset(np.arange(10.0).reshape(5, 2), np.arange(5.0), train_val_ratio=0.8)
+    model.add("linear", size=1)
+    history = model.train(epochs=1, lr=0.001, verbose=False)
+    assert "val_r2" not in history[0]
+    json.loads((tmp_path / "history.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    measured = Checkpoint.load(tmp_path / "best.pth").card.training["measured"]
+    assert all(isinstance(value, int | float) and math.isfinite(value) for value in measured.values())
+
+
+def test_an_epochs_line_is_short() -> None:
+    entry = {"epoch": 1, "loss": 0.25, "val_acc": 0.5, "lr": 0.1, "seconds": 1.25}
+    assert epoch_line(entry, 8) == "epoch 2/8  loss 0.2500  val_acc 0.5000  1.2 s"
+
+
+# ---- continuing ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(
+    finished: Any, stopped: Path, assemble: Assemble, tmp_path: Path
+) -> None:
+    folder, history = finished
+    again = assemble(tmp_path).train(epochs=5, lr=0.05, verbose=False, filename=None, resume=stopped)
+    assert numbers(again) == numbers(history)
+    one, other = Checkpoint.load(folder / "last.pth"), Checkpoint.load(tmp_path / "last.pth")
+    assert same(one.state_dict, other.state_dict)
+    assert torch.equal(one.training["random"]["torch"], other.training["random"]["torch"])
+
+
+def test_resuming_elsewhere_keeps_the_best_of_the_epochs_to_come(
+    stopped: Path, assemble: Assemble, clusters: Dataset, tmp_path: Path
+) -> None:
+    """The weights of the best epoch before are not there, so best.pth cannot be of it; it must be there all the same."""
+    history = assemble(tmp_path).train(epochs=5, lr=0.05, verbose=False, filename=None, resume=stopped)
+    best = max(history[2:], key=lambda entry: (entry["val_acc"], -entry["val_loss"]))
+    assert Checkpoint.load(tmp_path / "best.pth").card.training["measured"]["epoch"] == best["epoch"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 4}, "trained with seed=3; it cannot be resumed with seed=4"),
+        ({"seed": None}, "trained with seed=3; it cannot be resumed with seed="),
+        ({"train_val_ratio": 0.7}, "trained on another part of the data"),
+        ({"optimizer": "sgd"}, "optimizer='Adam'; it cannot be resumed with optimizer='sgd'"),
+        ({"lr": 0.5}, "lr=0.05; it cannot be resumed with lr=0.5"),
+        ({"loss": "NLLLoss"}, "loss='CrossEntropyLoss'; it cannot be resumed with loss='NLLLoss'"),
+        ({"metrics": ["acc", "mae"]}, "cannot be resumed with metrics="),
+        ({"batch_size": 5}, "batch_size=16; it cannot be resumed with batch_size=5"),
+        ({"schedule": "cosine"}, "schedule='constant'; it cannot be resumed with"),
+        ({"epochs": 1}, "The checkpoint holds 2 epochs already; epochs=1 was given."),
+    ],
+)
+def test_what_would_make_another_training_is_refused(
+    stopped: Path, assemble: Assemble, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    assembly = {name: value for name, value in changes.items() if name in ("seed", "train_val_ratio")}
+    model = assemble(tmp_path, **assembly)
+    model.add(optimizer=changes.get("optimizer", "ADAM"))
+    rest = {name: value for name, value in changes.items() if name not in ("seed", "train_val_ratio", "optimizer")}
+    with pytest.raises(CheckpointError) as caught:
+        model.train(**{"epochs": 5, "lr": 0.05, "verbose": False, "resume": stopped, **rest})
+    assert words in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_data_or_another_network_is_refused(
+    stopped: Path, assemble: Assemble, clusters: Dataset, tmp_path: Path
+) -> None:
+    model = assemble(tmp_path)
+    model.add("linear", size=3)
+    with pytest.raises(CheckpointError, match="holds another network than the one assembled here"):
+        model.train(epochs=5, lr=0.05, verbose=False, resume=stopped)
+    changed = clusters.inputs.raw() + np.float32(1)  # type: ignore[operator]
+    other = nn("cls", tmp_path)
+    other.set_seed(3)
+    other.load_dataset(changed, clusters.targets, batch_size=16, train_val_ratio=0.8)
+    other.add("linear", size=8, activation="relu")
+    other.add("dropout", p=0.4)
+    other.add("linear", size=3, activation="softmax")
+    with pytest.raises(CheckpointError, match=r"The data has changed since the checkpoint was written \(arrays: "):
+        other.train(epochs=5, lr=0.05, verbose=False, resume=stopped)
+
+
+def test_a_network_that_was_only_saved_has_no_training_to_continue(assemble: Assemble, tmp_path: Path) -> None:
+    assemble(tmp_path).save(tmp_path / "saved.pth")
+    with pytest.raises(CheckpointError, match="holds no training to continue, only a network"):
+        assemble(tmp_path).train(epochs=2, verbose=False, resume=tmp_path / "saved.pth")
+
+
+@pytest.mark.parametrize("key", ["epoch", "data", "split", "settings"])
+@pytest.mark.parametrize("junk", [None, "x", {"a": 1}, torch.ones(2)])
+def test_a_training_changed_by_hand_is_refused(
+    stopped: Path, assemble: Assemble, tmp_path: Path, key: str, junk: Any
+) -> None:
+    content = torch.load(stopped, weights_only=True)
+    changed = copy.deepcopy(content)
+    changed["training"][key] = junk
+    torch.save(changed, tmp_path / "changed.pth")
+    with pytest.raises(CheckpointError, match="damaged or changed by hand"):
+        assemble(tmp_path / "run").train(epochs=5, lr=0.05, verbose=False, resume=tmp_path / "changed.pth")
+
+
+def test_a_training_stopped_while_saving_is_continued_with_its_best(
+    finished: Any, assemble: Assemble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between the two files of the second epoch, whichever comes first."""
+    folder, history = finished
+    whole, calls = Checkpoint.save, []
+
+    def stop_at_the_fourth(self: Checkpoint, path: Any) -> None:
+        calls.append(Path(path).name)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        whole(self, path)
+
+    monkeypatch.setattr(Checkpoint, "save", stop_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        assemble(tmp_path).train(epochs=5, lr=0.05, verbose=False, filename=None)
+    monkeypatch.undo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pth", "history.json", "last.pth"]
+    again = assemble(tmp_path).train(epochs=5, lr=0.05, verbose=False, filename=None, resume=tmp_path / "last.pth")
+    assert numbers(again) == numbers(history)
+    for name in ("last.pth", "best.pth"):
+        assert same(Checkpoint.load(folder / name).state_dict, Checkpoint.load(tmp_path / name).state_dict)
+
+
+def test_a_training_that_fails_leaves_the_last_good_epoch(tmp_path: Path) -> None:
+    """A rate that grows until the loss is no number: what was saved before stays usable."""
+    data = load_arrays(np.random.default_rng(0).random((20, 3)) * 100, np.arange(20.0), task="regression")
+    model = nn("reg", tmp_path)
+    model.set_seed(0)
+    model.use(Source(data), train_val_ratio=1.0, batch_size=20)
+    model.add("linear", size=1)
+    model.add(optimizer="sgd")
+    with pytest.raises(SpecError, match="Use a smaller learning rate"):
+        model.train(lr=1.0, epochs=50, verbose=False)
+    assert Checkpoint.load(tmp_path / "last.pth").training["epoch"] >= 1
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
