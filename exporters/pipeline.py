@@ -69,6 +69,8 @@ def export(
         CheckpointError, InputError, SpecError: what was given cannot be exported.
     """
     target = default_target(source) if output is None else Path(output)
+    if isinstance(source, str | os.PathLike) and target.resolve() == Path(source).resolve():
+        raise SpecError(f"{target} is the checkpoint itself; the export would take its place. Name another file.")
     subject = make_subject(source, example=example, outputs=outputs, task=task, labels=labels, inputs=inputs)
     sizes = BATCH_SIZES if dynamic_batch else (len(subject.samples[0]),)
     say = on_stage or (lambda _name: None)
@@ -78,6 +80,8 @@ def export(
         def measure(name: str, started: float, note: str = "") -> Parity:
             try:
                 parity = compare(subject, path, sizes, absolute=absolute, relative=relative)
+            except CardError as error:
+                raise CheckFailed(f"The card cannot be read back after the stage {name!r}. {error}") from error
             except ModelFileError as error:
                 reason = " ".join(str(error.__cause__ or error).split()).replace(str(path), target.name)
                 raise CheckFailed(f"onnxruntime cannot run the file after the stage {name!r}: {reason}.") from error

@@ -48,12 +48,27 @@ def image_metadata(card: ModelCard) -> dict[str, str]:
 
 def _strip(model: onnx.ModelProto) -> None:
     """Remove traces of the Python source (stack traces, module paths), which hold file names of one machine."""
-    graph = model.graph
-    for entry in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
-        del entry.metadata_props[:]
-        entry.doc_string = ""
+    model.doc_string = ""
+    _strip_graph(model.graph)
     for function in model.functions:
         del function.metadata_props[:]
+        function.doc_string = ""
         for node in function.node:
-            del node.metadata_props[:]
-    model.doc_string = ""
+            _strip_node(node)
+
+
+def _strip_graph(graph: onnx.GraphProto) -> None:
+    for entry in (graph, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        del entry.metadata_props[:]
+        entry.doc_string = ""
+    for node in graph.node:
+        _strip_node(node)
+
+
+def _strip_node(node: onnx.NodeProto) -> None:
+    """The node and the graphs inside of it: branches and loops."""
+    del node.metadata_props[:]
+    node.doc_string = ""
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+            _strip_graph(graph)

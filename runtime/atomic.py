@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -41,6 +42,12 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(
+            f"{path} could not be written whole: {error.strerror}. Free some space and try again."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

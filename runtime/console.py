@@ -35,7 +35,7 @@ def table(
 def bytes_text(count: float) -> str:
     """1234567 -> '1.2 MB' (powers of 1000)."""
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
+        if count < 999.95:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
@@ -43,9 +43,9 @@ def bytes_text(count: float) -> str:
 
 def seconds_text(seconds: float) -> str:
     """A duration in the unit that reads best: '83 µs', '4.2 ms', '12.3 s', '3 min 5 s'."""
-    if seconds < 1e-3:
+    if seconds < 999.5e-6:
         return f"{seconds * 1e6:.0f} µs"
-    if seconds < 1:
+    if seconds < 0.99995:
         return f"{seconds * 1e3:.1f} ms"
     if seconds < 120:
         return f"{seconds:.1f} s"

@@ -109,6 +109,8 @@ def _prepared_items(data: Array, card: ImageInput | ArrayInput) -> tuple[Array, 
             f"expected.{pictures}"
         )
     dtype = card.dtype if isinstance(card, ArrayInput) else "float32"
+    if rows.dtype.kind in "fiub" and not np.can_cast(rows.dtype, dtype, "same_kind"):
+        raise InputError(f"The array has the dtype {data.dtype}; {dtype} is expected. Cast it with .astype('{dtype}').")
     try:
         return np.ascontiguousarray(rows, dtype=dtype), single
     except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.metadata
 import io
@@ -378,11 +379,6 @@ def test_the_installed_command_runs_and_tells_its_version() -> None:
     assert process("predikt").returncode == 2
 
 
-@(
-    pytest.mark.skipif(sys.platform == "win32", reason="file names are text there")
-    if sys.platform == "win32"
-    else pytest.mark.filterwarnings("error")
-)
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "cp1252:strict"])
 def test_any_file_name_and_any_output_encoding_can_be_printed(
     digit_model: Path, one: Path, tmp_path: Path, encoding: str
@@ -397,7 +393,21 @@ def test_any_file_name_and_any_output_encoding_can_be_printed(
     assert process("predict", digit_model, name + "x", PYTHONIOENCODING=encoding).returncode == 2
 
 
-def test_a_model_in_the_way_of_a_reader_that_left_is_no_traceback(digit_model: Path, digit_files: Path) -> None:
+def test_progress_is_shown_on_a_terminal_and_stays_out_of_the_results(digit_model: Path, digit_files: Path) -> None:
+    terminal, end = os.openpty()
+    command = [TOOLKIT, "predict", digit_model, digit_files / "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end) as started:
+        os.close(end)
+        shown = b""
+        with open(terminal, "rb", buffering=0) as file, contextlib.suppress(OSError):  # raised where the terminal ends
+            while part := file.read(1024):
+                shown += part
+        assert len(json.loads(started.stdout.read())["predictions"]) == 10
+    assert b"predicting" in shown
+    assert b"100%" in shown
+
+
+def test_a_reader_that_leaves_early_is_no_traceback(digit_model: Path, digit_files: Path) -> None:
     done = subprocess.run(
         f"'{TOOLKIT}' predict '{digit_model}' '{digit_files}' --csv | head -c 1",
         shell=True,

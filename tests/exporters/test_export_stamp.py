@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-import torch
+from onnx import TensorProto, helper
 
 from exporters.stamp import image_metadata, stamp
 from exporters.subject import Subject
-from exporters.trace import trace
 from exporters.verify import compare
 from runtime.card import CARD_KEY, ArrayInput, ImageInput, ModelCard
 from runtime.session import Session
@@ -58,16 +58,31 @@ def test_the_exporters_stack_traces_are_taken_out(traced: Traced) -> None:
         assert words.encode() not in content
 
 
-def test_a_graph_of_recurrent_layers_is_stripped_inside_too(tmp_path: Path) -> None:
-    """Their steps are graphs inside of nodes."""
-    from exporters.subject import make_subject
-
-    subject = make_subject(torch.nn.LSTM(3, 2, batch_first=True), example=torch.rand(2, 4, 3))
-    trace(subject, tmp_path / "a.onnx")
-    stamp(tmp_path / "a.onnx", subject.card)
-    content = (tmp_path / "a.onnx").read_bytes()
-    for words in (str(REPOSITORY), "site-packages", 'File "', ".py"):
-        assert words.encode() not in content
+def test_graphs_inside_of_nodes_are_stripped_too(tmp_path: Path) -> None:
+    """Branches and loops are graphs of their own."""
+    value = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N"])
+    inner = helper.make_graph(
+        [helper.make_node("Neg", ["x"], ["y"], doc_string="/home/me/net.py")], "inner", [], [value]
+    )
+    inner.node[0].metadata_props.add(key="pkg.torch.onnx.stack_trace", value='File "/home/me/net.py", line 3')
+    middle = helper.make_graph(
+        [helper.make_node("If", ["flag"], ["y"], then_branch=inner, else_branch=inner)], "middle", [], [value]
+    )
+    outer = helper.make_graph(
+        [helper.make_node("If", ["flag"], ["y"], then_branch=middle, else_branch=inner)],
+        "outer",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info("flag", TensorProto.BOOL, []),
+        ],
+        [value],
+    )
+    path = tmp_path / "a.onnx"
+    onnx.save(helper.make_model(outer, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    stamp(path, ModelCard("raw", (ArrayInput("x", ()), ArrayInput("flag", (), "bool"))))
+    assert b"net.py" not in path.read_bytes()
+    found = Session(path, "cpu").run({"x": np.ones(2, np.float32), "flag": np.array(True)})
+    assert found["y"].tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize(

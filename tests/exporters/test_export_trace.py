@@ -106,7 +106,8 @@ def test_a_branch_on_the_batch_size_is_refused_wherever_it_lies(tmp_path: Path, 
 
     class Branch(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x * 2 if (x.shape[0] > limit) is larger else x - 1
+            taken = x.shape[0] > limit if larger else x.shape[0] <= limit
+            return x * 2 if taken else x - 1
 
     with pytest.raises(CheckFailed, match=r"(depends on the batch size.*dynamic_batch=False|differs from torch)"):
         traced(Branch(), torch.rand(6, 4), tmp_path / "a.onnx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -65,3 +66,16 @@ def test_writers_at_the_same_time_leave_one_whole_file(tmp_path: Path) -> None:
         list(pool.map(lambda content: atomic_write(target, content), contents))
     assert target.read_bytes() in contents
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_full_disk_is_said_and_the_old_file_stays(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with (
+        pytest.raises(InputError, match="could not be written whole: No space left on device"),
+        atomic_path(target) as path,
+    ):
+        path.write_text("half of the n")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]

@@ -46,3 +46,9 @@ def test_sizes_are_in_powers_of_1000(count: float, text: str) -> None:
 )
 def test_durations_are_in_the_unit_that_reads_best(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
+
+
+def test_numbers_just_below_a_unit_take_the_next_one() -> None:
+    assert bytes_text(999_960) == "1.0 MB"
+    assert seconds_text(0.99999) == "1.0 s"
+    assert seconds_text(0.0009999) == "1.0 ms"

@@ -149,3 +149,11 @@ def test_what_does_not_fit_is_an_input_error_that_says_what_would(data: Any, car
         prepare(data, card)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_floats_for_a_whole_number_input_are_refused_and_not_cut() -> None:
+    card = ArrayInput("x", (3,), "int64")
+    with pytest.raises(InputError, match=r"dtype float64; int64 is expected. Cast it"):
+        collect(np.array([[0.9, 1.5, 2.0]]), card)
+    rows, _ = collect(np.array([[1, 2, 3]], np.int32), card)
+    assert rows.dtype == np.int64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import runtime
+from runtime.card import ArrayInput, ModelCard, OutputCard
 from runtime.errors import CardError, InputError, ModelFileError
 from runtime.model import Model
 from runtime.predict import Classification, Failure, Regression
@@ -213,6 +215,28 @@ def test_an_embedding_that_the_card_names_but_the_file_lacks_is_a_card_error(
     path = onnx_file([("Identity", ["picture"], ["y"], {})], [("picture", 1, shape)], [("y", 1, shape)], colour.card)
     with pytest.raises(CardError, match="names no embedding"):
         runtime.load(path, "cpu").space()
+
+
+def test_a_card_of_several_inputs_is_left_to_run(onnx_file: Callable[..., Path]) -> None:
+    card = ModelCard("regression", (ArrayInput("a", ()), ArrayInput("b", ())), (OutputCard("y", "values"),))
+    path = onnx_file([("Add", ["a", "b"], ["y"], {})], [("a", 1, ["N"]), ("b", 1, ["N"])], [("y", 1, ["N"])], card)
+    model = runtime.load(path, "cpu")
+    with pytest.raises(CardError, match=r"takes 2 inputs; use \.run with one array for each"):
+        model.predict([1.0])
+    one = np.ones(2, np.float32)
+    np.testing.assert_array_equal(model.run({"a": one, "b": one})["y"], [2, 2])
+
+
+def test_pictures_are_no_rows_of_a_table(table_model: Path, digit_files: Path) -> None:
+    with pytest.raises(InputError, match="takes a table, not pictures"):
+        list(runtime.load(table_model, "cpu").embed_stream([digit_files / "0" / "0.png"]))
+
+
+def test_one_model_serves_many_threads_at_once(digit: Model, digit_files: Path) -> None:
+    files = find_images([digit_files])
+    expected = [result.label for result in digit.predict(files)]
+    with ThreadPoolExecutor(8) as pool:
+        assert [result.label for result in pool.map(digit.predict, files)] == expected
 
 
 def test_items_are_what_a_stream_takes(colour: Model, table_model: Path, table_file: Path, digit_files: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import runtime
+from runtime.card import ImageInput, ModelCard, OutputCard
 from runtime.errors import CardError, InputError, VectorIndexError
 from runtime.model import Model
 from runtime.picture_index import draw_neighbours, embed_pictures, open_picture_index, search_pictures
@@ -116,6 +117,26 @@ def test_a_model_that_embeds_no_pictures_makes_no_index(
     with pytest.raises(InputError, match="does not take pictures"):
         embed_pictures(runtime.load(table_model, "cpu"), [table_file], tmp_path / "index")
     assert not (tmp_path / "index").exists()
+
+
+def test_an_embedding_of_open_length_is_refused(onnx_file: Callable[..., Path], tmp_path: Path) -> None:
+    card = ModelCard("raw", (ImageInput("x", "grayscale", (8, 8)),), (OutputCard("y", "embedding"),))
+    shape = ["N", 1, 8, "width"]
+    path = onnx_file([("Identity", ["x"], ["y"], {})], [("x", 1, shape)], [("y", 1, shape)], card)
+    with pytest.raises(InputError, match="a fixed length is expected"):
+        embed_pictures(runtime.load(path, "cpu"), [], tmp_path / "index")
+
+
+def test_pictures_are_written_in_several_transactions_where_they_are_many(
+    monkeypatch: pytest.MonkeyPatch, model: Model, digit_files: Path, index: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(runtime.picture_index, "_ROWS_PER_TRANSACTION", 30)
+    files = find_images([digit_files])
+    assert embed_pictures(model, files, tmp_path / "index").total == 100
+    with open_picture_index(tmp_path / "index") as parts, open_picture_index(index) as whole:
+        names = [file.as_posix() for file in files]
+        np.testing.assert_array_equal(parts.get(names)[0], whole.get(names)[0])
+        assert parts.metadata(names) == whole.metadata(names)
 
 
 def test_a_query_that_cannot_be_read_is_an_input_error(model: Model, index: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,8 +56,13 @@ class Checkpoint:
             "samples": self.samples,
             "training": dict(self.training),
         }
-        with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(content, file)
+            except RuntimeError as error:
+                if isinstance(error.__context__, OSError):  # torch says "unexpected pos" of a full disk
+                    raise error.__context__ from None
+                raise
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Checkpoint:
@@ -124,7 +130,9 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
     if _is_cut(source):
         raise CheckpointError(f"{source} is cut short: its end is missing. {_FETCH}")
     try:
-        return torch.load(source, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch has to say of a file that is none, the error says
+            return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Unsupported operand" in str(error) or not _looks_pickled(source):
             raise CheckpointError(f"{source} is not a checkpoint: {_short(error)}. {_FETCH}") from error
@@ -160,6 +168,8 @@ def _short(error: Exception) -> str:
     return (
         text.split(" Please ")[0]
         .split(" Check the doc")[0]
+        .split(" In PyTorch 2.6")[0]
+        .split(" This is an internal")[0]
         .split(", which ")[0]
         .split(" was not an allowed")[0][:200]
         .rstrip(".")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import pickle
 import random
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from exporters.subject import make_subject
 from runtime.card import ArrayInput, ModelCard
-from runtime.errors import CheckpointError, ToolkitError
+from runtime.errors import CheckpointError, InputError, ToolkitError
 from toolkit.builder.spec import LayerSpec, NetworkSpec, build, check
 from toolkit.training import checkpoint as module
 from toolkit.training.checkpoint import FORMAT, VERSION, Checkpoint, random_state, restore_random_state
@@ -114,14 +116,14 @@ def test_every_generator_is_put_back_where_it_was(tmp_path: Path) -> None:
 # ---- whole or not there --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("broken"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), RuntimeError("broken"), KeyboardInterrupt()])
 def test_saving_that_fails_leaves_the_old_file_and_no_other(
     path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     before = path.read_bytes()
 
-    def half_a_save(_content: Any, target: Path) -> None:
-        Path(target).write_bytes(before[: len(before) // 2])
+    def half_a_save(_content: Any, target: Any) -> None:
+        target.write(before[: len(before) // 2])
         raise error
 
     monkeypatch.setattr(module.torch, "save", half_a_save)
@@ -129,6 +131,21 @@ def test_saving_that_fails_leaves_the_old_file_and_no_other(
         make(seed=1).save(path)
     with pytest.raises(type(error)):
         make(seed=1).save(path.parent / "new.pth")
+    assert [entry.name for entry in path.parent.iterdir()] == ["model.pth"]
+    assert path.read_bytes() == before
+
+
+def test_a_disk_that_is_full_is_one_clear_error_and_leaves_the_old_file(path: Path) -> None:
+    import resource
+
+    before, large = path.read_bytes(), replace(make(), samples=torch.zeros(100_000, 4))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(InputError, match="could not be written whole"):
+            large.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [entry.name for entry in path.parent.iterdir()] == ["model.pth"]
     assert path.read_bytes() == before
 
@@ -186,6 +203,20 @@ def test_plain_weights_are_explained(tmp_path: Path) -> None:
 def test_another_programs_file_is_explained(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "other.pth")
     assert "was not written by this toolkit" in refused(tmp_path / "other.pth")
+
+
+def test_torchs_other_files_are_refused_without_a_warning_or_advice_to_open_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:  # as TorchScript lays its files out
+        for name in ("constants.pkl", "data.pkl", "version", "code/__torch__.py"):
+            archive.writestr(f"script/{name}", b"3")
+    torch.export.save(torch.export.export(torch.nn.Linear(2, 2), (torch.rand(2, 2),)), tmp_path / "program.pt2")
+    for name in ("script.pt", "program.pt2"):
+        message = refused(tmp_path / name)
+        assert "weights_only` argument" not in message
+        assert "internal" not in message
+    assert capfd.readouterr().err == ""
 
 
 def test_a_newer_version_asks_for_an_update(path: Path) -> None:

@@ -1,0 +1,516 @@
+"""An export is verified or it is refused: good ones are run, planted faults are caught, and no fault leaves a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+import exporters
+import runtime
+from exporters import check, export
+from exporters.report import Report
+from runtime.card import CARD_KEY, ImageInput, ModelCard
+from runtime.errors import CardError, CheckFailed, CheckpointError, InputError, ModelFileError, SpecError, ToolkitError
+from toolkit import nn
+from toolkit.data.digits import digit_pictures
+from toolkit.training.checkpoint import Checkpoint
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+# ---- what a good export is -----------------------------------------------------------------------------------------------
+
+
+def test_one_file_is_written_and_every_stage_was_measured(exported: tuple[Report, list[str]]) -> None:
+    report, _ = exported
+    assert [path.name for path in report.path.parent.iterdir()] == ["model.onnx"]
+    assert all(0 < stage.worst_difference < 1e-5 for stage in report.stages)
+    assert report.parity.batch_sizes == (1, 2, 5)
+    assert report.parity.samples == 16
+    assert report.parity.labels_agree == 1
+    assert report.notes == ()
+
+
+def test_the_card_in_the_file_holds_preparation_labels_training_and_parity(
+    exported: tuple[Report, list[str]], checkpoint: Path
+) -> None:
+    report, _ = exported
+    card, known = runtime.load(report.path, "cpu").card, Checkpoint.load(checkpoint).card
+    assert card is not None
+    assert card.inputs == known.inputs
+    assert isinstance(card.inputs[0], ImageInput)
+    assert card.labels == tuple("0123456789")
+    assert [(entry.name, entry.role) for entry in card.outputs] == [
+        ("probabilities", "probabilities"), ("embedding", "embedding"),
+    ]  # fmt: skip
+    assert card.training["measured"] == known.training["measured"]
+    assert card.parity == report.parity.to_dict()
+
+
+@pytest.mark.parametrize("size", [1, 3, 16, 100])
+def test_any_batch_size_gives_torchs_probabilities_and_embeddings(
+    exported: tuple[Report, list[str]], checkpoint: Path, size: int
+) -> None:
+    """On pictures that were in no sample, with the embedding that the last linear layer takes in."""
+    pictures, _ = digit_pictures()
+    x = (pictures[500 : 500 + size, None] / 255).astype(np.float32)
+    model = runtime.load(exported[0].path, "cpu")
+    assert all(tensor.shape[0] == "batch" for tensor in (*model.inputs, *model.outputs))
+    found = model.run({"input": x})
+    network = Checkpoint.load(checkpoint).network().eval()
+    with torch.no_grad():
+        embedding = network[:-2](torch.from_numpy(x))
+        probabilities = network(torch.from_numpy(x))
+    assert isinstance(network[-2], torch.nn.Linear)
+    np.testing.assert_allclose(found["embedding"], embedding.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["probabilities"], probabilities.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.embed(pictures[500 : 500 + size, None]), found["embedding"], rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_of_this_machine_is_in_the_file(exported: tuple[Report, list[str]]) -> None:
+    content = exported[0].path.read_bytes()
+    for words in (str(REPOSITORY), str(Path.home() / "."), "site-packages", "Traceback", 'File "', ".py", "/tmp/"):
+        assert words.encode() not in content
+
+
+def test_a_module_left_in_training_mode_is_exported_in_evaluation_mode(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.5)).train()
+    for _ in range(5):
+        module(torch.randn(16, 4) * 2 + 1)
+    x = torch.randn(9, 4)
+    export(module, tmp_path / "a.onnx", example=x, simplify=False)
+    model = runtime.load(tmp_path / "a.onnx", "cpu")
+    first, second = (model.run({"input": x.numpy()})["output"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    with torch.no_grad():
+        np.testing.assert_allclose(first, module.eval()(x).numpy(), rtol=1e-4, atol=1e-5)
+    assert "Dropout" not in [node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node]
+
+
+@pytest.mark.parametrize("outputs", [["logits"], ["embedding", "logits", "probabilities"]])
+def test_other_outputs_can_be_asked_for_in_any_order(checkpoint: Path, tmp_path: Path, outputs: list[str]) -> None:
+    report = export(checkpoint, tmp_path / "a.onnx", outputs=outputs, simplify=False)
+    model = runtime.load(report.path, "cpu")
+    assert [tensor.name for tensor in model.outputs] == outputs
+    x = np.random.default_rng(0).random((3, 1, 8, 8), np.float32)
+    network = Checkpoint.load(checkpoint).network().eval()
+    with torch.no_grad():
+        logits = network.logits(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(model.run({"input": x})["logits"], logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+def test_a_module_with_labels_predicts_whether_it_ends_in_logits_or_probabilities(
+    dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path, softmax: bool
+) -> None:
+    module = torch.nn.Sequential(dense, torch.nn.Softmax(1)) if softmax else dense
+    export(module, tmp_path / "a.onnx", example=rows, task="classification", labels=["a", "b", "c"], simplify=False)
+    found = runtime.load(tmp_path / "a.onnx", "cpu").predict(rows.numpy())
+    with torch.no_grad():
+        expected = dense(rows).softmax(1)
+    assert [entry.label for entry in found] == ["abc"[index] for index in expected.argmax(1)]
+    np.testing.assert_allclose([entry.probabilities for entry in found], expected.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        runtime.load(tmp_path / "a.onnx", "cpu").embed(rows.numpy()),
+        dense[:2](rows).detach().numpy(),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_several_inputs_and_a_dictionary_of_outputs(tmp_path: Path) -> None:
+    class Two(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.linear = torch.nn.Embedding(10, 4), torch.nn.Linear(3, 4)
+
+        def forward(self, tokens: torch.Tensor, x: torch.Tensor) -> dict[str, Any]:
+            words, numbers = self.words(tokens).mean(1), self.linear(x)
+            return {"mix": words * numbers, "parts": (words, numbers)}
+
+    torch.manual_seed(0)
+    module, tokens, x = Two(), torch.randint(0, 10, (4, 5)), torch.rand(4, 3)
+    report = export(module, tmp_path / "a.onnx", example=(tokens, x), simplify=False)
+    assert list(report.parity.worst) == ["output1", "output2", "output3"]
+    model = runtime.load(tmp_path / "a.onnx", "cpu")
+    assert [(tensor.name, tensor.dtype) for tensor in model.inputs] == [("input", "int64"), ("input2", "float32")]
+    found = model.run({"input": tokens.numpy()[:1], "input2": x.numpy()[:1]})
+    with torch.no_grad():
+        expected = module(tokens[:1], x[:1])
+    np.testing.assert_allclose(found["output1"], expected["mix"].numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_regression_is_exported_with_the_names_of_its_targets(tmp_path: Path) -> None:
+    model = nn("reg", tmp_path)
+    model.set_seed(0)
+    random = np.random.default_rng(0)
+    model.load_dataset(random.random((20, 3)), random.random((20, 2)), classes=["height", "width"])
+    model.add("linear", size=2)
+    model.save(tmp_path / "a.pth")
+    report = export(tmp_path / "a.pth", simplify=False)
+    assert report.path == tmp_path / "a.onnx"
+    assert report.parity.labels_agree is None
+    found = runtime.load(report.path, "cpu").predict(np.ones(3, np.float32))
+    assert found.names == ("height", "width")
+    np.testing.assert_allclose(found.values, model.inference([[1.0, 1.0, 1.0]])[0], rtol=1e-5)
+
+
+def test_a_fixed_batch_is_that_of_the_example(dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path) -> None:
+    report = export(dense, tmp_path / "a.onnx", example=rows, dynamic_batch=False, simplify=False)
+    assert report.parity.batch_sizes == (7,)
+    with pytest.raises(InputError, match=r"shape \(7, 4\) is expected"):
+        runtime.load(tmp_path / "a.onnx", "cpu").run({"input": rows.numpy()[:2]})
+
+
+def test_versions_that_were_not_taken_are_noted(dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path) -> None:
+    report = export(dense, tmp_path / "a.onnx", example=rows, simplify=False, opset_version=5, ir_version=3)
+    model = onnx.load(tmp_path / "a.onnx")
+    assert (report.opset, report.ir_version) == (model.opset_import[0].version, model.ir_version)
+    assert report.notes[0].startswith(f"opset 5 was asked for; the exporter writes {report.opset}")
+    assert report.notes[1].startswith("IR version 3 was asked for")
+
+
+def test_the_callers_module_and_folder_are_left_clean(
+    dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path
+) -> None:
+    before = {name: tensor.clone() for name, tensor in dense.state_dict().items()}
+    export(dense, tmp_path / "new" / "folder" / "a.onnx", example=rows, task="classification", simplify=False)
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["a.onnx"]
+    assert all(torch.equal(before[name], tensor) for name, tensor in dense.state_dict().items())
+    assert all(not module._forward_pre_hooks for module in dense.modules())
+
+
+@pytest.mark.slow
+def test_resnet18_is_exported_as_a_module(tmp_path: Path) -> None:
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    module = resnet18(num_classes=7)
+    card = ImageInput(
+        "input", "RGB", (64, 64), resize=72, crop=(64, 64), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    )
+    report = export(
+        module, tmp_path / "a.onnx", example=torch.rand(3, 3, 64, 64), task="classification", inputs=[card],
+        labels=[f"class {n}" for n in range(7)], simplify=False,
+    )  # fmt: skip
+    assert report.parity.labels_agree == 1
+    model = runtime.load(tmp_path / "a.onnx", "cpu")
+    picture = np.random.default_rng(0).integers(0, 256, (90, 80, 3), np.uint8)
+    assert model.predict(picture).label.startswith("class ")
+    assert model.embed(picture).shape == (512,)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+# ---- planted faults ------------------------------------------------------------------------------------------------------
+
+Stage = Callable[..., None]
+
+
+def edit(path: Path, change: Callable[[onnx.ModelProto], Any]) -> None:
+    model = onnx.load(path)
+    change(model)
+    onnx.save(model, path)
+
+
+def change_a_weight(model: onnx.ModelProto) -> None:
+    tensor = next(tensor for tensor in model.graph.initializer if len(tensor.dims) == 2)
+    values = numpy_helper.to_array(tensor).copy()
+    values[1, 1] += 0.01
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def swap_outputs(model: onnx.ModelProto) -> None:
+    first, second = model.graph.output
+    names = {first.name: second.name, second.name: first.name}
+    for node in model.graph.node:
+        node.output[:] = [names.get(name, name) for name in node.output]
+        node.input[:] = [names.get(name, name) for name in node.input]
+    first.name, second.name = second.name, first.name
+
+
+def freeze_the_batch(model: onnx.ModelProto) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 3
+
+
+def lose_the_card(model: onnx.ModelProto) -> None:
+    kept = [entry for entry in model.metadata_props if entry.key != CARD_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+
+
+def change_the_card(model: onnx.ModelProto) -> None:
+    for entry in model.metadata_props:
+        if entry.key == CARD_KEY:
+            entry.value = entry.value.replace('"a","b","c"', '"b","a","c"')
+
+
+def garble_the_card(model: onnx.ModelProto) -> None:
+    for entry in model.metadata_props:
+        if entry.key == CARD_KEY:
+            entry.value = entry.value[:50]
+
+
+def truncate(path: Path, keep: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+
+
+FAULTS: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "a changed weight": ("trace", lambda path: edit(path, change_a_weight), "differs from torch by"),
+    "outputs that changed places": ("trace", lambda path: edit(path, swap_outputs), "in the file, but"),
+    "a lost output": ("trace", lambda path: edit(path, lambda model: model.graph.output.pop()), "are missing"),
+    "a frozen batch": ("trace", lambda path: edit(path, freeze_the_batch), "does not run at batch size 1"),
+    "half a file": (
+        "trace",
+        lambda path: truncate(path, 0.5),
+        "onnxruntime cannot run the file after the stage 'trace'",
+    ),
+    "an empty file": ("trace", lambda path: truncate(path, 0), "stage 'trace'"),
+    "a weight changed by the stamp": ("stamp", lambda path: edit(path, change_a_weight), "differs from torch by"),
+    "half a file from the stamp": ("stamp", lambda path: truncate(path, 0.5), "stage 'stamp'"),
+    "a lost card": (
+        "stamp",
+        lambda path: edit(path, lose_the_card),
+        "The card that was read back from the file is not",
+    ),
+    "another card": (
+        "stamp",
+        lambda path: edit(path, change_the_card),
+        "The card that was read back from the file is not",
+    ),
+    "a garbled card": ("stamp", lambda path: edit(path, garble_the_card), "The card cannot be read back after"),
+    "a weight changed by the simplifier": (
+        "simplify",
+        lambda path: edit(path, change_a_weight),
+        "differs from torch by",
+    ),
+}
+
+
+@pytest.fixture
+def old_file(tmp_path: Path) -> Path:
+    (tmp_path / "model.onnx").write_bytes(b"the file that was there before")
+    return tmp_path / "model.onnx"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught_and_leaves_the_old_file(
+    fault: str,
+    dense: torch.nn.Module,
+    rows: torch.Tensor,
+    old_file: Path,
+    instant_trace: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage, harm, words = FAULTS[fault]
+    name = "simplify_graph" if stage == "simplify" else stage
+    whole = (lambda *_arguments, **_options: "left as it was") if stage == "simplify" else getattr(pipeline(), name)
+
+    def harmful(*arguments: Any, **options: Any) -> Any:
+        result = whole(*arguments, **options)
+        harm(next(argument for argument in arguments if isinstance(argument, Path)))
+        return result
+
+    monkeypatch.setattr(pipeline(), name, harmful)
+    with pytest.raises(ToolkitError) as caught:
+        export(
+            dense, old_file, example=rows, task="classification", labels=["a", "b", "c"], simplify=stage == "simplify"
+        )
+    assert caught.value.exit_code == 1
+    message = str(caught.value)
+    assert message.startswith("The export was refused: ")
+    assert words in message
+    assert message.endswith(f"Nothing was written to {old_file}; the file that was there before is unchanged.")
+    assert old_file.read_bytes() == b"the file that was there before"
+    assert [path.name for path in old_file.parent.iterdir()] == ["model.onnx"]
+
+
+def pipeline() -> Any:
+    import importlib
+
+    return importlib.import_module("exporters.pipeline")
+
+
+def test_weights_that_change_after_the_trace_are_caught(
+    dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path, instant_trace: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import copy
+
+    module = copy.deepcopy(dense)
+
+    def then_change(subject: Any, path: Path, **options: Any) -> None:
+        instant_trace(subject, path, **options)
+        with torch.no_grad():
+            module[2].weight[0] += 0.01  # type: ignore[operator]
+
+    monkeypatch.setattr(pipeline(), "trace", then_change)
+    with pytest.raises(CheckFailed, match="The output 'probabilities' differs from torch"):
+        export(module, tmp_path / "a.onnx", example=rows, task="classification", simplify=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_branch_on_the_batch_size_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    class Branch(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2 if x.shape[0] > 4 else x - 1
+
+    with pytest.raises(CheckFailed) as caught:
+        export(Branch(), tmp_path / "a.onnx", example=torch.rand(3, 4), simplify=False)
+    assert "depends on the batch size" in str(caught.value)
+    assert str(caught.value).endswith(f"Nothing was written to {tmp_path / 'a.onnx'}.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_that_are_random_or_have_no_array_are_refused(tmp_path: Path) -> None:
+    class Odd(torch.nn.Module):
+        def __init__(self, result: Callable[[torch.Tensor], Any]) -> None:
+            super().__init__()
+            self.result = result
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return self.result(x)
+
+    for result in (torch.rand_like, torch.Tensor.bfloat16, lambda x: (x, None), lambda x: {"a": x, "b": 3}):
+        with pytest.raises(CheckFailed, match="The export was refused"):
+            export(Odd(result), tmp_path / "a.onnx", example=torch.rand(3, 4), simplify=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [{"opset_version": 27}, {"ir_version": 99}, {"absolute": -1.0, "relative": 0.0}])
+def test_what_the_runtime_cannot_open_or_the_tolerance_forbids_is_refused(
+    dense: torch.nn.Module, rows: torch.Tensor, old_file: Path, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(CheckFailed, match="The export was refused"):
+        export(dense, old_file, example=rows, simplify=False, **arguments)
+    assert [path.name for path in old_file.parent.iterdir()] == ["model.onnx"]
+    assert old_file.read_bytes() == b"the file that was there before"
+
+
+def test_an_interruption_leaves_nothing(
+    dense: torch.nn.Module, rows: torch.Tensor, old_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_subject: Any, path: Path, **_options: Any) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline(), "trace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export(dense, old_file, example=rows)
+    assert [path.name for path in old_file.parent.iterdir()] == ["model.onnx"]
+
+
+def test_a_simplifier_that_is_reverted_is_told_in_the_report(
+    dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path, instant_trace: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+
+    monkeypatch.setattr(
+        importlib.import_module("exporters.simplify"), "__file__", str(tmp_path / "none" / "simplify.py")
+    )
+    report = export(dense, tmp_path / "a.onnx", example=rows, task="classification")
+    assert report.stages[1].note.startswith("left as it was: onnxsim failed (")
+    assert str(report).count("left as it was") == 1
+    assert (tmp_path / "a.onnx").is_file()
+
+
+@pytest.mark.parametrize("target", ["", "."])
+def test_a_folder_is_no_target(dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path, target: str) -> None:
+    with pytest.raises(InputError, match="is a folder; a file name is expected"):
+        export(dense, tmp_path / target, example=rows)
+
+
+def test_the_checkpoint_is_not_overwritten_by_its_export(checkpoint: Path) -> None:
+    before = checkpoint.read_bytes()
+    with pytest.raises(SpecError, match="is the checkpoint itself"):
+        export(checkpoint, checkpoint.parent / ".." / checkpoint.parent.name / checkpoint.name)
+    assert checkpoint.read_bytes() == before
+
+
+def test_what_is_no_checkpoint_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"noise")
+    with pytest.raises(CheckpointError):
+        export(tmp_path / "a.pth")
+    with pytest.raises(SpecError, match="No output file was given"):
+        export(torch.nn.Linear(2, 2), example=torch.rand(2, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
+
+# ---- check ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_passes_against_its_own_checkpoint(exported: tuple[Report, list[str]], checkpoint: Path) -> None:
+    parity = check(exported[0].path, checkpoint)
+    assert parity.worst_difference < 1e-5
+    assert parity.batch_sizes == (1, 2, 5)
+    assert check(exported[0].path, Checkpoint.load(checkpoint)) == parity
+
+
+def test_the_file_of_another_checkpoint_fails(exported: tuple[Report, list[str]], other_checkpoint: Path) -> None:
+    with pytest.raises(CheckFailed, match="differs from torch") as caught:
+        check(exported[0].path, other_checkpoint)
+    assert caught.value.exit_code == 1
+
+
+def changed(checkpoint: Path, tmp_path: Path, **card: Any) -> Path:
+    known = Checkpoint.load(checkpoint)
+    facts = {**known.card.to_dict(), **card}
+    Checkpoint(known.spec, known.state_dict, ModelCard.from_dict(facts), known.samples).save(tmp_path / "changed.pth")
+    return tmp_path / "changed.pth"
+
+
+@pytest.mark.parametrize("what", ["labels", "inputs", "task"])
+def test_a_card_that_says_otherwise_fails(
+    exported: tuple[Report, list[str]], checkpoint: Path, tmp_path: Path, what: str
+) -> None:
+    inputs = [dict(entry) for entry in Checkpoint.load(checkpoint).card.to_dict()["inputs"]]
+    inputs[0]["scale"] = 1.0
+    value = {"labels": list("9876543210"), "inputs": inputs, "task": "regression"}[what]
+    with pytest.raises(CheckFailed, match=r"(The card in .* has other|the checkpoint has others)"):
+        check(exported[0].path, changed(checkpoint, tmp_path, **{what: value}))
+
+
+def test_a_module_is_checked_with_an_example(
+    dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path, instant_trace: Stage
+) -> None:
+    export(dense, tmp_path / "a.onnx", example=rows, task="classification", labels=["a", "b", "c"], simplify=False)
+    assert check(tmp_path / "a.onnx", dense, example=rows).worst_difference < 1e-6
+    other = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
+    with pytest.raises(CheckFailed, match="differs from torch"):
+        check(tmp_path / "a.onnx", other, example=rows)
+
+
+def test_a_fixed_batch_is_checked_at_its_size(dense: torch.nn.Module, rows: torch.Tensor, tmp_path: Path) -> None:
+    export(dense, tmp_path / "a.onnx", example=rows[:3], dynamic_batch=False, simplify=False)
+    assert check(tmp_path / "a.onnx", dense, example=rows).batch_sizes == (3,)
+
+
+def test_files_that_are_none_of_ours_are_named(
+    exported: tuple[Report, list[str]], checkpoint: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(exported[0].path)
+    lose_the_card(model)
+    onnx.save(model, tmp_path / "plain.onnx")
+    with pytest.raises(CardError, match=r"plain.onnx has no card"):
+        check(tmp_path / "plain.onnx", checkpoint)
+    with pytest.raises(ModelFileError):
+        check(checkpoint, checkpoint)
+    with pytest.raises(ModelFileError, match="does not exist"):
+        check(tmp_path / "nothing.onnx", checkpoint)
+    with pytest.raises(CheckpointError):
+        check(exported[0].path, exported[0].path)
+
+
+def test_the_public_names_are_there() -> None:
+    assert set(exporters.__all__) == {"Report", "check", "export"}
+    assert exporters.Report is Report
+    with pytest.raises(AttributeError, match="has no attribute 'exprot'"):
+        exporters.exprot  # noqa: B018
