@@ -96,7 +96,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     import difflib
 
     names = sorted(known)
-    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.6)
+    by_lower = {candidate.lower(): candidate for candidate in names}
+    close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
     if close:
         return " Did you mean " + " or ".join(repr(match) for match in close) + "?"
     return " Known names: " + ", ".join(names) + "."

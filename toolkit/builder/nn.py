@@ -283,9 +283,11 @@ class nn:  # noqa: N801 - the name that its users know
         validation = Batches(data, parts.validation, batch_size=batch_size) if len(parts.validation) else None
         spec = NetworkSpec(data.shape, self._spec.layers)
         check(spec)
-        self._spec, self._network = spec, None
+        loaded = self._checkpoint is not None and self.spec == check(spec)[0]
+        if not loaded:  # weights that were loaded or trained stay, for data of the same shape
+            self._network = None
+        self._spec, self._checkpoint = spec, None
         self._train, self._validation, self._test = train, validation, None
-        self._checkpoint = None
         return train if validation is None else (train, validation)
 
     # ---- training ---------------------------------------------------------------------------------------------------

@@ -141,7 +141,8 @@ class Run:
             inputs=(data.card,),
             labels=data.labels,
             training={
-                "data": data.source,
+                # the end of the path only: the file travels, and where things lie on one machine is nobody's business
+                "data": "/".join(Path(data.source).parts[-2:]),
                 "examples": self.train.examples,
                 **self.settings.to_dict(),
                 "measured": measured or {},

@@ -105,6 +105,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(clusters: D
     assert not same(found[0], found[2])
 
 
+def test_a_network_that_was_used_before_is_trained_in_training_mode(clusters: Dataset) -> None:
+    fresh, used = (network(clusters, *STACK) for _ in range(2))
+    for module in (fresh, used.eval()):
+        train(module, clusters, settings())
+    assert same(weights(fresh), weights(used))
+
+
 def test_the_history_holds_an_entry_an_epoch(clusters: Dataset) -> None:
     module = network(clusters, ("linear", {"size": 3}, "softmax"))
     history = train(module, clusters, settings(schedule="cosine", metrics=("acc", "mae"))).history
