@@ -290,7 +290,9 @@ def embed(
     opened = _open(model, device, require_device)
     pictures = find_images(paths)
     with _bar(len(pictures), "embedding") as bar:
-        result = embed_pictures(opened, pictures, Path(output), metric=metric, dtype=dtype, advance=bar.update)
+        result = embed_pictures(
+            opened, pictures, Path(output), metric=metric, dtype=dtype, roots=list(map(Path, paths)), advance=bar.update
+        )
     if as_json:
         click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
     else:

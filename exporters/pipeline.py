@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import onnx
+import torch
 
 from exporters.report import Report, Stage
 from exporters.simplify import simplify as simplify_graph
@@ -20,6 +22,7 @@ from exporters.trace import trace
 from exporters.verify import ABSOLUTE, RELATIVE, Parity, compare
 from runtime.atomic import atomic_path
 from runtime.card import InputCard, ModelCard
+from runtime.describe import preparation
 from runtime.errors import CardError, CheckFailed, ModelFileError, SpecError
 from runtime.session import Session
 
@@ -27,7 +30,27 @@ __all__ = ["check", "export"]
 
 BATCH_SIZES = (1, 2, 5)
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
+
+def _modes_kept(function: Callable[P, T]) -> Callable[P, T]:
+    """Put the modules among the arguments back into the mode (training or evaluation) that they came in."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.nn.Module)]
+        modes = [(module, module.training) for value in given for module in value.modules()]
+        try:
+            return function(*args, **kwargs)
+        finally:
+            for module, training in modes:
+                module.training = training
+
+    return wrapper
+
+
+@_modes_kept
 def export(
     source: Source,
     output: str | os.PathLike[str] | None = None,
@@ -48,7 +71,8 @@ def export(
     """Export to one verified ONNX file.
 
     Args:
-        source: a checkpoint's path, a `Checkpoint`, or any torch module (in evaluation mode from here on).
+        source: a checkpoint's path, a `Checkpoint`, or any torch module; it is exported in evaluation mode and left
+            in the mode that it came in.
         output: the file to write; None puts it beside the checkpoint.
         example: for a module: one batch of input, or a tuple of them. At least two rows say more than one.
         outputs: names of the outputs; None gives probabilities and embedding for classifiers, values for regressions.
@@ -119,6 +143,7 @@ def export(
         return Report(target, tuple(stages), parity, card, opset, model.ir_version, tuple(notes))
 
 
+@_modes_kept
 def check(
     model: str | os.PathLike[str],
     source: Source,
@@ -156,8 +181,8 @@ def check(
     for what in ("task", "inputs", "outputs", "labels"):
         if getattr(card, what) != getattr(subject.card, what):
             raise CheckFailed(
-                f"The card in {path} has other {what} than the checkpoint: {getattr(card, what)} against "
-                f"{getattr(subject.card, what)}. Export it again."
+                f"The card in {path} has other {what} than the checkpoint: {_shown(card, what)} against "
+                f"{_shown(subject.card, what)}. Name the checkpoint that it was made from, or export it again."
             )
     fixed = session.fixed_batch
     return compare(subject, path, (fixed,) if fixed else BATCH_SIZES, absolute=absolute, relative=relative)
@@ -171,6 +196,16 @@ def _refusal(target: Path) -> Iterator[None]:
     except CheckFailed as error:
         before = "; the file that was there before is unchanged" if target.exists() else ""
         raise CheckFailed(f"The export was refused: {error} Nothing was written to {target}{before}.") from error
+
+
+def _shown(card: ModelCard, what: str) -> str:
+    """One field of a card in words."""
+    value = getattr(card, what)
+    if what == "inputs":
+        return "; ".join(f"{entry.name} ({preparation(entry)})" for entry in value)
+    if what == "outputs":
+        return ", ".join(f"{entry.name} ({entry.role})" for entry in value)
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _final_card(subject: Subject, parity: Parity) -> ModelCard:

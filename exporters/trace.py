@@ -9,12 +9,15 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import torch
 
 from exporters.subject import Subject
 from runtime.errors import CheckFailed
 
 __all__ = ["trace"]
+
+_PLACEHOLDER = "toolkit output "
 
 
 def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_version: int | None = None) -> None:
@@ -34,7 +37,7 @@ def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_ver
                 subject.module,
                 examples,
                 input_names=subject.input_names,
-                output_names=subject.output_names,
+                output_names=[_PLACEHOLDER + name for name in subject.output_names],
                 # the wrapper takes *inputs, which torch.export sees as one tuple
                 dynamic_shapes=(shapes,) if shapes is not None else None,
                 opset_version=opset_version,
@@ -44,6 +47,7 @@ def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_ver
             )
         assert program is not None
         program.save(path, external_data=False)
+        _name_outputs(path, subject.output_names)
         narrowed = _narrowed_batch(program.exported_program) if dynamic_batch else None
     except Exception as error:
         raise CheckFailed(f"torch could not export the network: {_reason(error)}") from error
@@ -51,6 +55,26 @@ def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_ver
         raise CheckFailed(
             f"torch could not export the network: {_DEPENDS} (It holds for batches of {narrowed} rows only.)"
         )
+
+
+def _name_outputs(path: Path, names: list[str]) -> None:
+    """Give the outputs their names. torch calls values after its operators, so `embedding` may be taken inside the graph."""
+    model = onnx.load(path)
+    taken = {name: f"{name}_inside" for name in names}
+    final = {_PLACEHOLDER + name: name for name in names}
+    _rename(model.graph, {**taken, **final})
+    onnx.save(model, path)
+
+
+def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                _rename(inner, names)
 
 
 def _narrowed_batch(program: torch.export.ExportedProgram | None) -> str | None:
@@ -76,17 +100,15 @@ def cycle(sample: torch.Tensor, rows: int) -> torch.Tensor:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter's own log lines and warnings say nothing that the verification does not find out."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    before = logging.root.manager.disable
+    sink = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
+        logging.disable(logging.CRITICAL)
         try:
             yield
         finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+            logging.disable(before)
 
 
 _DEPENDS = (
@@ -100,6 +122,11 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(str(error).split())
-    if "specialized" in text.lower() or "Constraints violated" in text:
+    if "data-dependent" in text or "DataDependent" in text:
+        return (
+            "a branch in its forward depends on the values of its input, and a graph holds one path only. Write the choice "
+            f"with torch.where or torch.cond. ({text[:160].rstrip('.')})"
+        )
+    if "specialized" in text.lower() or "Constraints violated" in text or "is inconsistent" in text:
         return f"{_DEPENDS} ({text[:300]})"
     return f"{type(error).__name__}: {text[:500].rstrip('.')}."

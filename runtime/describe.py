@@ -10,7 +10,7 @@ from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard
 from runtime.console import bytes_text
 from runtime.session import Session
 
-__all__ = ["card_lines", "describe_file"]
+__all__ = ["card_lines", "describe_file", "preparation"]
 
 
 def describe_file(path: Path) -> tuple[dict[str, Any], str]:
@@ -41,7 +41,7 @@ def describe_file(path: Path) -> tuple[dict[str, Any], str]:
 def card_lines(card: ModelCard) -> list[str]:
     """A card as lines of text."""
     lines = [f"task     {card.task}"]
-    lines += [f"prepare  {entry.name}: {_preparation(entry)}" for entry in card.inputs]
+    lines += [f"prepare  {entry.name}: {preparation(entry)}" for entry in card.inputs]
     if card.labels:
         shown = ", ".join(card.labels[:12]) + (f", ... ({len(card.labels)} in all)" if len(card.labels) > 12 else "")
         lines.append(f"labels   {shown}")
@@ -76,7 +76,8 @@ def _figure(value: Any, form: str) -> str:
     return format(value, form) if isinstance(value, float) else str(value)
 
 
-def _preparation(entry: InputCard) -> str:
+def preparation(entry: InputCard) -> str:
+    """How an input is prepared, in words."""
     if isinstance(entry, ImageInput):
         steps: list[str] = [entry.color]
         if isinstance(entry.resize, int):

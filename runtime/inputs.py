@@ -111,6 +111,10 @@ def _prepared_items(data: Array, card: ImageInput | ArrayInput) -> tuple[Array, 
     dtype = card.dtype if isinstance(card, ArrayInput) else "float32"
     if rows.dtype.kind in "fiub" and not np.can_cast(rows.dtype, dtype, "same_kind"):
         raise InputError(f"The array has the dtype {data.dtype}; {dtype} is expected. Cast it with .astype('{dtype}').")
+    if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+        raise InputError(
+            "The array holds NaN or infinity; finite numbers are expected. Look for missing values in the data."
+        )
     try:
         return np.ascontiguousarray(rows, dtype=dtype), single
     except (TypeError, ValueError) as error:

@@ -144,7 +144,7 @@ class Model:
         if name is None or name not in names:
             raise CardError(
                 f"{self.path} names no embedding. Its outputs are {', '.join(names)}: choose one with output=..., or export the model "
-                f"again and ask for it (--outputs values,embedding on the command line)."
+                f"again and ask for the embedding (toolkit export --outputs ...,embedding)."
             )
         return name
 

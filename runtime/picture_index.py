@@ -81,12 +81,14 @@ def embed_pictures(
     *,
     metric: str | None = None,
     dtype: str | None = None,
+    roots: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda _count: None,
 ) -> Embedded:
     """Embed pictures into the index in `folder`, which is made where there is none.
 
-    A picture's id is its path as given; its metadata holds the whole ``path`` and the name of its ``folder``. A picture
-    that is in the index already is replaced. Without `metric` and `dtype` an index keeps its own; a new one takes
+    A picture's id is its path as given; its metadata holds the whole ``path`` and its ``folder``: the first folder below
+    the one of `roots` that it lies in (its class, where a folder a class is given), else the folder that it lies in
+    itself. A picture that is in the index already is replaced. Without `metric` and `dtype` an index keeps its own; a new one takes
     cosine and float32.
 
     Raises:
@@ -98,15 +100,19 @@ def embed_pictures(
     if model.card is None or [entry.kind for entry in model.card.inputs] != ["image"]:
         raise InputError(f"{model.path} does not take pictures. Name a model of pictures to embed them.")
     attributes = {"model": str(model.path.resolve())}
-    with runtime.index.open(
-        folder, dim=dim, metric=metric, space=model.space(), dtype=dtype, attributes=attributes
-    ) as index:
+    space = model.space()
+    if (folder / "index.sqlite").is_file():
+        with runtime.index.open(folder) as known:
+            _same_space(known, model, f"The index {folder}")
+    with runtime.index.open(folder, dim=dim, metric=metric, space=space, dtype=dtype, attributes=attributes) as index:
         ids: list[str] = []
         rows: list[np.ndarray[Any, Any]] = []
 
         def flush() -> None:
             if ids:
-                facts = [{"path": str(Path(name).resolve()), "folder": Path(name).parent.name} for name in ids]
+                facts = [
+                    {"path": str(Path(name).resolve()), "folder": _class_folder(Path(name), roots)} for name in ids
+                ]
                 index.add(ids, np.concatenate(rows), facts)
                 ids.clear()
                 rows.clear()
@@ -134,13 +140,12 @@ def search_pictures(
         VectorIndexError: the index was made by another model.
         InputError: a query cannot be read, or a condition is malformed.
     """
-    if index.space is not None and index.space != model.space():
-        raise VectorIndexError(
-            f"The index was made by another model than {model.path}, so its vectors cannot be compared with this model's. Name "
-            f"the model that made it, or embed the pictures again."
-        )
+    _same_space(index, model)
     vectors = model.embed([str(query) for query in queries])
     found = index.search(vectors, count, where=_conditions(where))
+    if where and not any(found.ids):
+        fields = sorted({name for facts in index.metadata(_some_ids(index, vectors)) for name in facts})
+        raise InputError(f"No picture of the index has {' and '.join(where)}. Its fields are: {', '.join(fields)}.")
     results = []
     for query, ids, scores in zip(queries, found.ids, found.scores, strict=True):
         paths = tuple(facts.get("path") for facts in index.metadata(ids))
@@ -158,6 +163,27 @@ def draw_neighbours(found: Sequence[Neighbours], target: Path) -> None:
         rows.append(row)
     with atomic_path(target) as temporary:
         grid(rows).save(temporary, format="PNG")
+
+
+def _same_space(index: VectorIndex, model: Model, name: str = "The index") -> None:
+    if index.space is not None and index.space != model.space():
+        raise VectorIndexError(
+            f"{name} was made by another model than {model.path}, so its vectors cannot be compared with this model's. Name "
+            f"the model that made it, or embed the pictures again."
+        )
+
+
+def _some_ids(index: VectorIndex, vectors: np.ndarray[Any, Any]) -> list[str]:
+    return list(index.search(vectors[:1], 1).ids[0])
+
+
+def _class_folder(picture: Path, roots: Sequence[Path]) -> str:
+    for root in roots:
+        if picture.is_relative_to(root):
+            below = picture.relative_to(root).parts
+            if len(below) > 1:
+                return below[0]
+    return picture.resolve().parent.name
 
 
 def _embedding_length(model: Model) -> int:

@@ -43,7 +43,10 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         InputError: a path does not exist, or a folder holds no picture.
     """
     found: list[Path] = []
-    for path in map(Path, paths):
+    for given in paths:
+        if not os.fspath(given):
+            raise InputError("An empty path was given; the path of a picture or a folder is expected.")
+        path = Path(given)
         if path.is_dir():
             inside = images_in(path)
             if not inside:

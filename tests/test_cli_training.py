@@ -264,7 +264,10 @@ def test_a_training_killed_twice_is_continued_bit_for_bit(options: list[object],
 def test_a_finished_training_or_an_empty_folder_is_not_continued(trained: tuple[Path, str], tmp_path: Path) -> None:
     assert "is finished: it holds all of its 4 epochs" in refused(here("train", "--resume", "-o", trained[0]))
     message = refused(here("train", "--resume", "-o", tmp_path / "none"))
-    assert "holds no last.pth to continue from. Start a training with: toolkit train" in message
+    assert (
+        "holds no last.pth to continue from: it is written after each whole epoch. Start a training with: toolkit train"
+        in message
+    )
 
 
 def test_a_damaged_checkpoint_is_not_continued(trained: tuple[Path, str], tmp_path: Path) -> None:
@@ -390,7 +393,7 @@ def test_info_on_a_checkpoint_tells_data_labels_results_and_layers(trained: tupl
         "checkpoint, ",
         ", after 4 epochs",
         "labels   0, 1, 2",
-        f"27 examples of {pictures}",
+        f"27 examples of {pictures.parent.name}/{pictures.name}",
         "conv2d1",
         "total",
     ):

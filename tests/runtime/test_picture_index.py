@@ -55,10 +55,11 @@ def test_conditions_narrow_the_search_and_one_field_may_take_several_values(
     with open_picture_index(index) as opened:
         (one,) = search_pictures(model, opened, query, 50, ["folder=3"])
         (two,) = search_pictures(model, opened, query, 50, ["folder=3", "folder=7"])
-        (none,) = search_pictures(model, opened, query, 50, ["folder=x"])
+        with pytest.raises(InputError, match=r"has folder=x. Its fields are: folder, path."):
+            search_pictures(model, opened, query, 50, ["folder=x"])
     assert {Path(name).parent.name for name in one.ids} == {"3"}
     assert {Path(name).parent.name for name in two.ids} == {"3", "7"}
-    assert (len(one.ids), len(two.ids), none.ids, none.scores) == (10, 20, (), ())
+    assert (len(one.ids), len(two.ids)) == (10, 20)
     assert json.loads(json.dumps(two.to_dict()))["neighbours"][0]["path"] == str(query[0].resolve())
 
 
@@ -158,3 +159,15 @@ def test_neighbours_are_drawn_one_row_a_query_also_when_a_picture_is_gone(
     draw_neighbours(found, tmp_path / "out" / "neighbours.png")
     with Image.open(tmp_path / "out" / "neighbours.png") as page:
         assert page.size == (12 + 4 * 140, 12 + 2 * 174)
+
+
+def test_the_folder_of_a_picture_is_its_class_however_deep_it_lies(
+    model: Model, digit_files: Path, tmp_path: Path
+) -> None:
+    deep = tmp_path / "pictures" / "seven" / "by hand"
+    deep.mkdir(parents=True)
+    (deep / "0.png").write_bytes((digit_files / "7" / "0.png").read_bytes())
+    embed_pictures(model, [deep / "0.png"], tmp_path / "index", roots=[tmp_path / "pictures"])
+    with open_picture_index(tmp_path / "index") as opened:
+        (found,) = opened.metadata([(deep / "0.png").as_posix()])
+    assert found["folder"] == "seven"

@@ -352,8 +352,11 @@ class nn:  # noqa: N801 - the name that its users know
         if save_fold is not None:
             self.save_fold = save_fold
         resumed = None if resume is None else Checkpoint.load(resume)
+        fresh = self._network is None
         network = self.model
         self._check_output()
+        if fresh:
+            self._start_at_mean()
         if checkpoint is not None:
             self._take_weights(Checkpoint.load(checkpoint), checkpoint)
         settings = self._settings(lr, epochs, batch_size, loss, metrics, schedule, weight_decay)
@@ -392,7 +395,7 @@ class nn:  # noqa: N801 - the name that its users know
         assert self._train is not None
         find_loss(loss or default_loss(self.task), self.task)
         find_schedule(schedule)
-        names = metrics or default_metrics(self.task)
+        names = [metrics] if isinstance(metrics, str) else metrics or default_metrics(self.task)
         if self.task == "regression":
             names = [name for name in names if name.lower() not in ("acc", "accuracy")] or default_metrics(self.task)
         size = self._train.batch_size if batch_size is None else batch_size
@@ -409,6 +412,14 @@ class nn:  # noqa: N801 - the name that its users know
             schedule=schedule,
             weight_decay=weight_decay,
         )
+
+    def _start_at_mean(self) -> None:
+        """A fresh regression begins at the mean of its targets: a way of hundreds of units would take most of the training."""
+        assert self._train is not None
+        last = list(self.model)[-1]
+        if self.task == "regression" and isinstance(last, torch.nn.Linear) and last.bias is not None:
+            with torch.no_grad():
+                last.bias.copy_(self._train.targets().mean(0))
 
     def _check_output(self) -> None:
         """The network must end in one number a class or target."""
@@ -496,7 +507,7 @@ class nn:  # noqa: N801 - the name that its users know
                 found[row] = {"预测值": numbers[0] if len(numbers) == 1 else numbers}
                 continue
             index = int(numbers.argmax())
-            found[row] = {"预测值": self._label(index), "置信度": numbers[index]}
+            found[row] = {"预测值": self._label(index), "置信度": float(numbers[index])}
         print(found)
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -127,6 +128,10 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
         raise CheckpointError(
             f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )
+    if source.suffix.lower() == ".onnx":
+        raise CheckpointError(
+            f"{source} is named as an ONNX file; a checkpoint (.pth) is expected here. An ONNX file is looked at with: toolkit info {source}"
+        )
     if _is_cut(source):
         raise CheckpointError(f"{source} is cut short: its end is missing. {_FETCH}")
     try:
@@ -162,19 +167,16 @@ def _looks_pickled(path: Path) -> bool:
 def _short(error: Exception) -> str:
     """The reason in torch's words, without its advice to switch the protection off."""
     text = " ".join(str(error).split())
-    for mark in ("WeightsUnpickler error: ", "Weights only load failed. "):
-        if mark in text:
-            text = text.split(mark, 1)[1]
-    return (
-        text.split(" Please ")[0]
-        .split(" Check the doc")[0]
-        .split(" In PyTorch 2.6")[0]
-        .split(" This is an internal")[0]
-        .split(", which ")[0]
-        .split(" was not an allowed")[0][:200]
-        .rstrip(".")
-        or type(error).__name__
+    unsupported = re.search(
+        r"Unsupported (?:global|operand|class)[:\s]+[\w. ]+?(?= was not| Check| Please| is not|\.|$)", text
     )
+    if unsupported:
+        return unsupported[0].rstrip(".")
+    if isinstance(error, pickle.UnpicklingError):
+        return "more than plain tensors and containers"
+    for advice in (" In PyTorch 2.6", " This is an internal", ", which ", " Please ", " Check the doc"):
+        text = text.split(advice)[0]
+    return text[:200].rstrip(".") or type(error).__name__
 
 
 def _what_it_is(content: Any) -> str:

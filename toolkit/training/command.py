@@ -54,7 +54,7 @@ def continue_training(folder: Path, report: Callable[[str], None] | None) -> dic
     path = folder / "last.pth"
     if not path.is_file():
         raise CheckpointError(
-            f"{folder} holds no last.pth to continue from. Start a training with: toolkit train ... -o {folder}"
+            f"{folder} holds no last.pth to continue from: it is written after each whole epoch. Start a training with: toolkit train ... -o {folder}"
         )
     checkpoint = Checkpoint.load(path)
     known = checkpoint.training.get("options")

@@ -144,7 +144,8 @@ def test_an_old_folder_that_is_trained_into_anew_can_be_continued(
 
 def test_there_must_be_something_to_continue(tmp_path: Path) -> None:
     with pytest.raises(
-        CheckpointError, match=r"holds no last.pth to continue from. Start a training with: toolkit train"
+        CheckpointError,
+        match=r"holds no last.pth to continue from: it is written after each whole epoch. Start a training with: toolkit train",
     ):
         continue_training(tmp_path, None)
 
