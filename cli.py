@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gc
 import io
 import json
 import sys
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runtime.model import Model
+
+# Commands import when they run. That makes many objects and no garbage; looking for it after every 700 slows the start.
+gc.set_threshold(50_000, 20, 20)
 
 
 def _printable(error: UnicodeError) -> tuple[str, int]:

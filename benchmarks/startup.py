@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -35,11 +36,14 @@ def run(rounds: int = 15) -> Result:
         script.write_text(BY_HAND.format(height=SIZE[0], width=SIZE[1]))
         picture = next(folder.iterdir())
         toolkit = Path(sys.executable).with_name("toolkit")
+        # An installed package is compiled once; where Python may not keep its bytecode, ours would be compiled every time.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(Path(place, "bytecode"))}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
         def ours() -> None:
-            subprocess.run([toolkit, "predict", model, picture], check=True, capture_output=True)
+            subprocess.run([toolkit, "predict", model, picture], check=True, capture_output=True, env=environment)
 
         def by_hand() -> None:
-            subprocess.run([sys.executable, script, model, picture], check=True, capture_output=True)
+            subprocess.run([sys.executable, script, model, picture], check=True, capture_output=True, env=environment)
 
         return interleave({"toolkit predict": ours, "script by hand": by_hand}, rounds, warm_up=2)
