@@ -149,7 +149,7 @@ def _train(demo: Demo, epochs: int, seed: int, report: Callable[[str], None] | N
     started = time.perf_counter()
     model = nn("cls", demo.folder / "training")
     model.set_seed(seed)
-    model.use(open_source(demo.folder / "pictures", color="grayscale"), batch_size=32, train_val_ratio=0.9)
+    model.use(open_source(demo.folder / "pictures" / "train", color="grayscale"), batch_size=32, train_val_ratio=0.9)
     model.add("conv2d", size=(1, 16), kernel_size=3, padding=1, activation="relu")
     model.add("conv2d", size=32, kernel_size=3, padding=1, activation="relu")
     model.add("maxpool", kernel_size=2)
