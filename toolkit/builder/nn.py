@@ -19,11 +19,12 @@ from runtime.errors import InputError, SpecError, suggest
 from runtime.inputs import prepare
 from runtime.preprocess import prepare_table, read_table, table_rows
 from toolkit.builder.network import Network
-from toolkit.builder.spec import LayerSpec, NetworkSpec, Shape, build, check, read_shape
+from toolkit.builder.spec import LayerSpec, NetworkSpec, batch_shape, build, check, read_shape
 from toolkit.builder.summary import Summary, summarize
 from toolkit.builder.transforms import image_card
 from toolkit.data.arrays import load_arrays, load_npz
 from toolkit.data.batches import Batches
+from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset, Task
 from toolkit.data.images import load_images
 from toolkit.data.source import Source
@@ -81,7 +82,6 @@ class nn:  # noqa: N801 - the name that its users know
         self._validation: Batches | None = None
         self._test: Batches | None = None
         self._checkpoint: Checkpoint | None = None
-        self._labels_given = False
 
     # ---- assembling -------------------------------------------------------------------------------------------------
 
@@ -201,7 +201,6 @@ class nn:  # noqa: N801 - the name that its users know
         labels = class_names(classes)
         card = image_card(transform, color)
         data = load_images(data_path, card=card, labels=labels, workers=num_workers or None)
-        self._labels_given = True
         return self._use(data, batch_size, train_val_ratio, shuffle)
 
     def load_tab_data(
@@ -223,7 +222,6 @@ class nn:  # noqa: N801 - the name that its users know
         """
         labels = class_names(classes)
         data = load_csv(data_path, task=self.task, labels=labels, scale=scale)
-        self._labels_given = labels is not None
         return self._use(data, batch_size, train_val_ratio, shuffle)
 
     def load_npz_data(
@@ -238,7 +236,6 @@ class nn:  # noqa: N801 - the name that its users know
         """An NPZ file with the arrays ``data`` and ``label``. Returns as `load_img_data`."""
         labels = class_names(classes)
         data = load_npz(data_path, task=self.task, labels=labels)
-        self._labels_given = labels is not None
         return self._use(data, batch_size, train_val_ratio, shuffle)
 
     def load_dataset(
@@ -258,7 +255,6 @@ class nn:  # noqa: N801 - the name that its users know
         """
         labels = class_names(classes)
         data = load_arrays(_array(x), _array(y), task=self.task, labels=labels)
-        self._labels_given = labels is not None
         return self._use(data, batch_size, train_val_ratio, shuffle)
 
     def use(
@@ -267,7 +263,6 @@ class nn:  # noqa: N801 - the name that its users know
         """Train on an opened source; its own validation and test parts are used where it brings them."""
         ratio = 1.0 if source.validation is not None else train_val_ratio
         self._use(source.train, batch_size, ratio, shuffle)
-        self._labels_given = True
         if source.validation is not None:
             self._validation = Batches(source.validation, batch_size=batch_size)
         self._test = None if source.test is None else Batches(source.test, batch_size=max(256, batch_size))
@@ -430,8 +425,8 @@ class nn:  # noqa: N801 - the name that its users know
         if shape != expected:
             what = "classes" if self.task == "classification" else "targets"
             raise SpecError(
-                f"The network ends in {_batch(shape)}, but the data has {len(data.labels)} {what} ({', '.join(data.labels[:8])}"
-                f"{', ...' if len(data.labels) > 8 else ''}). Let the last layer give {_batch(expected)}."
+                f"The network ends in {batch_shape(shape)}, but the data has {len(data.labels)} {what} ({', '.join(data.labels[:8])}"
+                f"{', ...' if len(data.labels) > 8 else ''}). Let the last layer give {batch_shape(expected)}."
             )
 
     def _take_weights(self, checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
@@ -594,34 +589,8 @@ def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     return facts
 
 
-def class_names(classes: Sequence[str] | Mapping[Any, Any] | None) -> tuple[str, ...] | None:
-    """Class names from a list, {name: index} or {index: name}, in the order of the indices.
-
-    Raises:
-        InputError: a dictionary's indices are not 0, 1, 2, ...
-    """
-    if classes is None:
-        return None
-    if not isinstance(classes, Mapping):
-        return tuple(map(str, classes))
-    pairs = [
-        (value, key) if isinstance(key, str) and not isinstance(value, str) else (key, value)
-        for key, value in classes.items()
-    ]
-    names = {str(index): str(name) for index, name in pairs}
-    if set(names) != {str(index) for index in range(len(pairs))}:
-        raise InputError(
-            f"classes={dict(classes)!r} was given; indices 0 to {len(pairs) - 1}, one for each name, are expected."
-        )
-    return tuple(names[str(index)] for index in range(len(pairs)))
-
-
 def _array(data: Any) -> Any:
     return data.detach().cpu().numpy() if isinstance(data, torch.Tensor) else data
-
-
-def _batch(shape: Shape) -> str:
-    return f"(N, {', '.join(map(str, shape))})"
 
 
 def _draw_seed() -> int:

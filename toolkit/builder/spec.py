@@ -16,7 +16,7 @@ from toolkit.builder.arguments import check_arguments
 from toolkit.builder.layers import ACTIVATIONS, find_activation, find_layer
 from toolkit.builder.network import Network
 
-__all__ = ["LayerSpec", "NetworkSpec", "Shape", "build", "check", "read_shape"]
+__all__ = ["LayerSpec", "NetworkSpec", "Shape", "batch_shape", "build", "check", "read_shape"]
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -145,7 +145,7 @@ def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
             if not exact:
                 return spec, []
             raise SpecError(
-                f"layer {position} {entry.layer!r} does not fit its input {_batch(shape)}: {_first_line(error)}"
+                f"layer {position} {entry.layer!r} does not fit its input {batch_shape(shape)}: {_first_line(error)}"
             ) from error
         layers.append(complete)
         shapes.append(shape)
@@ -178,13 +178,15 @@ def _complete(entry: LayerSpec, position: int, shape: Shape, exact: bool) -> Lay
     found, arguments = find_layer(entry.layer), dict(entry.arguments)
     if found.axes is not None and len(shape) != found.axes:
         expected = {1: "(N, features)", 3: "(N, channels, height, width)"}[found.axes]
-        raise SpecError(f"layer {position} {found.name!r}: {expected} is expected, but it receives {_batch(shape)}.")
+        raise SpecError(
+            f"layer {position} {found.name!r}: {expected} is expected, but it receives {batch_shape(shape)}."
+        )
     if "in_shape" in inspect.signature(found.function).parameters:
         if not exact:
             raise _Undecided
         if arguments.setdefault("in_shape", shape) != shape:
             raise SpecError(
-                f"layer {position} {found.name!r}: in_shape={arguments['in_shape']} was given, but it receives {_batch(shape)}. "
+                f"layer {position} {found.name!r}: in_shape={arguments['in_shape']} was given, but it receives {batch_shape(shape)}. "
                 f"Leave in_shape out; it is filled in."
             )
     if found.in_axis is None and not found.flattens:
@@ -202,7 +204,7 @@ def _complete(entry: LayerSpec, position: int, shape: Shape, exact: bool) -> Lay
         if expected != received:
             kind = "input features" if found.flattens else "input channels"
             shown = repr(size) if isinstance(size, tuple) else str(size)
-            where = f" (input shape {_batch(shape)})" if exact else ""
+            where = f" (input shape {batch_shape(shape)})" if exact else ""
             raise SpecError(
                 f"layer {position} {found.name!r}: size={shown} expects {expected} {kind}, but it receives {received}{where}."
             )
@@ -243,7 +245,8 @@ def _run_shape(modules: Sequence[torch.nn.Module], shape: Shape) -> Shape:
     return tuple(tensor.shape[1:])
 
 
-def _batch(shape: Shape) -> str:
+def batch_shape(shape: Shape) -> str:
+    """(3, 8, 8) -> '(N, 3, 8, 8)'."""
     return f"(N, {', '.join(map(str, shape))})"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from runtime.console import table
+from toolkit.builder.spec import batch_shape
 
 __all__ = ["Row", "Summary", "summarize"]
 
@@ -59,12 +60,12 @@ class Summary:
 
     def __str__(self) -> str:
         rows = [
-            (row.name, row.kind, _shape(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}")
+            (row.name, row.kind, batch_shape(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}")
             for row in self.rows
         ]
         return table(
             ("layer", "kind", "output shape", "parameters", "multiply-adds"),
-            [("input", "", _shape(self.input_shape), "", ""), *rows],
+            [("input", "", batch_shape(self.input_shape), "", ""), *rows],
             footer=("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}"),
             right=(3, 4),
         )
@@ -102,7 +103,3 @@ def summarize(network: torch.nn.Module, input_shape: tuple[int, ...]) -> Summary
         flops = sum(counts.get(f"{prefix}.{name}", {}).values())
         rows.append(Row(name, type(module).__name__, shapes[name], parameters, flops // 2))
     return Summary(tuple(input_shape), tuple(rows))
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"(N, {', '.join(map(str, shape))})"

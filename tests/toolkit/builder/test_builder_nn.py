@@ -19,8 +19,8 @@ import runtime
 from runtime.errors import CheckpointError, InputError, SpecError, ToolkitError
 from runtime.preprocess import prepare_image
 from toolkit import nn, pth_info
-from toolkit.builder.nn import class_names
 from toolkit.data import Batches
+from toolkit.data.class_names import class_names
 from toolkit.training.checkpoint import Checkpoint
 
 
@@ -535,3 +535,19 @@ def test_numbers_of_numpy_are_settings_like_any_other(digits: Any, tmp_path: Pat
     for rate in np.logspace(-3, -2, 2):
         model.train(lr=rate, weight_decay=np.float64(0), epochs=1, verbose=False)
     assert Checkpoint.load(tmp_path / "last.pth").training["settings"]["lr"] == 0.01
+
+
+def test_loaded_weights_stay_when_data_of_the_same_shape_is_loaded_and_go_with_another(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(30, 4)).astype(np.float32), random.integers(0, 3, 30)
+    first = nn("cls", tmp_path / "run")
+    first.load_dataset(x, y)
+    first.add("linear", size=3, activation="softmax")
+    first.train(epochs=1, lr=0.1, verbose=False)
+    expected = first.inference(x)
+    second = nn("cls")
+    second.load(tmp_path / "run" / "last.pth")
+    second.load_dataset(x[::-1].copy(), y)
+    assert np.array_equal(second.inference(x), expected)
+    with pytest.raises(SpecError, match="expects 4 input features, but it receives 5"):
+        second.load_dataset(random.normal(size=(30, 5)).astype(np.float32), y)
