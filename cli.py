@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runtime.model import Model
+    from toolkit.training.config import RunConfig
 
 # Commands import when they run. That makes many objects and no garbage; looking for it after every 700 slows the start.
 gc.set_threshold(50_000, 20, 20)
@@ -62,58 +63,116 @@ _require = click.option("--require-device", is_flag=True, help="Fail rather than
 
 
 @main.command()
-@click.option("--model", help="A network's name (lenet, mlp) or a .json file with its layers.")
-@click.option("--data", type=click.Path(), help="A folder of class folders or idx files, a .csv or an .npz file.")
+@click.argument("run", type=click.Path(), required=False, metavar="[RUN.toml]")
+@click.option("--model", help="A network's name (lenet, mlp, resnet18, ...) or a .json file with its layers.")
 @click.option(
-    "-o", "--output", type=click.Path(), required=True, help="Folder for checkpoints and pictures, such as runs/NAME."
+    "--data", type=click.Path(), help="A folder of class folders, texts or idx files; a .csv, .tsv or .npz file."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    default=None,
+    help="Folder for checkpoints and pictures.  [default: the TOML's output, else a new one below runs]",
 )
 @click.option("--epochs", type=int, default=None, help="Passes over the training part.  [default: 10]")
 @click.option(
-    "--task", type=click.Choice(["cls", "reg"]), default="cls", help="Tell classes apart, or predict numbers."
+    "--task",
+    type=click.Choice(["cls", "multilabel", "reg", "dense", "embedding"]),
+    default=None,
+    help="What is learnt: classes, several labels at once, numbers, a class a position, likeness.  [default: cls]",
 )
 @click.option("--lr", type=float, default=None, help="Learning rate.  [default: the optimiser's usual one]")
-@click.option("--batch-size", type=int, default=64, help="Examples a step.")
-@click.option("--optimizer", default="adam", help="sgd, adam, adamw, adagrad, asgd or rmsprop.")
-@click.option("--schedule", default="onecycle", help="Learning rate over the training: constant, cosine or onecycle.")
-@click.option("--weight-decay", type=float, default=0.0, help="As the optimiser defines it.")
-@click.option("--val-ratio", type=float, default=0.1, help="Share held out for validation where the data brings none.")
-@click.option("--color", type=click.Choice(["RGB", "grayscale"]), default="RGB", help="Of the pictures in folders.")
+@click.option("--batch-size", type=int, default=None, help="Examples a step.  [default: 64]")
+@click.option("--optimizer", default=None, help="adam, adamw, sgd, ...; see docs/reference.md.  [default: adam]")
+@click.option("--schedule", default=None, help="Of the learning rate: constant, cosine, ...  [default: onecycle]")
+@click.option("--weight-decay", type=float, default=None, help="As the optimiser defines it.  [default: 0]")
+@click.option(
+    "--val-ratio", type=float, default=None, help="Share for validation if the data brings none.  [default: 0.1]"
+)
+@click.option("--color", type=click.Choice(["RGB", "grayscale"]), default=None, help="Of pictures.  [default: RGB]")
 @click.option("--size", type=int, nargs=2, default=None, metavar="H W", help="Bring pictures to this size.")
-@click.option("--seed", type=int, default=0, help="Of the split, the initial weights and the order of the batches.")
-@click.option("--workers", type=int, default=None, help="Threads that decode pictures.  [default: one a core]")
+@click.option("--augment", default=None, metavar="JSON", help="Transforms, such as '{\"RandomRotation\": 10}'.")
+@click.option("--seed", type=int, default=None, help="Of everything random.  [default: 0]")
+@click.option("--workers", type=int, default=None, help="Threads that decode, processes that augment.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any key of the TOML, such as training.ema=0.999."
+)
+@click.option("--tensorboard", is_flag=True, help="Also write what TensorBoard shows.")
+@click.option("--dry-run", is_flag=True, help="Print the network, the data and the plan, and stop.")
+@click.option("--find-lr", is_flag=True, help="Try learning rates, draw lr.png into the folder, and stop.")
 @click.option("--resume", is_flag=True, help="Continue the training in the output folder, bit for bit.")
 @_json
-def train(output: str, resume: bool, as_json: bool, **options: Any) -> None:
-    """Train a network on a folder of pictures or a table."""
-    _need("toolkit train", "torch", "torchmetrics", "matplotlib", "rich")
-    from toolkit.training.command import TrainOptions, continue_training, start_training
+def train(
+    output: str | None, resume: bool, dry_run: bool, find_lr: bool, as_json: bool, run: str | None, **options: Any
+) -> None:
+    """Train a network on pictures, a table or texts: from options, from RUN.toml, or from both."""
+    _need("toolkit train", "torch", "torchmetrics", "matplotlib", "rich", "tomli_w")
+    from toolkit.training.command import continue_training, find_rate, plan_training, start_training
+    from toolkit.training.interruption import TrainingInterrupted
 
     report = None if as_json else click.echo
+    if resume:
+        _only_resume({"run": run, **options, "dry_run": dry_run, "find_lr": find_lr})
+        if output is None:
+            raise InputError("--resume needs the folder of the training: toolkit train -o DIR --resume.")
+        folder = Path(output)
+    else:
+        config = _run_config(run, options)
+        folder = Path(output) if output is not None else config.new_folder(run)
     try:
         if resume:
-            _only_resume(options)
-            result = continue_training(Path(output), report)
+            result = continue_training(folder, report)
         else:
-            if options["model"] is None or options["data"] is None:
-                raise InputError(
-                    "--model and --data are needed to start a training, such as: --model lenet --data DIR."
+            if dry_run:
+                facts, text = plan_training(config, folder)
+                click.echo(json.dumps(facts) if as_json else text)
+                return
+            if find_lr:
+                result = find_rate(config, folder / "lr.png")
+                click.echo(
+                    json.dumps(result) if as_json else f"learning rate: {result['lr']:.2g} (drew {result['picture']})"
                 )
-            options["epochs"] = 10 if options["epochs"] is None else options["epochs"]
-            result = start_training(TrainOptions(**options), Path(output), report)
-    except KeyboardInterrupt:
+                return
+            result = start_training(config, folder, report)
+    except (KeyboardInterrupt, TrainingInterrupted):
         click.echo("Stopped.", err=True)
-        if (Path(output) / "last.pth").is_file():
-            click.echo(f"The finished epochs are kept; continue with: toolkit train -o {output} --resume", err=True)
+        if (folder / "last.pth").is_file():
+            click.echo(f"Nothing is lost; continue with: toolkit train -o {folder} --resume", err=True)
         raise click.exceptions.Exit(130) from None
     if as_json:
         click.echo(json.dumps(result))
-        return
-    folder = Path(output)
-    click.echo(
-        f"wrote {folder}: best.pth, last.pth, history.json, curves.png"
-        + (", confusion.png" if result["confusion"] else "")
+    elif result["files"]:
+        click.echo(f"wrote {folder}: {', '.join(result['files'])}")
+        click.echo(f"next: toolkit export {folder / 'best.pth'}")
+
+
+@main.group()
+def data() -> None:
+    """Look at data before training on it."""
+
+
+@data.command("show")
+@click.argument("path", type=click.Path())
+@click.option("-o", "--output", type=click.Path(), default="data.png", help="The picture to draw.")
+@click.option(
+    "--augment", default=None, metavar="JSON", help="Show these transforms, such as '{\"RandomRotation\": 15}'."
+)
+@click.option("--color", type=click.Choice(["RGB", "grayscale"]), default="RGB", help="Of the pictures.")
+@click.option("--size", type=int, nargs=2, default=None, metavar="H W", help="Bring pictures to this size.")
+@click.option("--rows", type=click.IntRange(1, 20), default=6, help="How many pictures.")
+@click.option("--columns", type=click.IntRange(1, 20), default=8, help="How many versions of each.")
+@click.option("--seed", type=int, default=0, help="Of what is chosen and of the transforms.")
+@_json
+def data_show(path: str, output: str, as_json: bool, **options: Any) -> None:
+    """Draw a sheet of samples, with --augment as the training will see them, and tell what there is."""
+    _need("toolkit data show", "torch", "torchvision", "matplotlib")
+    from toolkit.data.show import show_data
+
+    facts, text = show_data(
+        Path(path), Path(output), **{**options, "augment": _json_option("--augment", options["augment"])}
     )
-    click.echo(f"next: toolkit export {folder / 'best.pth'}")
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
 
 
 @main.command()
@@ -467,6 +526,43 @@ def _only_resume(options: dict[str, Any]) -> None:
     given = [name.replace("_", "-") for name in options if source(name) is click.core.ParameterSource.COMMANDLINE]
     if given:
         raise InputError(f"--resume continues with the settings of the first run; leave out --{', --'.join(given)}.")
+
+
+# The options of `toolkit train` that are not settings of the training -> their keys in the TOML.
+_KEYS = {
+    "model": "model.name",
+    "data": "data.path",
+    "task": "data.task",
+    "color": "data.color",
+    "size": "data.size",
+    "augment": "data.transform",
+    "val_ratio": "data.val_ratio",
+    "workers": "data.workers",
+    "tensorboard": "tensorboard",
+}
+
+
+def _run_config(run: str | None, options: dict[str, Any]) -> RunConfig:
+    """What is to be trained: the TOML, the options over it, and --set over both."""
+    from toolkit.training.config import RunConfig, override, parse_change, read_run
+
+    options = {**options, "augment": _json_option("--augment", options["augment"])}
+    changes = options.pop("changes")
+    given = [
+        (_KEYS.get(name, f"training.{name}"), value) for name, value in options.items() if value not in (None, False)
+    ]
+    tables = override({} if run is None else read_run(run), [*given, *map(parse_change, changes)])
+    config = RunConfig.from_dict(tables)
+    if not config.model.given or config.data.path is None:
+        raise InputError("--model and --data are needed to start a training, such as: --model lenet --data DIR.")
+    return config
+
+
+def _json_option(name: str, text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} {text!r} is not JSON: {error}.") from error
 
 
 def _open(path: str, device: str, require_device: bool, threads: int | None = None) -> Model:

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from runtime.card import OutputCard
+from runtime.predict import class_axis
+from toolkit.builder.network import Ending
 
-__all__ = ["NamedOutputs", "flat_outputs", "last_linear"]
+__all__ = ["NamedOutputs", "flat_outputs", "last_linear", "returns_probabilities"]
 
 
 class NamedOutputs(torch.nn.Module):
@@ -19,7 +22,9 @@ class NamedOutputs(torch.nn.Module):
         module: the network, in evaluation mode.
         cards: the outputs in order; all "raw" stands for the module's own outputs.
         head: the linear layer whose input is the embedding, or None.
-        ends_in_softmax: whether the module returns probabilities already.
+        ends_in: what the module ends in, where it returns probabilities, or logarithms of them, already; a module of which
+            logits are asked has a method ``logits`` then.
+        task: "multilabel" makes each logit a probability by itself; any other makes one distribution of them.
     """
 
     def __init__(
@@ -27,12 +32,14 @@ class NamedOutputs(torch.nn.Module):
         module: torch.nn.Module,
         cards: tuple[OutputCard, ...],
         head: torch.nn.Linear | None,
-        ends_in_softmax: bool,
+        ends_in: Ending | None,
+        task: str = "classification",
     ) -> None:
         super().__init__()
         self.module = module
         self.cards = cards
-        self.ends_in_softmax = ends_in_softmax
+        self.ends_in = ends_in
+        self.task = task
         # in a list, so that it is not a child a second time
         self._head = [head] if head is not None and any(card.role == "embedding" for card in cards) else []
 
@@ -58,17 +65,22 @@ class NamedOutputs(torch.nn.Module):
     def _run(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Inputs -> role -> tensor, without the embedding."""
         roles = {card.role for card in self.cards}
-        found: dict[str, torch.Tensor] = {}
-        if "logits" in roles and self.ends_in_softmax:
-            found["logits"] = self.module.logits(*inputs)  # type: ignore[operator]
-            result = found["logits"].softmax(1)
-        else:
-            result = self.module(*inputs)
-            found["logits"] = found["values"] = result
-            if not self.ends_in_softmax and "probabilities" in roles:
-                result = result.softmax(1)
-        found["probabilities"] = result
+        if "logits" in roles and self.ends_in is not None:
+            logits = self.module.logits(*inputs)  # type: ignore[operator]
+            return {"logits": logits, "probabilities": self._probabilities(logits, self.ends_in)}
+        result = self.module(*inputs)
+        found = {"logits": result, "values": result, "embedding": result}
+        if "probabilities" in roles:
+            if self.ends_in is None:
+                found["probabilities"] = self._probabilities(
+                    result, "sigmoid" if self.task == "multilabel" else "softmax"
+                )
+            else:
+                found["probabilities"] = result.exp() if self.ends_in == "logsoftmax" else result
         return found
+
+    def _probabilities(self, logits: torch.Tensor, by: Ending) -> torch.Tensor:
+        return logits.sigmoid() if by == "sigmoid" else logits.softmax(class_axis(logits.ndim))
 
 
 def last_linear(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> torch.nn.Linear | None:
@@ -86,6 +98,39 @@ def last_linear(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> t
         for handle in handles:
             handle.remove()
     return order[-1] if order else None
+
+
+def returns_probabilities(module: torch.nn.Module, samples: tuple[torch.Tensor, ...], task: str) -> Ending | None:
+    """What a module of unknown making ends in, told from what it returns on `samples`.
+
+    Rows that add up to 1 are probabilities. Of single ones nothing tells them from logits but the operator that made them.
+    """
+    watch = _Sigmoids()
+    with torch.no_grad(), watch:
+        result = module(*samples)
+    if task == "multilabel":
+        return "sigmoid" if watch.made(result) else None
+    total = result.sum(class_axis(result.ndim))
+    return "softmax" if bool((result >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-4) else None
+
+
+class _Sigmoids(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Remembers which tensors came out of a sigmoid, also when they were put into another shape behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._made: list[torch.Tensor] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        passes_on = func.is_view or any(name in str(func) for name in ("clone", "copy", "cat", "stack"))
+        if "sigmoid" in str(func) or (passes_on and any(self.made(value) for value in flat_outputs(args))):
+            self._made += [value for value in flat_outputs(made) if isinstance(value, torch.Tensor)]
+        return made
+
+    def made(self, result: Any) -> bool:
+        """Whether a sigmoid made it."""
+        return any(result is known for known in self._made)
 
 
 def flat_outputs(result: Any) -> list[Any]:

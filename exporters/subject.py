@@ -10,17 +10,25 @@ from typing import Any, TypeAlias
 
 import torch
 
-from exporters.outputs import NamedOutputs, flat_outputs, last_linear
+from exporters.outputs import NamedOutputs, flat_outputs, last_linear, returns_probabilities
 from runtime.card import ArrayInput, InputCard, ModelCard, OutputCard
 from runtime.errors import InputError, SpecError, suggest
-from toolkit.builder.network import Network
+from runtime.predict import class_axis
+from toolkit.builder.network import Ending, Network
 from toolkit.training.checkpoint import Checkpoint
 
 __all__ = ["Source", "Subject", "make_subject"]
 
 Source: TypeAlias = "str | os.PathLike[str] | Checkpoint | torch.nn.Module"
 
-_ROLES = {"probabilities": "probabilities", "logits": "logits", "embedding": "embedding", "values": "values"}
+# By task: the outputs that can be asked for, those of every export first.
+_OUTPUTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "classification": (("probabilities",), ("logits", "embedding")),
+    "multilabel": (("probabilities",), ("logits", "embedding")),
+    "regression": (("values",), ("embedding",)),
+    "dense": (("probabilities",), ("logits",)),
+    "embedding": (("embedding",), ()),
+}
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,8 @@ def _from_module(
         )
     named = _named(module, samples, task or "raw", outputs)
     if labels and task is not None:
-        with torch.no_grad():
-            width = module(*samples).shape[1]
+        result = _evaluate(module, samples)
+        width = result.shape[class_axis(result.ndim)]
         if len(labels) != width:
             raise SpecError(f"{len(labels)} labels were given; {type(module).__name__} returns {width} numbers a row.")
     from toolkit.training.run import producer
@@ -126,27 +134,36 @@ def _named(
             raise SpecError(
                 f"{len(names)} output names were given; the module returns {len(flat_outputs(result))} tensors. Name each one."
             )
-        return NamedOutputs(module, cards, None, False)
-    if not isinstance(result, torch.Tensor) or result.ndim != 2:
-        raise SpecError(f"For {task} one output of shape (N, K) is expected; the module returns {_describe(result)}.")
-    default: tuple[str, ...] = ("probabilities",) if task == "classification" else ("values",)
-    if task == "classification" and head is not None:
-        default = ("probabilities", "embedding")
+        return NamedOutputs(module, cards, None, None)
+    if task not in _OUTPUTS:
+        raise SpecError(f"The task {task!r} was given.{suggest(task, (*_OUTPUTS, 'raw'))}")
+    axes, expected = ((3, 4), "(N, L, K) or (N, K, H, W)") if task == "dense" else ((2,), "(N, K)")
+    if not isinstance(result, torch.Tensor) or result.ndim not in axes:
+        raise SpecError(
+            f"For {task} one output of shape {expected} is expected; the module returns {_describe(result)}."
+        )
+    default, further = _OUTPUTS[task]
+    if "probabilities" in default and "embedding" in further and head is not None:
+        default = (*default, "embedding")
     names = tuple(outputs) if outputs else default
-    allowed = ("probabilities", "logits", "embedding") if task == "classification" else ("values", "embedding")
     for name in names:
-        if name not in allowed:
-            raise SpecError(f"There is no output {name!r} for {task}.{suggest(name, allowed)}")
+        if name not in (*default, *further):
+            raise SpecError(f"There is no output {name!r} for {task}.{suggest(name, {*default, *further})}")
+    if task == "embedding":
+        return NamedOutputs(module, (OutputCard("embedding", "embedding"),), None, None, task)
     if "embedding" in names and head is None:
         raise SpecError(
             "An embedding was asked for (the input of the last linear layer), but the network has no linear layer."
         )
-    ends_in_softmax = bool((result >= 0).all()) and torch.allclose(result.sum(1), torch.ones(len(result)), atol=1e-4)
-    if "logits" in names and ends_in_softmax and not isinstance(module, Network):
-        raise SpecError(
-            "Logits were asked for, but the module returns probabilities. Ask for probabilities, or export it without its softmax."
-        )
-    return NamedOutputs(module, tuple(OutputCard(name, _ROLES[name]) for name in names), head, ends_in_softmax)
+    ending: Ending | None = module.ends_in if isinstance(module, Network) else None
+    if ending is None and task != "regression":
+        ending = returns_probabilities(module, samples, task)
+        if "logits" in names and ending is not None:
+            raise SpecError(
+                f"Logits were asked for, but the module returns probabilities. Ask for probabilities, or export it without its "
+                f"{ending}."
+            )
+    return NamedOutputs(module, tuple(OutputCard(name, name) for name in names), head, ending, task)
 
 
 def _evaluate(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> Any:

@@ -12,27 +12,33 @@ from pathlib import Path
 import onnx
 import torch
 
+from exporters.forms import apply_forms
 from exporters.subject import Subject
-from runtime.errors import CheckFailed
+from runtime.console import bytes_text
+from runtime.errors import CheckFailed, ToolkitError
 
 __all__ = ["trace"]
 
 _PLACEHOLDER = "toolkit output "
+
+SIZE_LIMIT_BYTES = 2**31 - 1
 
 
 def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_version: int | None = None) -> None:
     """Write the traced and optimised graph to `path`, weights inside.
 
     Raises:
-        CheckFailed: torch cannot export the module, or its result depends on the batch size of the example.
+        CheckFailed: torch cannot export the module, its result depends on the batch size of the example, or its weights are
+            larger than one file can be.
     """
+    _check_size(subject.module)
     # Never a batch of 1: the exporter bakes a length of 1 in.
     rows = max(2, min(3, len(subject.samples[0]))) if dynamic_batch else len(subject.samples[0])
     examples = tuple(cycle(sample, rows) for sample in subject.samples)
     batch = torch.export.Dim("batch", min=1)
     shapes = tuple({0: batch} for _ in examples) if dynamic_batch else None
     try:
-        with _quiet():
+        with _quiet(), apply_forms(subject.module):
             program = torch.onnx.export(
                 subject.module,
                 examples,
@@ -54,6 +60,16 @@ def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_ver
     if narrowed is not None:
         raise CheckFailed(
             f"torch could not export the network: {_DEPENDS} (It holds for batches of {narrowed} rows only.)"
+        )
+
+
+def _check_size(module: torch.nn.Module) -> None:
+    """One ONNX file is one protobuf message, which has a limit."""
+    size = sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
+    if size > SIZE_LIMIT_BYTES:
+        raise CheckFailed(
+            f"The network's weights take {bytes_text(size)}; one ONNX file holds up to {bytes_text(SIZE_LIMIT_BYTES)}. Choose a "
+            f"smaller network."
         )
 
 
@@ -122,6 +138,8 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(str(error).split())
+    if isinstance(error, ToolkitError):
+        return text
     if "data-dependent" in text or "DataDependent" in text:
         return (
             "a branch in its forward depends on the values of its input, and a graph holds one path only. Write the choice "

@@ -12,6 +12,7 @@ import torch
 
 from exporters.subject import Subject
 from runtime.errors import CheckFailed, InputError, ModelFileError
+from runtime.predict import THRESHOLD, class_axis
 from runtime.session import Session
 
 __all__ = ["ABSOLUTE", "RELATIVE", "Parity", "compare"]
@@ -30,7 +31,7 @@ class Parity:
         allowed: output -> what was allowed for it.
         batch_sizes: the sizes that were run.
         samples: how many different inputs.
-        labels_agree: share of inputs with the same most probable class, or None where there are no probabilities.
+        labels_agree: share of inputs (positions, labels) with the same answer, or None where there are no probabilities.
     """
 
     worst: Mapping[str, float]
@@ -102,9 +103,19 @@ def compare(
                 worst[name] = max(worst[name], difference)
                 allowed[name] = max(allowed[name], tolerance)
                 if subject.card.output("probabilities") == name:
-                    agree.append(reference[name].argmax(1) == found[name].argmax(1))
+                    agree.append(_same_labels(subject, reference[name], found[name]))
     share = float(np.concatenate(agree).mean()) if agree else None
     return Parity(worst, allowed, batch_sizes, rows, share)
+
+
+def _same_labels(subject: Subject, reference: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Where both say the same: of each row or position the most probable class, of several labels each one's answer."""
+    if subject.card.task == "multilabel":
+        same: np.ndarray = (reference > THRESHOLD) == (found > THRESHOLD)
+    else:
+        axis = class_axis(reference.ndim)
+        same = reference.argmax(axis) == found.argmax(axis)
+    return same.reshape(-1)
 
 
 def _torch(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> dict[str, np.ndarray]:

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from runtime.card import ModelCard
     from runtime.errors import ToolkitError
     from runtime.model import Model, load
-    from runtime.predict import Classification, Failure, Regression
+    from runtime.predict import Classification, Dense, Embedding, Failure, Multilabel, Regression
     from runtime.similarity import get_similarity, similarity_matrix, similarity_rows, top_k
 
 __all__ = [
     "Classification",
+    "Dense",
+    "Embedding",
     "Failure",
     "Model",
     "ModelCard",
+    "Multilabel",
     "Regression",
     "ToolkitError",
     "get_similarity",
@@ -33,10 +36,13 @@ __all__ = [
 
 _HOMES = {
     "Classification": "runtime.predict",
+    "Dense": "runtime.predict",
+    "Embedding": "runtime.predict",
     "Failure": "runtime.predict",
     "Regression": "runtime.predict",
     "Model": "runtime.model",
     "ModelCard": "runtime.card",
+    "Multilabel": "runtime.predict",
     "ToolkitError": "runtime.errors",
     "get_similarity": "runtime.similarity",
     "load": "runtime.model",

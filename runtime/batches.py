@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.card import ImageInput
+from runtime.card import ImageInput, InputCard
 from runtime.errors import InputError
+from runtime.inputs import prepare_items
 from runtime.predict import Failure
 from runtime.preprocess import Picture, prepare_image
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
     from runtime.session import Session
 
-__all__ = ["Chunk", "run_pictures", "run_rows"]
+__all__ = ["Chunk", "run_items", "run_pictures", "run_rows"]
 
 # Rows of one run on the CPU: larger inputs gain nothing from a batch and lose the processor's caches.
 _CPU_RUN_ELEMENTS = 65_536
 _MOST_ROWS = 32
+# Texts and sequences that are prepared together.
+_ITEMS = 1024
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,28 @@ def run_pictures(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def run_items(session: Session, items: Sequence[Any], card: InputCard, output: str) -> Iterator[Chunk]:
+    """Texts or sequences -> chunks of `output`, in order; a text is its own source."""
+    for start in range(0, len(items), _ITEMS):
+        part = items[start : start + _ITEMS]
+        sources = [item if isinstance(item, str) else None for item in part]
+        failures: dict[int, Failure] = {}
+        try:
+            rows = prepare_items(part, card)
+        except InputError:
+            good = []
+            for index, item in enumerate(part):
+                try:
+                    good.append(prepare_items([item], card))
+                except InputError as error:
+                    failures[index] = Failure(sources[index], error)
+            if not good:
+                yield Chunk(sources, failures, None)
+                continue
+            rows = np.concatenate(good)
+        yield Chunk(sources, failures, run_rows(session, rows, output))
 
 
 def _run_chunk(session: Session, pictures: Sequence[Picture], card: ImageInput, output: str) -> Chunk:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard
+from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
 from runtime.console import bytes_text
 from runtime.session import Session
 
@@ -92,5 +92,22 @@ def preparation(entry: InputCard) -> str:
         return ", ".join([*steps, entry.layout])
     if isinstance(entry, ArrayInput):
         return f"{entry.dtype} array {tuple(length if length else 'any' for length in entry.shape)}, as it is"
+    if isinstance(entry, TextInput):
+        return _text_preparation(entry)
+    if isinstance(entry, SequenceInput):
+        scaling = ", scaled feature by feature" if entry.mean or entry.std else ""
+        return f"sequences of {entry.features} features{scaling}, cut to {entry.length} steps or filled up with zeros"
     scaling = ", scaled column by column" if entry.mean else ""
     return f"columns {', '.join(entry.columns)}{scaling}"
+
+
+def _text_preparation(entry: TextInput) -> str:
+    steps = [f"text, by {entry.level}s of a vocabulary of {len(entry.vocabulary)}"]
+    steps += ["in lower case"] if entry.lowercase else []
+    steps += ["without accents"] if entry.strip_accents else []
+    steps += [entry.normalization] if entry.normalization != "none" else []
+    steps.append(f"cut to {entry.length}")
+    steps += [f"filled up with {entry.vocabulary[entry.padding]!r}"] if entry.padding is not None else []
+    if entry.unknown is not None:
+        steps.append(f"others become {entry.vocabulary[entry.unknown]!r}")
+    return ", ".join(steps)

@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.card import ArrayInput, ImageInput, InputCard, TableInput
+from runtime.card import ArrayInput, ImageInput, InputCard, SequenceInput, TableInput, TextInput
 from runtime.errors import InputError
-from runtime.preprocess import normalize, prepare_image, prepare_table, read_table, table_rows
+from runtime.preprocess import (
+    normalize,
+    prepare_image,
+    prepare_sequences,
+    prepare_table,
+    prepare_text,
+    read_arrays,
+    read_lines,
+    read_table,
+    split_steps,
+    table_rows,
+)
 from runtime.sources import find_images
 
 if TYPE_CHECKING:
@@ -19,15 +30,21 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["collect", "prepare"]
+__all__ = ["collect", "prepare", "prepare_items"]
+
+_TEXT_SUFFIXES = (".txt", ".csv", ".tsv")
 
 
 def collect(data: Any, card: InputCard) -> tuple[Any, bool]:
-    """What was given -> (a list of pictures, or an array of prepared rows; whether it was a single input).
+    """What was given -> (a list of pictures, texts or sequences, or prepared rows; whether it was a single input).
 
     - Pictures: a path, a folder (the pictures below it), a Pillow image, encoded bytes, a uint8 array (H, W), (H, W, C)
       or (C, H, W), a uint8 batch of these, or a list of any. They go through the card's pre-processing.
     - Tables: a CSV path with the card's columns, a row of numbers, or rows (N, columns). They are raw: scaled here.
+    - Texts: a text, a list of texts, or a file: ``.txt`` with one text a line, ``.csv`` or ``.tsv`` with the card's column.
+      A string that ends in one of these is a file's name; within a list every string is a text.
+    - Sequences: an array (L, features), a list of such, or a file: ``.npy`` with one sequence or (N, L, features), ``.npz``
+      with ``data`` (N, L, features), or ``data`` (all steps, features) and ``lengths`` (N,).
     - A float array of the model's own input shape, with or without the batch axis, is taken as already prepared.
 
     Raises:
@@ -35,6 +52,10 @@ def collect(data: Any, card: InputCard) -> tuple[Any, bool]:
     """
     if isinstance(card, TableInput):
         return _table_items(data, card)
+    if isinstance(card, TextInput):
+        return _text_items(data, card)
+    if isinstance(card, SequenceInput):
+        return _sequence_items(data, card)
     if isinstance(card, ArrayInput):
         try:
             return _prepared_items(np.asarray(data), card)
@@ -50,14 +71,23 @@ def collect(data: Any, card: InputCard) -> tuple[Any, bool]:
 
 
 def prepare(data: Any, card: InputCard) -> tuple[Array, bool]:
-    """As `collect`, with the pictures prepared: (rows (N, *card.shape), whether it was a single input)."""
+    """As `collect`, with the items prepared: (rows (N, *card.shape), whether it was a single input)."""
     items, single = collect(data, card)
     if isinstance(items, np.ndarray):
         return items, single
-    assert isinstance(card, ImageInput)
     if not items:
         raise InputError("No input was given; at least one is expected.")
-    return np.stack([prepare_image(item, card) for item in items]), single
+    return prepare_items(items, card), single
+
+
+def prepare_items(items: Sequence[Any], card: InputCard) -> Array:
+    """What `collect` gives as a list -> rows (N, *card.shape). Raises InputError for an item that cannot be read."""
+    if isinstance(card, TextInput):
+        return prepare_text(items, card)
+    if isinstance(card, SequenceInput):
+        return prepare_sequences(items, card)
+    assert isinstance(card, ImageInput)
+    return np.stack([prepare_image(item, card) for item in items])
 
 
 def _listed_items(data: Sequence[Any]) -> list[Any]:
@@ -121,19 +151,79 @@ def _prepared_items(data: Array, card: ImageInput | ArrayInput) -> tuple[Array, 
         raise InputError(f"The array of {data.dtype} cannot be read as {dtype}: {error}.") from error
 
 
+def _columns(path: str | os.PathLike[str], columns: Sequence[str]) -> list[list[str]]:
+    """These columns of a CSV file, row by row."""
+    header, rows = read_table(path)
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise InputError(
+            f"{path} lacks the columns {', '.join(missing)}; the model takes {', '.join(columns)}, and the file has "
+            f"{', '.join(header)}. Rename or add them."
+        )
+    if not rows:
+        raise InputError(f"{path} has a header only; at least one row is expected.")
+    positions = [header.index(name) for name in columns]
+    return [[row[position] for position in positions] for row in rows]
+
+
+def _text_items(data: Any, card: TextInput) -> tuple[Any, bool]:
+    if isinstance(data, np.ndarray) and data.dtype.kind in "iu":
+        return _token_items(data, card)
+    is_file = isinstance(data, os.PathLike) or (isinstance(data, str) and data.lower().endswith(_TEXT_SUFFIXES))
+    if is_file and Path(data).suffix.lower() in (".csv", ".tsv"):
+        return [row[0] for row in _columns(data, (card.column,))], False
+    if is_file:
+        return read_lines(data), False
+    if isinstance(data, str):
+        return [data], True
+    if isinstance(data, np.ndarray):
+        data = data.tolist()
+    if not isinstance(data, list | tuple) or not all(isinstance(text, str) for text in data):
+        raise InputError(
+            f"The model takes texts, and a {type(data).__name__} was given; a text, a list of texts, a .txt file with one a line, "
+            f"or a .csv file with a column {card.column!r} is expected."
+        )
+    return list(data), False
+
+
+def _token_items(data: Array, card: TextInput) -> tuple[Array, bool]:
+    """Whole numbers: texts that were looked up in the vocabulary already."""
+    single = data.ndim == 1
+    rows = data[None] if single else data
+    if rows.ndim != 2 or rows.shape[1] != card.length or not rows.size:
+        raise InputError(f"The tokens have the shape {data.shape}; (N, {card.length}) is expected.")
+    least, most = int(rows.min()), int(rows.max())
+    if least < 0 or most >= len(card.vocabulary):
+        raise InputError(
+            f"The tokens go from {least} to {most}; the vocabulary has the positions 0 to {len(card.vocabulary) - 1}."
+        )
+    return np.ascontiguousarray(rows, np.int64), single
+
+
+def _sequence_items(data: Any, card: SequenceInput) -> tuple[Any, bool]:
+    if isinstance(data, str | os.PathLike):
+        arrays = read_arrays(data)
+        if "data" not in arrays:
+            raise InputError(f"{data} lacks the array 'data'; it has {', '.join(arrays) or 'none'}.")
+        values = arrays["data"]
+        if "lengths" in arrays:
+            return split_steps(values, arrays["lengths"], str(data)), False
+        return (list(values), False) if values.ndim == 3 else ([values], False)
+    if not isinstance(data, list | tuple | np.ndarray) or (isinstance(data, np.ndarray) and data.ndim == 0):
+        raise InputError(
+            f"The model takes sequences, and a {type(data).__name__} was given; an array (steps, {card.features}), a list of "
+            f"such, or an .npy or .npz file is expected."
+        )
+    # the steps of one sequence, rather than several sequences: numbers, or as many numbers each as there are features
+    first = np.shape(data[0]) if len(data) else None
+    array = isinstance(data, np.ndarray) or card.features > 1
+    single = first == () if card.features == 1 and first != (1,) else array and first == (card.features,)
+    return ([data] if single else list(data)), single
+
+
 def _table_items(data: Any, card: TableInput) -> tuple[Array, bool]:
     if isinstance(data, str | os.PathLike):
-        header, rows = read_table(data)
-        missing = [name for name in card.columns if name not in header]
-        if missing:
-            raise InputError(
-                f"{data} lacks the columns {', '.join(missing)}; the model takes {', '.join(card.columns)}, and the file has "
-                f"{', '.join(header)}. Rename or add them."
-            )
-        if not rows:
-            raise InputError(f"{data} has a header only; at least one row is expected.")
-        positions = [header.index(name) for name in card.columns]
-        chosen = [[row[position] for position in positions] for row in rows]
+        chosen = _columns(data, card.columns)
         return prepare_table(table_rows(chosen, card.columns, str(data)), card), False
     try:
         values = np.asarray(data, np.float64)

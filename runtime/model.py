@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from runtime.batches import run_pictures, run_rows
-from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard
+from runtime.batches import run_items, run_pictures, run_rows
+from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
 from runtime.errors import CardError, InputError
 from runtime.inputs import collect
 from runtime.predict import Failure, Prediction, interpret, prediction_output
@@ -76,7 +76,7 @@ class Model:
         """Predict one input or many.
 
         Returns:
-            One `Classification` or `Regression` for one input, a list of them for a folder, table, batch or list.
+            One result of the card's task (`runtime.predict`) for one input, a list of them for a folder, table, batch or list.
 
         Raises:
             InputError: an input cannot be read; with ``on_error="keep"`` it becomes a `Failure` in the list instead.
@@ -161,7 +161,7 @@ class Model:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def items(self, paths: Sequence[str | os.PathLike[str]]) -> Any:
-        """Paths of pictures, folders or tables -> what `stream` takes: a list of files, or prepared rows.
+        """Paths of pictures, folders, tables, texts or sequences -> what `stream` takes: a list of items, or prepared rows.
 
         Raises:
             InputError: a path does not exist or does not fit the model's input.
@@ -171,7 +171,10 @@ class Model:
             return find_images(paths)
         if isinstance(card, ArrayInput):
             raise CardError(f"{self.path} takes plain arrays, not files. Use runtime.load(...).run(...) with arrays.")
-        return np.concatenate([collect(path, card)[0] for path in paths])
+        found = [collect(Path(path), card)[0] for path in paths]
+        if isinstance(card, TextInput | SequenceInput):
+            return [item for items in found for item in items]
+        return np.concatenate(found)
 
     def _card(self) -> ModelCard:
         if self.card is None:
@@ -206,6 +209,9 @@ class Model:
                 yield [None] * len(part), {}, run_rows(self.session, part, output)
         elif isinstance(card, ImageInput):
             for chunk in run_pictures(self.session, items, card, output):
+                yield chunk.sources, chunk.failures, chunk.values
+        elif isinstance(card, TextInput | SequenceInput):
+            for chunk in run_items(self.session, items, card, output):
                 yield chunk.sources, chunk.failures, chunk.values
         else:
             raise InputError(f"{self.path} takes a {card.kind}, not pictures.")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLKIT = Path(sys.executable).with_name("toolkit")
@@ -61,10 +62,26 @@ def test_snippets_for_those_who_know_basenn(tmp_path: Path) -> None:
     (tmp_path / "iris.csv").write_text("\n".join(lines) + "\n")
     script = tmp_path / "basenn.py"
     check = "assert model.inference('iris.csv', label=True).shape == (120, 3)"
-    script.write_text("\n".join([*blocks("docs/basenn.md", "python"), check]), encoding="utf-8")
+    first, *others = blocks("docs/basenn.md", "python")
+    script.write_text("\n".join([first, check, *others]), encoding="utf-8")
     output = run([sys.executable, str(script)], tmp_path)
     assert "'预测值': 0" in output
     assert (tmp_path / "iris.onnx").is_file()
+    assert (tmp_path / "diffusion_ckpt" / "generated.png").is_file()
+    assert (tmp_path / "diffusion_ckpt" / "noisy.png").is_file()
+
+
+@pytest.mark.slow
+def test_training_page_from_the_toml_to_the_reproduced_run(workplace: Path) -> None:
+    (toml,) = blocks("docs/training.md", "toml")
+    (workplace / "digits.toml").write_text(toml, encoding="utf-8")
+    commands = [line for block in blocks("docs/training.md", "sh") for line in block.splitlines()]
+    assert len(commands) == 4
+    for line in commands:
+        assert run([str(TOOLKIT), *shlex.split(line)[1:]], workplace).strip(), line
+    assert (workplace / "sheet.png").stat().st_size > 10_000
+    first, again = (torch.load(workplace / f"runs/{name}/best.pth", weights_only=True) for name in ("digits", "again"))
+    assert all(torch.equal(value, again["state_dict"][name]) for name, value in first["state_dict"].items())
 
 
 def test_snippets_for_contributors(tmp_path: Path) -> None:
@@ -72,7 +89,7 @@ def test_snippets_for_contributors(tmp_path: Path) -> None:
     lines = [
         *blocks("CONTRIBUTING.md", "python"),
         "from toolkit.builder.layers import LAYERS",
-        "assert 'instancenorm2d' in LAYERS",
+        "assert 'pixelshuffle' in LAYERS",
     ]
     script.write_text("\n".join(lines))
     run([sys.executable, str(script)], tmp_path)
@@ -84,7 +101,7 @@ def test_install_commands_name_extras_that_exist() -> None:
     asked = {
         extra for group in re.findall(r"(?:\.|onnx-edge-toolkit)\[([a-z,]+)\]", text) for extra in group.split(",")
     }
-    assert asked == {"cpu", "gpu", "train", "all", "dev"}
+    assert asked == {"cpu", "gpu", "train", "tensorboard", "all", "dev"}
     assert asked <= set(project["optional-dependencies"])
 
 

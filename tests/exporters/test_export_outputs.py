@@ -46,14 +46,14 @@ def test_outputs_come_in_the_order_asked_for(network: Network, order: tuple[str,
     embedding = network[1](network[0](X))
     logits = network[2](embedding)
     expected = {"embedding": embedding, "logits": logits, "probabilities": logits.softmax(1)}
-    found = NamedOutputs(network, cards(*order), network[2], True)(X)  # type: ignore[arg-type]
+    found = NamedOutputs(network, cards(*order), network[2], "softmax")(X)  # type: ignore[arg-type]
     for role, tensor in zip(order, found, strict=True):
         torch.testing.assert_close(tensor, expected[role], rtol=0, atol=0)
 
 
 def test_logits_of_a_module_get_their_softmax(network: Network) -> None:
     module = network[:3]
-    probabilities, logits = NamedOutputs(module, cards("probabilities", "logits"), None, False)(X)
+    probabilities, logits = NamedOutputs(module, cards("probabilities", "logits"), None, None)(X)
     assert torch.equal(logits, module(X))
     assert torch.equal(probabilities, module(X).softmax(1))
 
@@ -61,18 +61,18 @@ def test_logits_of_a_module_get_their_softmax(network: Network) -> None:
 def test_an_embedding_of_several_axes_is_flattened() -> None:
     linear = torch.nn.Linear(4, 3)
     module = torch.nn.Sequential(torch.nn.Unflatten(1, (1, 4)), linear, torch.nn.Flatten())
-    (embedding,) = NamedOutputs(module, cards("embedding"), linear, False)(X)
+    (embedding,) = NamedOutputs(module, cards("embedding"), linear, None)(X)
     assert torch.equal(embedding, X)
 
 
 def test_a_head_that_runs_twice_gives_the_input_of_its_last_run() -> None:
     head = torch.nn.Linear(4, 4)
-    (embedding,) = NamedOutputs(torch.nn.Sequential(head, head), cards("embedding"), head, False)(X)
+    (embedding,) = NamedOutputs(torch.nn.Sequential(head, head), cards("embedding"), head, None)(X)
     assert torch.equal(embedding, head(X))
 
 
 def test_nothing_stays_behind_on_the_callers_module(network: Network) -> None:
-    named = NamedOutputs(network, cards("embedding"), network[2], True)  # type: ignore[arg-type]
+    named = NamedOutputs(network, cards("embedding"), network[2], "softmax")  # type: ignore[arg-type]
     named(X)
     with pytest.raises(RuntimeError):
         named(torch.rand(2, 9))  # also when it fails
@@ -84,5 +84,5 @@ def test_raw_outputs_are_the_modules_own_in_order() -> None:
         def forward(self, x: torch.Tensor) -> object:
             return {"a": x + 1, "b": (x + 2, [x + 3])}
 
-    found = NamedOutputs(Nested(), tuple(OutputCard(f"o{n}", "raw") for n in range(3)), None, False)(X)
+    found = NamedOutputs(Nested(), tuple(OutputCard(f"o{n}", "raw") for n in range(3)), None, None)(X)
     assert [float((tensor - X).mean().round()) for tensor in found] == [1, 2, 3]

@@ -13,20 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.card import (
-    COLORS,
-    FILTERS,
-    LAYOUTS,
-    ORIENTATIONS,
     ROLES,
     TASKS,
     ArrayInput,
     ImageInput,
     ModelCard,
     OutputCard,
+    SequenceInput,
     TableInput,
+    TextInput,
 )
 from runtime.describe import card_lines
 from runtime.errors import CardError, InputError
+from runtime.input_cards import COLORS, FILTERS, LAYOUTS, LEVELS, NORMALIZATIONS, ORIENTATIONS
 from runtime.inputs import prepare
 from runtime.preprocess import prepare_image
 
@@ -73,6 +72,32 @@ def table_inputs(draw: st.DrawFn) -> TableInput:
     return TableInput(draw(names), columns, draw(st.sampled_from([(), mean])), draw(st.sampled_from([(), std])))
 
 
+@st.composite
+def text_inputs(draw: st.DrawFn) -> TextInput:
+    vocabulary = tuple(draw(st.lists(names, min_size=2, max_size=6, unique=True)))
+    padding, unknown = draw(st.permutations([0, 1, None]))[:2]
+    return TextInput(
+        draw(names),
+        vocabulary,
+        draw(st.integers(1, 9)),
+        draw(st.sampled_from(LEVELS)),
+        padding,
+        unknown,
+        draw(st.booleans()),
+        draw(st.sampled_from(NORMALIZATIONS)),
+        draw(st.booleans()),
+        draw(names),
+    )
+
+
+@st.composite
+def sequence_inputs(draw: st.DrawFn) -> SequenceInput:
+    features = draw(st.integers(1, 4))
+    mean, std = (tuple(draw(st.tuples(*[kind] * features))) for kind in (numbers, positive))
+    scaling = draw(st.sampled_from([((), ()), (mean, ()), (mean, std)]))
+    return SequenceInput(draw(names), features, draw(st.integers(1, 9)), *scaling)
+
+
 array_inputs = st.builds(
     ArrayInput,
     names,
@@ -82,7 +107,7 @@ array_inputs = st.builds(
 cards = st.builds(
     ModelCard,
     st.sampled_from(TASKS),
-    st.lists(image_inputs() | table_inputs() | array_inputs, max_size=2).map(tuple),
+    st.lists(image_inputs() | table_inputs() | text_inputs() | sequence_inputs() | array_inputs, max_size=2).map(tuple),
     st.lists(st.builds(OutputCard, names, st.sampled_from(ROLES)), max_size=3).map(tuple),
     st.lists(names, max_size=4).map(tuple),
     facts,
@@ -114,6 +139,18 @@ def test_the_card_tells_the_shape_that_preparation_gives(card: ImageInput) -> No
         assert prepared.dtype == np.float32
 
 
+OLD = (
+    '{"version":1,"task":"classification","inputs":[{"name":"input","columns":["a","b"],"mean":[1.0,2.0],"std":[1.0,3.0],'
+    '"kind":"table"}],"outputs":[{"name":"probabilities","role":"probabilities"}],"labels":["x","y"],"training":{},'
+    '"parity":{},"producer":{}}'
+)
+
+
+def test_a_card_written_by_the_first_version_is_read() -> None:
+    assert ModelCard.from_json(OLD).inputs == (TableInput("input", ("a", "b"), (1.0, 2.0), (1.0, 3.0)),)
+    assert ModelCard.from_json(OLD).to_json() == OLD
+
+
 def test_numbers_that_json_lacks_are_kept_as_text() -> None:
     card = ModelCard("raw", (), training={"loss": float("nan"), "list": (float("inf"), 1.0)})
     assert ModelCard.from_json(card.to_json()).training == {"loss": "nan", "list": ["inf", 1.0]}
@@ -141,6 +178,16 @@ def test_an_output_is_found_by_its_role() -> None:
         (lambda: ImageInput("x", "grayscale", (8, 8), std=(0.0,)), "above 0"),
         (lambda: TableInput("x", ("a", "b"), std=(1.0,)), "std has 1 values"),
         (lambda: TableInput("x", ("a",), std=(float("nan"),)), "above 0"),
+        (lambda: TextInput("x", ("a",), 3, level="letter"), "level is 'letter'"),
+        (lambda: TextInput("x", ("a",), 3, normalization="NFD"), "normalization is 'NFD'"),
+        (lambda: TextInput("x", (), 3), "has 0 tokens"),
+        (lambda: TextInput("x", ("a", "a"), 3), "has 2 tokens, 1 of them different"),
+        (lambda: TextInput("x", ("a",), 0), "length is 0"),
+        (lambda: TextInput("x", ("a",), 3, padding=1), "padding is 1; an index from 0 to 0"),
+        (lambda: TextInput("x", ("a",), 3, unknown=-1), "unknown is -1"),
+        (lambda: TextInput("x", ("a", "b"), 3, padding=1, unknown=1), "both 1; they must differ"),
+        (lambda: SequenceInput("x", 0, 3), "0 features and the length 3"),
+        (lambda: SequenceInput("x", 2, 3, mean=(1.0,)), "mean has 1 values; 2 are expected, one for each feature"),
         (lambda: OutputCard("x", "probability"), "Did you mean 'probabilities'"),
         (lambda: ModelCard("classify", ()), "task is 'classify'"),
     ],
@@ -162,6 +209,15 @@ IMAGE_CARD = ModelCard(
 ).to_dict()
 TABLE_CARD = ModelCard(
     "regression", (TableInput("x", ("a", "b"), (0.0, 1.0), (1.0, 2.0)),), (OutputCard("y", "values"),), ("t",)
+).to_dict()
+TEXT_CARD = ModelCard(
+    "multilabel",
+    (TextInput("x", ("<pad>", "<unknown>", "a", "b"), 3, padding=0, unknown=1, lowercase=True),),
+    (OutputCard("y", "probabilities"),),
+    ("p", "q"),
+).to_dict()
+SEQUENCE_CARD = ModelCard(
+    "dense", (SequenceInput("x", 2, 4, (0.0, 1.0), (1.0, 2.0)),), (OutputCard("y", "logits"),), ("p", "q")
 ).to_dict()
 ARRAY_CARD = ModelCard("raw", (ArrayInput("x", (3, None)),), (OutputCard("y", "raw"),)).to_dict()
 
@@ -217,7 +273,11 @@ def _with(value: Any, place: tuple[Any, ...], junk: Any) -> Any:
 JUNK = (None, True, 0, -1, 1.5, float("nan"), 10**400, "", "x", [], [1], [1, 2, 3], ["a"], [None], [[1]], {}, {"a": 1})
 
 
-@pytest.mark.parametrize("whole", [IMAGE_CARD, TABLE_CARD, ARRAY_CARD], ids=["image", "table", "array"])
+@pytest.mark.parametrize(
+    "whole",
+    [IMAGE_CARD, TABLE_CARD, TEXT_CARD, SEQUENCE_CARD, ARRAY_CARD],
+    ids=["image", "table", "text", "sequence", "array"],
+)
 def test_a_card_with_anything_anywhere_is_refused_or_can_be_used(whole: dict[str, Any]) -> None:
     refused = used = 0
     for place in _places(whole):
@@ -231,7 +291,7 @@ def test_a_card_with_anything_anywhere_is_refused_or_can_be_used(whole: dict[str
             assert card_lines(card)
             assert ModelCard.from_json(card.to_json()).to_json() == card.to_json()
             for entry in card.inputs:
-                for data in (np.zeros((8, 8, 3), np.uint8), np.zeros((1, 3, 8, 8), np.float32), [[1.0, 2.0]]):
+                for data in (np.zeros((8, 8, 3), np.uint8), np.zeros((1, 3, 8, 8), np.float32), [[1.0, 2.0]], ["ab"]):
                     try:
                         prepared, _ = prepare(data, entry)
                     except InputError:

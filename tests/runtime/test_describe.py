@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.card import ArrayInput, ImageInput, ModelCard, OutputCard, TableInput
+from runtime.card import ArrayInput, ImageInput, ModelCard, OutputCard, SequenceInput, TableInput, TextInput
 from runtime.describe import card_lines, describe_file
 from runtime.errors import ModelFileError
 
@@ -42,10 +42,18 @@ def test_every_step_of_the_preparation_is_shown() -> None:
     picture = ImageInput(
         "p", "RGB", (6, 6), resize=9, filter="bicubic", crop=(6, 6), scale=2.0, mean=(1,) * 3, layout="NHWC"
     )
-    card = ModelCard("raw", (picture, TableInput("t", ("a", "b"), (0, 0)), ArrayInput("x", (3, None), "int64")))
+    text = TextInput("w", ("<pad>", "?", "a"), 9, "word", 0, 1, True, "NFKC", True)
+    tokens = TextInput("c", ("a",), 9, normalization="none")
+    sequence = SequenceInput("s", 3, 9, (0.0,) * 3)
+    table = TableInput("t", ("a", "b"), (0, 0))
+    card = ModelCard("raw", (picture, table, text, tokens, sequence, ArrayInput("x", (3, None), "int64")))
     assert card_lines(card)[1:] == [
         "prepare  p: RGB, shorter side to 9 (bicubic), centre crop 6 x 6, times 2, mean [1, 1, 1], std [], NHWC",
         "prepare  t: columns a, b, scaled column by column",
+        "prepare  w: text, by words of a vocabulary of 3, in lower case, without accents, NFKC, cut to 9, filled up with '<pad>', "
+        "others become '?'",
+        "prepare  c: text, by characters of a vocabulary of 1, cut to 9",
+        "prepare  s: sequences of 3 features, scaled feature by feature, cut to 9 steps or filled up with zeros",
         "prepare  x: int64 array (3, 'any'), as it is",
     ]
 

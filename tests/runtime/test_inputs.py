@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from runtime.card import ArrayInput, ImageInput, InputCard, TableInput
+from runtime.card import ArrayInput, ImageInput, InputCard, SequenceInput, TableInput, TextInput
 from runtime.errors import InputError
 from runtime.inputs import collect, prepare
 from runtime.preprocess import prepare_image
@@ -20,6 +20,9 @@ RGB = ImageInput("x", "RGB", (8, 8), resize=(8, 8), mean=(0.5, 0.4, 0.3), std=(0
 GREY = ImageInput("x", "grayscale", (8, 8), resize=(8, 8))
 TABLE = TableInput("x", ("a", "b"), (1.0, 2.0), (2.0, 4.0))
 ARRAY = ArrayInput("x", (3, None))
+TEXT = TextInput("x", ("<pad>", "<unknown>", "a", "b"), 3, padding=0, unknown=1)
+SEQUENCE = SequenceInput("x", 2, 4, (1.0, 1.0))
+FLAT = SequenceInput("x", 1, 4)
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -58,12 +61,26 @@ def folder(tmp_path: Path) -> Path:
         (np.zeros((3, 5)), ARRAY, 1, True),
         (np.zeros((2, 3, 9)), ARRAY, 2, False),
         ([[[1], [2], [3]]], ARRAY, 1, False),
+        ("ab", TEXT, 1, True),
+        (["ab", "b"], TEXT, 2, False),
+        (["lines.txt"], TEXT, 1, False),
+        (np.array(["ab", "b"]), TEXT, 2, False),
+        (np.array([1, 2, 3]), TEXT, 1, True),
+        (np.array([[1, 2, 3], [0, 0, 1]], np.int32), TEXT, 2, False),
+        (np.zeros((5, 2)), SEQUENCE, 1, True),
+        ([[1, 2], [3, 4]], SEQUENCE, 1, True),
+        ([np.zeros((5, 2)), np.zeros((1, 2))], SEQUENCE, 2, False),
+        (np.zeros((7, 5, 2)), SEQUENCE, 7, False),
+        ([1, 2, 3], FLAT, 1, True),
+        (np.zeros(9), FLAT, 1, True),
+        (np.zeros((9, 1)), FLAT, 1, True),
+        ([[1, 2], [3]], FLAT, 2, False),
     ],
 )
 def test_one_input_and_many_are_told_apart(data: Any, card: InputCard, rows: int, single: bool) -> None:
     prepared, one = prepare(data, card)
     assert (len(prepared), one) == (rows, single)
-    assert prepared.dtype == np.float32
+    assert prepared.dtype == (np.int64 if card is TEXT else np.float32)
     assert all(want in (None, got) for want, got in zip(card.shape, prepared.shape[1:], strict=True))
 
 
@@ -105,6 +122,33 @@ def test_rows_and_tables_are_scaled_by_the_card(tmp_path: Path) -> None:
     assert not single
 
 
+def test_texts_come_from_files_with_one_a_line_or_from_the_column_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("ab\n\nb \n")
+    (tmp_path / "t.csv").write_text('label,text\n1,"a,b"\n2,b\n')
+    (tmp_path / "t.tsv").write_text("text\tlabel\nb\t1\n")
+    assert collect(tmp_path / "lines.txt", TEXT) == (["ab", "b"], False)
+    assert collect(str(tmp_path / "lines.txt"), TEXT) == (["ab", "b"], False)
+    assert collect(tmp_path / "t.csv", TEXT) == (["a,b", "b"], False)
+    assert collect(tmp_path / "t.tsv", TEXT) == (["b"], False)
+    with pytest.raises(InputError, match="lacks the columns text"):
+        (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+        collect(tmp_path / "t.csv", TEXT)
+
+
+def test_sequences_come_from_files_of_arrays(tmp_path: Path) -> None:
+    steps = np.arange(12.0).reshape(6, 2)
+    np.save(tmp_path / "one.npy", steps)
+    np.save(tmp_path / "many.npy", steps.reshape(2, 3, 2))
+    np.savez(tmp_path / "many.npz", data=steps, lengths=[2, 4])
+    np.savez(tmp_path / "other.npz", x=steps)
+    assert [len(item) for item in collect(tmp_path / "one.npy", SEQUENCE)[0]] == [6]
+    assert [len(item) for item in collect(str(tmp_path / "many.npy"), SEQUENCE)[0]] == [3, 3]
+    assert [len(item) for item in collect(tmp_path / "many.npz", SEQUENCE)[0]] == [2, 4]
+    np.testing.assert_array_equal(prepare(tmp_path / "many.npz", SEQUENCE)[0][0], [[-1, 0], [1, 2], [0, 0], [0, 0]])
+    with pytest.raises(InputError, match="lacks the array 'data'; it has x"):
+        collect(tmp_path / "other.npz", SEQUENCE)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -142,6 +186,22 @@ def test_a_table_that_does_not_fit_says_which_column_or_cell(tmp_path: Path, con
         (np.zeros((2, 4, 9)), ARRAY, "shape (N, 3, None) are expected"),
         ([[1], [1, 2]], ARRAY, "ragged"),
         ([["a"], ["b"], ["c"]], ARRAY, "cannot be read as float32"),
+        ("missing.txt", TEXT, "does not exist"),
+        ("", TEXT, "is empty"),
+        ([], TEXT, "No input was given"),
+        ([1, 2], TEXT, "takes texts, and a list was given"),
+        (None, TEXT, "takes texts, and a NoneType was given"),
+        (np.zeros((1, 3)), TEXT, "takes texts"),
+        (np.array([[1, 2]]), TEXT, "The tokens have the shape (1, 2); (N, 3) is expected"),
+        (np.array([[1, 2, 4]]), TEXT, "from 1 to 4; the vocabulary has the positions 0 to 3"),
+        (np.array([[1, 2, -1]]), TEXT, "from -1 to 2"),
+        ([], SEQUENCE, "No input was given"),
+        (None, SEQUENCE, "takes sequences, and a NoneType was given"),
+        (np.float64(3), SEQUENCE, "takes sequences"),
+        (np.array(3.0), SEQUENCE, "takes sequences"),
+        (np.zeros((4, 3)), SEQUENCE, "(steps, 2) with at least one step is expected"),
+        (["ab"], SEQUENCE, "cannot be read as numbers"),
+        ("missing.npz", SEQUENCE, "does not exist"),
     ],
 )
 def test_what_does_not_fit_is_an_input_error_that_says_what_would(data: Any, card: InputCard, words: str) -> None:

@@ -393,6 +393,20 @@ def test_cells_may_hold_commas_quotes_and_line_ends(tmp_path: Path) -> None:
     assert read_table(tmp_path / "t.csv") == (["name", "n"], [['a, "b"\nc', "1"]])
 
 
+@pytest.mark.parametrize(("name", "content"), [("t.tsv", "a, b\tc\n1,5\tx\n"), ("t.csv", "a, b\tc\n1,5\tx\n")])
+def test_tabs_separate_in_a_file_named_for_them(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    if name == "t.tsv":
+        assert read_table(tmp_path / name) == (["a, b", "c"], [["1,5", "x"]])
+    else:  # the header has a comma
+        assert read_table(tmp_path / name)[0] == ["a", "b\tc"]
+
+
+def test_tabs_separate_where_the_header_has_no_comma(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('a\tb\n"1\t2"\tx, y\n')
+    assert read_table(tmp_path / "t.csv") == (["a", "b"], [["1\t2", "x, y"]])
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

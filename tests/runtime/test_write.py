@@ -10,7 +10,7 @@ import pytest
 
 from runtime.errors import InputError
 from runtime.picture_index import Neighbours
-from runtime.predict import Classification, Failure, Prediction, Regression
+from runtime.predict import Classification, Dense, Embedding, Failure, Multilabel, Prediction, Regression
 from runtime.write import neighbour_text, prediction_rows, prediction_text
 
 LABELS = ("a", 'b, "c"', "d")
@@ -56,6 +56,45 @@ def test_text_lists_the_label_and_the_next_classes() -> None:
     assert lines[3].startswith("row 3")
     assert len(lines) == 4
     assert prediction_text(VALUES, 5).splitlines()[2].split() == ["row", "1", "0.333333", "1e+09"]
+
+
+def test_several_labels_are_listed_with_their_probabilities() -> None:
+    results: list[Prediction] = [
+        Multilabel(np.array([0.9, 0.25, 0.75], np.float32), LABELS, "x"),
+        FAILED,
+        Multilabel(np.array([0.5, 0.25, 0.125], np.float32), LABELS),
+    ]
+    lines = prediction_text(results, 1).splitlines()
+    assert lines[0].split("  ")[0] == "input"
+    assert lines[2].split() == ["x", "a", "0.900", "d", "0.750", "a", "0.900"]
+    assert lines[3].split() == ["row", "3", "none", "a", "0.500"]
+    header, first, second = read(prediction_rows(results, 1))
+    assert header == ["input", *LABELS]
+    assert first[0] == "x"
+    assert [float(cell) for cell in second[1:]] == [0.5, 0.25, 0.125]
+
+
+def test_a_class_at_each_position_is_told_by_its_shares() -> None:
+    results: list[Prediction] = [Dense(np.array([[0, 0], [0, 2]]), np.ones((2, 2), np.float32), LABELS, "x")]
+    assert prediction_text(results, 5).splitlines()[2].split() == ["x", "2", "x", "2", "a", "75.0%", "d", "25.0%"]
+    assert read(prediction_rows(results, 5)) == [["input", *LABELS], ["x", "0.75", "0.0", "0.25"]]
+
+
+def test_an_embedding_is_written_number_by_number() -> None:
+    results: list[Prediction] = [Embedding(np.array([1, 0.5, 0.25, 2, 3], np.float32))]
+    assert prediction_text(results, 5).splitlines()[2].split() == ["row", "1", "5", "1", "0.5", "0.25", "2", "..."]
+    assert read(prediction_rows(results, 5)) == [
+        ["input", "d0", "d1", "d2", "d3", "d4"],
+        ["row 1", "1.0", "0.5", "0.25", "2.0", "3.0"],
+    ]
+
+
+def test_a_text_is_its_own_source_on_one_line_and_whole_in_csv() -> None:
+    text = "one\ntwo " + "x" * 300
+    results: list[Prediction] = [classified(text, 0.1, 0.7, 0.2)]
+    assert prediction_text(results, 1).splitlines()[2].startswith("one two xxx")
+    assert len(prediction_text(results, 1).splitlines()) == 3
+    assert read(prediction_rows(results, 1))[1][0] == text
 
 
 @pytest.mark.parametrize("results", [[], [FAILED]])

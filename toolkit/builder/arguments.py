@@ -3,97 +3,194 @@
 from __future__ import annotations
 
 import inspect
+import math
+import numbers
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
 
 from runtime.errors import SpecError, suggest
 
-__all__ = ["check_arguments"]
+__all__ = ["Axis", "Between", "Count", "Positive", "Probability", "check_arguments"]
+
+
+@dataclass(frozen=True)
+class Between:
+    """The limits of a number, both included, for ``Annotated[float, Between(0, 1)]``. None stands for no limit.
+
+    A whole number without it must be at least 1, or at least its parameter's default where that is lower.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+
+    def fits(self, value: float) -> bool:
+        """Whether the value lies within the limits."""
+        return (
+            (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+        )
+
+    def __str__(self) -> str:
+        if self.above is not None:
+            return f"above {self.above:g}"
+        if self.low is not None and self.high is not None:
+            return f"from {self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"of at least {self.low:g}"
+        return "" if self.high is None else f"of at most {self.high:g}"
+
+
+Probability: TypeAlias = Annotated[float, Between(0, 1)]
+Positive: TypeAlias = Annotated[float, Between(above=0)]
+Count: TypeAlias = Annotated[int, Between(low=0)]
+Axis: TypeAlias = Annotated[int, Between()]
+"""A whole number that may be negative, counted from the end."""
 
 
 def check_arguments(
     function: Callable[..., Any], arguments: Mapping[str, Any], what: str, inferred: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    """Return `arguments` with lists as tuples, once each fits the annotation of its parameter.
+    """Return `arguments` with lists as tuples and plain numbers, once each fits the annotation of its parameter.
 
     Args:
-        function: a layer function; all its parameters are keywords.
+        function: a layer function; the parameters that may be given by name are checked.
         arguments: what was given.
         what: named in the errors, such as ``"layer 3 'conv2d'"``.
         inferred: parameters that may be left out because they are filled in later.
 
     Raises:
-        SpecError: an argument is unknown, missing, or of the wrong type.
+        SpecError: an argument is unknown, missing, of the wrong type, or outside its limits.
     """
     if not isinstance(arguments, Mapping):
         raise SpecError(f"{what}: the arguments are {arguments!r}; a mapping from names to values is expected.")
-    parameters = inspect.signature(function).parameters
-    hints = typing.get_type_hints(function)
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is not inspect.Parameter.POSITIONAL_ONLY
+    }
+    hints = typing.get_type_hints(function, include_extras=True)
     for name in arguments:
         if name not in parameters:
-            raise SpecError(f"{what}: there is no argument {name!r}.{suggest(str(name), parameters)}")
+            raise SpecError(f"{what}: there is no argument {name!r}.{_known(str(name), parameters)}")
     checked = {}
     for name, parameter in parameters.items():
+        hint = hints.get(name, Any)
         if name not in arguments:
             if parameter.default is inspect.Parameter.empty and name not in inferred:
-                raise SpecError(f"{what}: the argument {name} is missing; {_describe(hints[name])} is expected.")
+                raise SpecError(f"{what}: the argument {name} is missing; {_describe(hint)} is expected.")
             continue
-        value = _tuples(arguments[name])
-        if not _fits(value, hints[name]):
-            raise SpecError(f"{what}: {name}={arguments[name]!r} was given; {_describe(hints[name])} is expected.")
-        lowest = 0 if name == "padding" else 1
-        if hints[name] is not float and any(number < lowest for number in _numbers(value)):
-            raise SpecError(
-                f"{what}: {name}={arguments[name]!r} was given; whole numbers of at least {lowest} are expected."
-            )
+        value = _plain(arguments[name])
+        if not _fits(value, hint):
+            raise SpecError(f"{what}: {name}={arguments[name]!r} was given; {_describe(hint)} is expected.")
+        default = parameter.default
+        lowest = min(1, default) if isinstance(default, int) and not isinstance(default, bool) else 1
+        if not _within(value, hint, lowest):
+            raise SpecError(f"{what}: {name}={arguments[name]!r} was given; {_limits(hint, lowest)} expected.")
         checked[name] = value
     return checked
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+def _known(name: str, parameters: Mapping[str, inspect.Parameter]) -> str:
+    return suggest(name, parameters) if parameters else " It takes none."
 
 
-def _numbers(value: Any) -> list[int]:
-    """The whole numbers in a value."""
-    if isinstance(value, tuple):
-        return [number for item in value for number in _numbers(item)]
-    return [value] if isinstance(value, int) and not isinstance(value, bool) else []
+def _plain(value: Any) -> Any:
+    """Lists -> tuples, other libraries' numbers -> Python's, so that JSON keeps them."""
+    if isinstance(value, list | tuple):
+        return tuple(_plain(item) for item in value)
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else value
 
 
 def _fits(value: Any, hint: Any) -> bool:
+    """Whether the value has the annotated type, whatever the limits."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _fits(value, inner[0])
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in inner)
     if origin is typing.Literal:
-        return value in inner
+        return any(value == option and type(value) is type(option) for option in inner)
     if origin is tuple:
         if not isinstance(value, tuple):
             return False
         if len(inner) == 2 and inner[1] is Ellipsis:
             return all(_fits(item, inner[0]) for item in value)
         return len(value) == len(inner) and all(map(_fits, value, inner))
+    if hint is Any:
+        return True
     if hint is None or hint is type(None):
         return value is None
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
+    return isinstance(value, origin or hint)
+
+
+def _within(value: Any, hint: Any, lowest: int, limits: Between | None = None) -> bool:
+    """Whether every number in a value that fits `hint` is within its limits."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _within(value, inner[0], lowest, next((note for note in inner[1:] if isinstance(note, Between)), limits))
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) and _within(value, option, lowest, limits) for option in inner)
+    if origin is tuple:
+        each = [inner[0]] * len(value) if len(inner) == 2 and inner[1] is Ellipsis else inner
+        return all(_within(item, part, lowest, limits) for item, part in zip(value, each, strict=True))
+    if hint is int:
+        return (limits or Between(low=lowest)).fits(value)
+    return limits.fits(value) if hint is float and limits is not None else True
+
+
+def _limits(hint: Any, lowest: int) -> str:
+    """'whole numbers of at least 1 are', 'a number from 0 to 1 is'."""
+    found = _find_limits(hint)
+    if found is not None and found[0] is float:
+        return f"a number {found[1]} is"
+    return f"whole numbers {found[1] if found is not None else Between(low=lowest)} are"
+
+
+def _find_limits(hint: Any) -> tuple[type, Between] | None:
+    inner = typing.get_args(hint)
+    if typing.get_origin(hint) is Annotated:
+        return next(((inner[0], note) for note in inner[1:] if isinstance(note, Between)), None)
+    return next((found for part in inner if (found := _find_limits(part)) is not None), None)
 
 
 def _describe(hint: Any) -> str:
     """The annotation in words: ``int | tuple[int, int]`` -> ``a whole number or (int, int)``."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        limits = next((str(note) for note in inner[1:] if isinstance(note, Between)), "")
+        return f"{_describe(inner[0])} {limits}".rstrip()
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_describe(option) for option in inner)
+        return " or ".join(dict.fromkeys(_describe(option) for option in inner))
     if origin is typing.Literal:
         return " or ".join(map(repr, inner))
     if origin is tuple:
         if len(inner) == 2 and inner[1] is Ellipsis:
-            return f"any number of {inner[0].__name__}"
-        return "(" + ", ".join(item.__name__ for item in inner) + ")"
+            return f"any number of {_short(inner[0])}"
+        return "(" + ", ".join(map(_short, inner)) + ")"
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
     return words.get(hint, str(hint))
+
+
+def _short(hint: Any) -> str:
+    """Inside brackets: 'int', 'int or None', '(int, int)'."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return _short(inner[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_short, inner))
+    if origin is tuple:
+        return _describe(hint)
+    return "None" if hint is type(None) else getattr(hint, "__name__", str(hint))

@@ -1,27 +1,168 @@
-"""The built network: a torch.nn.Sequential that knows its logits from its probabilities."""
+"""The built network: a torch.nn.Sequential that knows its logits, and carries what flows beside the tensor."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, cast
+
 import torch
 
-__all__ = ["Network"]
+__all__ = ["Beside", "Ending", "Network", "step"]
+
+Ending: TypeAlias = Literal["softmax", "logsoftmax", "sigmoid"]
+
+_ENDINGS: dict[type[torch.nn.Module], Ending] = {
+    torch.nn.Softmax: "softmax",
+    torch.nn.LogSoftmax: "logsoftmax",
+    torch.nn.Sigmoid: "sigmoid",
+}
+_POOLS = (torch.nn.MaxPool1d, torch.nn.MaxPool2d, torch.nn.MaxPool3d)
+
+
+@dataclass
+class Beside:
+    """What flows beside the tensor during one forward pass.
+
+    Attributes:
+        mask: (N, L) bool, True where a step of the sequence is real; None where every step is.
+        places: of each pooling not undone yet, the last one on top: its indices and the lengths (...) of what it took in.
+    """
+
+    mask: torch.Tensor | None = None
+    places: list[tuple[torch.Tensor, torch.Size]] = field(default_factory=list)
+
+
+def step(module: torch.nn.Module, x: Any, beside: Beside) -> Any:
+    """Run one module, and keep `beside` up to date.
+
+    - A module with a method ``padding_mask(x)`` makes the mask (N, L), True where a step is real, or None.
+    - A module whose ``takes_mask`` is True is called with ``mask=``, when there is one.
+    - A module whose ``drops_mask`` is True ends it, and so does whatever turns the sequence into something else.
+    - Maximum pooling with ``return_indices=True`` leaves them for the module behind whose ``takes_places`` is True: that
+      one is called with the indices and the lengths.
+    - Of a tuple, as torch.nn.LSTM returns it, the first tensor goes on.
+
+    Raises:
+        ValueError: there is no pooling to undo.
+    """
+    if isinstance(module, _POOLS) and module.return_indices:
+        pooled, indices = module(x)
+        beside.places.append((indices, x.shape[2:]))
+        beside.mask = None
+        return pooled
+    if beside.mask is None:
+        if getattr(type(module), "padding_mask", None) is not None:
+            beside.mask = module.padding_mask(x)  # type: ignore[operator]
+        if getattr(type(module), "takes_places", False):
+            if not beside.places:
+                raise ValueError(
+                    "there is no maxpool before it to undo. Give a maxpool before it return_indices=True; each one is undone once."
+                )
+            return module(x, *beside.places.pop())
+        x = module(x)
+        return x[0] if isinstance(x, tuple) else x
+    return _masked_step(module, x, beside)
+
+
+def _masked_step(module: torch.nn.Module, x: Any, beside: Beside) -> Any:
+    """`step` where there is a mask already."""
+    mask, beside.mask = beside.mask, None
+    assert mask is not None
+    result = module(x, mask=mask) if getattr(module, "takes_mask", False) else step(module, x, beside)
+    if getattr(module, "drops_mask", False):
+        beside.mask = None
+        return result
+    again = beside.mask
+    mask = mask if again is None else mask & again
+    result = result[0] if isinstance(result, tuple) else result
+    beside.mask = mask if _still_steps(result, mask) else None
+    return result
+
+
+def _still_steps(x: torch.Tensor, mask: torch.Tensor) -> bool:
+    """Whether (N, L, ...) has the mask's steps. Lengths that an exporter keeps open are not compared: that would close them."""
+    if x.ndim < 3:
+        return False
+    length, steps = x.shape[1], mask.shape[1]
+    return not (isinstance(length, int) and isinstance(steps, int)) or length == steps
 
 
 class Network(torch.nn.Sequential):
-    """The modules in order. `forward` runs all of them; `logits` leaves a final softmax out.
+    """The modules in order. `forward` runs all of them; `logits` leaves a final softmax, log-softmax or sigmoid out.
 
     Training on the logits and keeping the softmax for inference is what makes a network that ends in softmax learn as
     well as one that does not: cross-entropy applies a log-softmax itself, and a second softmax flattens its gradient.
+
+    Attributes:
+        input_dtype: of what it takes: float32, or int64 for tokens.
     """
+
+    input_dtype: torch.dtype = torch.float32
+
+    @property
+    def ends_in(self) -> Ending | None:
+        """What `logits` leaves out, or None."""
+        last = self[-1] if len(self) else None
+        return next((name for kind, name in _ENDINGS.items() if isinstance(last, kind)), None)
 
     @property
     def ends_in_softmax(self) -> bool:
         """Whether the last module is a softmax."""
-        return len(self) > 0 and isinstance(self[-1], torch.nn.Softmax)
+        return self.ends_in == "softmax"
+
+    @property
+    def has_own_loss(self) -> bool:
+        """Whether a module brings its own loss, by a method ``training_loss(inputs) -> scalar``, and learns without targets."""
+        return self._with_own_loss() is not None
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """(N, ...) -> what the last module returns."""
+        return _run(self, input)
 
     def logits(self, input: torch.Tensor) -> torch.Tensor:
-        """The output before a final softmax, or the whole output where there is none."""
+        """The output before what `ends_in` names, or the whole output where there is none."""
         modules = list(self)
-        for module in modules[:-1] if self.ends_in_softmax else modules:
-            input = module(input)
-        return input
+        return _run(modules if self.ends_in is None else modules[:-1], input)
+
+    def training_loss(self, input: torch.Tensor) -> torch.Tensor:
+        """(N, ...) -> the loss of the module that brings its own, a scalar; the modules before it run first.
+
+        Raises:
+            AttributeError: no module has one; see `has_own_loss`.
+        """
+        position = self._with_own_loss()
+        if position is None:
+            raise AttributeError("No module of this network has a training_loss of its own.")
+        modules = list(self)
+        module = cast(Any, modules[position])
+        return cast(torch.Tensor, module.training_loss(_run(modules[:position], input)))
+
+    def _with_own_loss(self) -> int | None:
+        for position, module in enumerate(self):
+            if hasattr(type(module), "training_loss") and getattr(module, "has_own_loss", True):
+                return position
+        return None
+
+
+def _run(modules: Iterable[torch.nn.Module], x: torch.Tensor) -> torch.Tensor:
+    beside: Beside | None = None
+    for module in modules:
+        # most modules of most networks take one tensor and give one: no more is asked of them than Sequential does
+        if type(module) in _PLAIN and (beside is None or beside.mask is None):
+            x = module(x)
+        else:
+            beside = beside or Beside()
+            x = step(module, x, beside)
+    return x
+
+
+_PLAIN = frozenset(
+    kind
+    for name, kind in vars(torch.nn).items()
+    if isinstance(kind, type)
+    and issubclass(kind, torch.nn.Module)
+    and "MaxPool" not in name
+    and not issubclass(kind, torch.nn.RNNBase | torch.nn.RNNCellBase | torch.nn.MultiheadAttention)
+)
+"""torch's own modules that have one output and nothing to say beside it."""

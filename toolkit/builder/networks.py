@@ -1,53 +1,78 @@
-"""Networks that `toolkit train --model NAME` knows, and descriptions in JSON files."""
+"""What `toolkit train` builds: a network by name, a description in a JSON file, or layers given one by one."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runtime.errors import SpecError, suggest
+from toolkit.builder.layers import LAYERS
 from toolkit.builder.spec import LayerSpec, NetworkSpec
 from toolkit.data.dataset import Task
 
-__all__ = ["NETWORKS", "network_layers"]
+__all__ = ["network_layers", "network_names"]
 
-# name -> (number of outputs -> layers as add() takes them)
-NETWORKS: dict[str, Callable[[int], list[tuple[str, dict[str, Any]]]]] = {
-    "lenet": lambda outputs: [("lenet", {"num_classes": outputs})],
-    "mlp": lambda outputs: [("mlp", {"out_features": outputs})],
-}
+# What a whole network is called that takes its number of outputs.
+_OUTPUTS = ("num_classes", "out_features")
 
 
-def network_layers(model: str | os.PathLike[str], outputs: int, task: Task) -> tuple[LayerSpec, ...]:
-    """The layers of a named network, or of a JSON file with the key ``layers``.
+def network_names() -> list[str]:
+    """The layers that are whole networks: those that end in a given number of outputs."""
+    return sorted(name for name, entry in LAYERS.items() if _outputs_parameter(name) and "size" not in entry.parameters)
+
+
+def network_layers(
+    name: str | os.PathLike[str] | None,
+    layers: Sequence[Mapping[str, Any]],
+    outputs: int,
+    task: Task,
+) -> tuple[LayerSpec, ...]:
+    """The layers of a named network, of a JSON file with the key ``layers``, or of `layers`.
 
     Args:
-        model: a name, or a path ending in .json.
+        name: a network's name, or a path ending in .json; None where `layers` are given.
+        layers: as `add()` takes them: {"layer": ..., "activation": ..., "init": ..., and the layer's arguments}.
         outputs: number of classes or targets.
-        task: a named network for classification ends in softmax.
+        task: a named network for classification ends in softmax, one for several labels in sigmoid.
 
     Raises:
-        SpecError: the name is unknown, or the file is missing or malformed.
+        SpecError: the name is unknown, both are given, or the file or a layer is malformed.
     """
-    if str(model).endswith(".json"):
-        path = Path(model)
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise SpecError(f"{path} cannot be read as a network's description: {error}.") from error
-        return NetworkSpec.from_dict({"input_shape": None, **value} if isinstance(value, dict) else value).layers
-    known = NETWORKS.get(str(model).lower())
-    if known is None:
+    if name is not None and layers:
+        raise SpecError("model.name and model.layers were both given. Leave one of them out.")
+    if name is None:
+        return tuple(_layer(entry, position) for position, entry in enumerate(layers, start=1))
+    if str(name).endswith(".json"):
+        return _read(Path(name))
+    key = str(name).lower()
+    parameter = _outputs_parameter(key) if key in network_names() else None
+    if parameter is None:
         raise SpecError(
-            f"There is no network {str(model)!r}.{suggest(str(model), NETWORKS)} A .json file may be given too."
+            f"There is no network {str(name)!r}.{suggest(str(name), network_names())} A .json file may be given too."
         )
-    layers = known(outputs)
-    last = len(layers)
-    softmax = "softmax" if task == "classification" else None
-    return tuple(
-        LayerSpec.parse(name, arguments, softmax if position == last else None, position)
-        for position, (name, arguments) in enumerate(layers, start=1)
-    )
+    last = {"classification": "softmax", "multilabel": "sigmoid"}.get(task)
+    return (LayerSpec.parse(key, {parameter: outputs}, last, 1),)
+
+
+def _outputs_parameter(name: str) -> str | None:
+    parameters = LAYERS[name].parameters
+    return next((parameter for parameter in _OUTPUTS if parameter in parameters), None)
+
+
+def _layer(entry: Mapping[str, Any], position: int) -> LayerSpec:
+    """One layer, its arguments beside its name or, as in a JSON file, below ``arguments``."""
+    rest = dict(entry)
+    layer, activation, init = (rest.pop(name, None) for name in ("layer", "activation", "init"))
+    arguments = rest.pop("arguments", {})
+    return LayerSpec.parse(layer, {**arguments, **rest}, activation, position, init)
+
+
+def _read(path: Path) -> tuple[LayerSpec, ...]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise SpecError(f"{path} cannot be read as a network's description: {error}.") from error
+    return NetworkSpec.from_dict({"input_shape": None, **value} if isinstance(value, dict) else value).layers

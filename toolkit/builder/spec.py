@@ -3,86 +3,100 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal
 
 import torch
 
 from runtime.errors import SpecError
-from toolkit.builder.arguments import check_arguments
-from toolkit.builder.layers import ACTIVATIONS, find_activation, find_layer
+from toolkit.builder.activations import Activation
+from toolkit.builder.arriving import Arriving, Undecided
+from toolkit.builder.completion import complete
+from toolkit.builder.initialisation import Initialisation, initialise, parse_initialisation
+from toolkit.builder.layer_modules import layer_modules
+from toolkit.builder.layer_spec import OWN, LayerSpec, Shape, batch_shape
+from toolkit.builder.layers import find_layer
 from toolkit.builder.network import Network
+from toolkit.builder.trial import ROWS, run
 
-__all__ = ["LayerSpec", "NetworkSpec", "Shape", "batch_shape", "build", "check", "read_shape"]
+__all__ = ["DType", "LayerSpec", "NetworkSpec", "Shape", "batch_shape", "build", "check", "read_shape"]
 
-Shape: TypeAlias = tuple[int, ...]
+DType = Literal["float32", "int64"]
 
-# Stands in for a picture of unknown size: large enough for any stack of layers, and free on the meta device.
-_TRIAL_LENGTH = 512
-
-
-@dataclass(frozen=True)
-class LayerSpec:
-    """One `add()`: a layer's name (None for an activation alone), its arguments, and an activation behind it."""
-
-    layer: str | None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    activation: str | None = None
-
-    @classmethod
-    def parse(cls, layer: str | None, arguments: Mapping[str, Any], activation: str | None, position: int) -> LayerSpec:
-        """Check names and arguments. `position` counts from 1 and is named in errors. Raises SpecError."""
-        name = None
-        if layer is not None:
-            found = find_layer(layer)
-            name = found.name
-            arguments = check_arguments(
-                found.function, arguments, f"layer {position} {name!r}", frozenset({"in_shape"})
-            )
-        elif arguments:
-            raise SpecError(
-                f"layer {position}: {', '.join(arguments)} were given, but no layer's name. Name the layer first."
-            )
-        return cls(name, arguments, None if activation is None else find_activation(activation))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers, for JSON."""
-        return dataclasses.asdict(self)
+# Two trial lengths stand in for an axis of unknown length: what comes out the same for both does not depend on it.
+# Large enough for any stack of layers, and free on the meta device; a recurrent layer walks every step even there.
+_TRIAL_LENGTHS = (512, 448)
+_TRIAL_STEPS = (24, 20)
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A whole network: the shape of one input (without the batch axis) and the layers in order."""
+    """A whole network. Two specs are equal when their layers and input are.
+
+    Attributes:
+        input_shape: of one input, without the batch axis; None while it is not known.
+        layers: in order.
+        input_dtype: "float32", or "int64" for tokens; None leaves it to the layers, and `check` fills it in.
+        init: how weights begin where a layer does not say: a name, or {"name": ..., options}; None is torch's own way.
+        num_classes: what layers take for an argument of that name which is not given.
+        vocabulary: the same, and what an embedding's size begins with.
+    """
 
     input_shape: Shape | None
     layers: tuple[LayerSpec, ...] = ()
+    input_dtype: DType | None = None
+    init: Initialisation | None = None
+    num_classes: int | None = field(default=None, compare=False)
+    vocabulary: int | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "init", parse_initialisation(self.init, "the network's"))
+        if self.input_dtype not in ("float32", "int64", None):
+            raise SpecError(f"The input's dtype {self.input_dtype!r} was given; 'float32' or 'int64' is expected.")
+        for name in ("num_classes", "vocabulary"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise SpecError(f"{name}={value!r} was given; a whole number of at least 1 is expected.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
         return {
             "input_shape": None if self.input_shape is None else list(self.input_shape),
+            "input_dtype": self.input_dtype,
+            "init": self.init if self.init is None or isinstance(self.init, str) else dict(self.init),
+            "num_classes": self.num_classes,
+            "vocabulary": self.vocabulary,
             "layers": [entry.to_dict() for entry in self.layers],
         }
 
     @classmethod
     def from_dict(cls, value: Any) -> NetworkSpec:
-        """Read a spec back. Raises SpecError when it is malformed or names an unknown layer."""
+        """Read a spec back.
+
+        Raises:
+            SpecError: it is malformed, or names an unknown layer or a module of a user's own that was not given.
+        """
         try:
             shape = value["input_shape"]
             entries = [
-                (entry["layer"], entry.get("arguments", {}), entry.get("activation")) for entry in value["layers"]
+                (entry["layer"], entry.get("arguments", {}), entry.get("activation"), entry.get("init"))
+                for entry in value["layers"]
             ]
             shape = None if shape is None else read_shape(shape)
+            rest = {name: value.get(name) for name in ("input_dtype", "init", "num_classes", "vocabulary")}
         except (TypeError, KeyError, AttributeError, IndexError) as error:
             raise SpecError(
                 f"The network's description is malformed ({error!r}); input_shape and layers are expected, each layer with "
                 f"layer, arguments and activation."
             ) from error
-        layers = tuple(LayerSpec.parse(*entry, position) for position, entry in enumerate(entries, start=1))
-        return cls(shape, layers)
+        layers, seen = [], dict[Any, int]()
+        for position, (layer, arguments, activation, init) in enumerate(entries, start=1):
+            instance = layer == OWN and isinstance(arguments, dict) and arguments.get("options") is None
+            name = str(arguments.get("name")) if instance else None
+            layers.append(LayerSpec.parse(layer, arguments, activation, position, init, occurrence=seen.get(name, 0)))
+            seen[name] = seen.get(name, 0) + 1
+        return cls(shape, tuple(layers), **rest)
 
 
 def read_shape(value: Any) -> Shape:
@@ -101,154 +115,101 @@ def check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
 
     Returns:
         The spec with inferred arguments filled in, and the output shape of each layer (without the batch axis); the
-        list is empty while the input shape is unknown.
+        list is empty while the input shape, or a number that a layer needs, is unknown.
 
     Raises:
         SpecError: a layer does not fit what it receives; the first one is named.
     """
-    with torch.device("meta"), torch.no_grad():
+    try:
         return _check(spec)
+    except Undecided:
+        return spec, []
 
 
 def build(spec: NetworkSpec) -> Network:
-    """Build the network with fresh weights, drawn from torch's global random state. Raises SpecError as `check`."""
-    complete, _ = check(spec)
-    if complete.input_shape is None:
+    """Build the network with fresh weights, drawn from torch's global random state.
+
+    Raises:
+        SpecError: as `check`, or something that a layer needs is not known yet.
+    """
+    try:
+        full, shapes = _check(spec)
+    except Undecided as reason:
         raise SpecError(
             "The shape of the network's input is not known yet. Load data first, or give it: nn('cls', input_shape=(1, 28, 28))."
-        )
+            if spec.input_shape is None
+            else f"The network cannot be built yet: {reason}"
+        ) from reason
     network = Network()
-    shape = complete.input_shape
-    for position, entry in enumerate(complete.layers, start=1):
-        for name, module in _modules(entry, position, shape):
+    arriving: Shape = full.input_shape or ()
+    for index, (entry, leaving) in enumerate(zip(full.layers, shapes, strict=True)):
+        modules = layer_modules(entry, index + 1, arriving)
+        setting = entry.init or (full.init if entry.own is None or not entry.own.instances else None)
+        for name, module in modules:
+            if setting is not None and (entry.activation is None or module is not modules[-1][1]):
+                initialise(module, setting, _activation_behind(full.layers, index))
             network.add_module(name, module)
-        shape = _run_shape([module for _, module in _meta_modules(entry, position, shape)], shape)
+        arriving = leaving
+    network.input_dtype = torch.int64 if full.input_dtype == "int64" else torch.float32
     return network
 
 
+# What stands between a weight and its activation without changing the choice of the weight's gain.
+_TRANSPARENT = ("norm", "pool", "dropout", "identity", "flatten", "reshape", "pad", "squeeze", "permute", "upsample")
+
+
+def _activation_behind(layers: Sequence[LayerSpec], index: int) -> Activation | None:
+    """The activation that a layer's output meets first: its own, or that of a normalisation, a pooling or nothing behind it."""
+    for place, entry in enumerate(layers[index:]):
+        if place and entry.layer is not None and not any(word in entry.layer for word in _TRANSPARENT):
+            return None
+        if entry.activation is not None:
+            return entry.activation
+    return None
+
+
 def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
-    known = spec.input_shape is not None
-    shape = spec.input_shape or _implied_shape(spec)
-    exact = known or (shape is not None and len(shape) == 1)
-    if shape is None:
-        return spec, []
-    input_shape, layers, shapes = shape, [], []
+    """`check`, that raises Undecided with the reason."""
+    dtype = spec.input_dtype or _implied_dtype(spec)
+    trials = [spec.input_shape] if spec.input_shape is not None else _implied_shapes(spec)
+    if not trials:
+        raise Undecided("The shape of the input is not known yet.")
+    kind = torch.int64 if dtype == "int64" else torch.float32
+    arriving = Arriving([torch.empty(ROWS, *shape, dtype=kind, device="meta") for shape in trials])
+    input_shape, layers, shapes = arriving.known, [], []
     for position, entry in enumerate(spec.layers, start=1):
-        try:
-            complete = _complete(entry, position, shape, exact)
-            shape = _run(complete, position, shape)
-        except _Undecided:
-            return spec, []
-        except SpecError:
-            raise
-        except Exception as error:  # torch says in many types why a shape does not fit
-            if not exact:
-                return spec, []
-            raise SpecError(
-                f"layer {position} {entry.layer!r} does not fit its input {batch_shape(shape)}: {_first_line(error)}"
-            ) from error
-        layers.append(complete)
-        shapes.append(shape)
-    if not exact:
-        return spec, []
-    return NetworkSpec(input_shape, tuple(layers)), shapes
+        full = complete(entry, position, arriving, spec.num_classes, spec.vocabulary)
+        arriving = run(full, position, arriving)
+        layers.append(full)
+        shapes.append(arriving.known or ())
+    if input_shape is None:
+        raise Undecided("The shape of the input is not known yet.")
+    return dataclasses.replace(spec, input_shape=input_shape, layers=tuple(layers), input_dtype=dtype), shapes
 
 
-class _Undecided(Exception):
-    """A layer's fit depends on an input size that is not known yet."""
+def _implied_dtype(spec: NetworkSpec) -> DType:
+    """What the first layer that cares wants."""
+    for entry in spec.layers:
+        kind = "any" if entry.layer in (None, OWN) else find_layer(str(entry.layer)).dtype
+        if kind != "any":
+            return kind
+    return "float32"
 
 
-def _implied_shape(spec: NetworkSpec) -> Shape | None:
-    """The input shape that the first layer tells by itself: exact for `linear`, with a trial size for `conv2d`."""
-    if not spec.layers or spec.layers[0].layer is None:
-        return None
-    first = find_layer(spec.layers[0].layer)
-    size = spec.layers[0].arguments.get("size")
+def _implied_shapes(spec: NetworkSpec) -> list[Shape]:
+    """Input shapes that the first layer tells by itself: one for `linear`, with two trial lengths where they are open."""
+    first = spec.layers[0] if spec.layers else None
+    if first is None or first.layer in (None, OWN):
+        return []
+    found, size = find_layer(str(first.layer)), first.arguments.get("size")
+    if found.in_axis == "vocabulary" or (found.dtype == "int64" and found.axes == (1,)):
+        return [(steps,) for steps in _TRIAL_STEPS]
     if not isinstance(size, tuple):
-        return None
-    if first.flattens:
-        return (size[0],)
-    return (size[0], _TRIAL_LENGTH, _TRIAL_LENGTH) if first.name == "conv2d" else None
-
-
-def _complete(entry: LayerSpec, position: int, shape: Shape, exact: bool) -> LayerSpec:
-    """Fill in what was left to inference, and compare what was given with what arrives."""
-    if entry.layer is None:
-        return entry
-    found, arguments = find_layer(entry.layer), dict(entry.arguments)
-    if found.axes is not None and len(shape) != found.axes:
-        expected = {1: "(N, features)", 3: "(N, channels, height, width)"}[found.axes]
-        raise SpecError(
-            f"layer {position} {found.name!r}: {expected} is expected, but it receives {batch_shape(shape)}."
-        )
-    if "in_shape" in inspect.signature(found.function).parameters:
-        if not exact:
-            raise _Undecided
-        if arguments.setdefault("in_shape", shape) != shape:
-            raise SpecError(
-                f"layer {position} {found.name!r}: in_shape={arguments['in_shape']} was given, but it receives {batch_shape(shape)}. "
-                f"Leave in_shape out; it is filled in."
-            )
-    if found.in_axis is None and not found.flattens:
-        return dataclasses.replace(entry, arguments=arguments)
-    if found.flattens and len(shape) > 1 and not exact:
-        raise _Undecided
-    received = math.prod(shape) if found.flattens else shape[found.in_axis or 0]
-    size = arguments.get("size")
-    if isinstance(size, int) and found.size_is_pair:
-        arguments["size"] = (received, size)
-    elif size is None:
-        arguments["size"] = received
-    else:
-        expected = size[0] if isinstance(size, tuple) else size
-        if expected != received:
-            kind = "input features" if found.flattens else "input channels"
-            shown = repr(size) if isinstance(size, tuple) else str(size)
-            where = f" (input shape {batch_shape(shape)})" if exact else ""
-            raise SpecError(
-                f"layer {position} {found.name!r}: size={shown} expects {expected} {kind}, but it receives {received}{where}."
-            )
-    return dataclasses.replace(entry, arguments=arguments)
-
-
-def _modules(entry: LayerSpec, position: int, shape: Shape) -> list[tuple[str, torch.nn.Module]]:
-    modules: list[tuple[str, torch.nn.Module]] = []
-    if entry.layer is not None:
-        found = find_layer(entry.layer)
-        if found.flattens and len(shape) > 1:
-            modules.append((f"flatten{position}", torch.nn.Flatten()))
-        modules.append((_module_name(found.name, position), found.function(**entry.arguments)))
-    if entry.activation is not None:
-        modules.append((_module_name(entry.activation, position), ACTIVATIONS[entry.activation]()))
-    return modules
-
-
-def _module_name(kind: str, position: int) -> str:
-    """'relu' at 61 -> 'relu61', and 'relu6' at 1 -> 'relu6_1', so that no two are the same."""
-    return f"{kind}_{position}" if kind[-1].isdigit() else f"{kind}{position}"
-
-
-def _meta_modules(entry: LayerSpec, position: int, shape: Shape) -> list[tuple[str, torch.nn.Module]]:
-    with torch.device("meta"):
-        return _modules(entry, position, shape)
-
-
-def _run(entry: LayerSpec, position: int, shape: Shape) -> Shape:
-    return _run_shape([module for _, module in _modules(entry, position, shape)], shape)
-
-
-def _run_shape(modules: Sequence[torch.nn.Module], shape: Shape) -> Shape:
-    with torch.device("meta"), torch.no_grad():
-        tensor = torch.empty(2, *shape)
-        for module in modules:
-            tensor = module.eval()(tensor)
-    return tuple(tensor.shape[1:])
-
-
-def batch_shape(shape: Shape) -> str:
-    """(3, 8, 8) -> '(N, 3, 8, 8)'."""
-    return f"(N, {', '.join(map(str, shape))})"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        return []
+    if found.flattens:
+        return [(size[0],)] if first.arguments.get("flatten") is not False else []
+    if found.in_axis is None or found.axes is None or len(found.axes) > 1:
+        return []
+    if found.in_axis == -1:
+        return [(steps, size[0]) for steps in _TRIAL_STEPS]
+    return [(size[0], *(length,) * (found.axes[0] - 1)) for length in _TRIAL_LENGTHS]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from runtime.console import table
-from toolkit.builder.spec import batch_shape
+from toolkit.builder.layer_spec import batch_shape
 
 __all__ = ["Row", "Summary", "summarize"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One module that has no modules inside.
+    """One module that runs.
 
     Attributes:
         name: its path inside the network.
@@ -71,35 +72,122 @@ class Summary:
         )
 
 
-def summarize(network: torch.nn.Module, input_shape: tuple[int, ...]) -> Summary:
+def summarize(
+    network: torch.nn.Module, input_shape: tuple[int, ...], input_dtype: str | torch.dtype | None = None
+) -> Summary:
     """Run `network` on one empty input of `input_shape` (without the batch axis) on the meta device and list its modules.
 
-    Multiply-adds are half of what torch.utils.flop_counter counts: convolutions and matrix products.
+    A row is a module that runs and has none inside that do; a module that holds weights of its own beside those inside, or
+    uses their weights without running them, as attention does, has one as well. Each weight is counted once. Multiply-adds are
+    half of what torch.utils.flop_counter counts: convolutions and matrix products; recurrent layers use each of their weights
+    once a step.
+
+    Args:
+        network: left as it is.
+        input_shape: of one input.
+        input_dtype: "float32", or "int64" for tokens; None takes what the network says.
     """
+    if input_dtype is None:
+        input_dtype = getattr(network, "input_dtype", torch.float32)
+    dtype = getattr(torch, input_dtype) if isinstance(input_dtype, str) else input_dtype
+    try:
+        if any(isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase) for module in network.modules()):
+            return _summarize(
+                network, input_shape, dtype, "cpu"
+            )  # every step is walked, which the meta device does slowly
+        return _summarize(network, input_shape, dtype, "meta")
+    except Exception:  # a forward may need numbers
+        return _summarize(network, input_shape, dtype, "cpu")
+
+
+def _summarize(network: torch.nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype, device: str) -> Summary:
     import copy
 
     from torch.utils.flop_counter import FlopCounterMode
 
-    shadow = copy.deepcopy(network).to("meta").eval()
-    leaves = {name: module for name, module in shadow.named_modules() if not list(module.children()) and name}
-    order: list[str] = []
+    shadow = _on(copy.deepcopy(network), device).eval()
+    names = {module: name for name, module in shadow.named_modules()}
     shapes: dict[str, tuple[int, ...]] = {}
+    steps: dict[str, int] = {}
 
-    def note(name: str, output: Any) -> None:
-        if name not in shapes:
-            order.append(name)
-        shapes[name] = tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else ()
+    def note(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        name = names[module]
+        shapes[name] = _shape_of(output)
+        if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase):
+            steps[name] = steps.get(name, 0) + _steps_of(module, inputs[0])
 
-    for name, module in leaves.items():
-        module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        shadow(torch.empty(1, *input_shape))
-    counts = counter.get_flop_counts()
-    prefix = type(shadow).__name__
+    for module in shadow.modules():
+        module.register_forward_hook(note)
+    counter = FlopCounterMode(display=False)
+    with torch.device(device), torch.no_grad(), torch.random.fork_rng(devices=[]), counter:
+        shadow(torch.full((1, *input_shape), _no_padding(shadow), dtype=dtype))
+    counts, prefix = counter.get_flop_counts(), type(shadow).__name__
+    parameters = _owned_parameters(shadow, shapes)
     rows = []
-    for name in order:
-        module = leaves[name]
-        parameters = sum(parameter.numel() for parameter in module.parameters())
-        flops = sum(counts.get(f"{prefix}.{name}", {}).values())
-        rows.append(Row(name, type(module).__name__, shapes[name], parameters, flops // 2))
+    for name, shape in shapes.items():
+        inside = [other for other in shapes if _inside(other, name)]
+        if inside and not parameters[name]:
+            continue
+        module = shadow.get_submodule(name)
+        if name in steps:
+            adds = steps[name] * sum(weight.numel() for key, weight in module.named_parameters() if "weight" in key)
+        else:
+            top = [other for other in inside if not any(_inside(other, between) for between in inside)]
+            own, *below = (sum(counts.get(_key(prefix, other), {}).values()) for other in (name, *top))
+            adds = (own - sum(below)) // 2
+        rows.append(Row(name or prefix, type(module).__name__, shape, parameters[name], adds))
     return Summary(tuple(input_shape), tuple(rows))
+
+
+def _on(module: torch.nn.Module, device: str) -> torch.nn.Module:
+    """On the device; weights that have no numbers yet become 0."""
+    if device == "cpu" and any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        module = module.to_empty(device="cpu")
+        for tensor in (*module.parameters(), *module.buffers()):
+            tensor.detach().zero_()
+    return module.to(device)
+
+
+def _no_padding(module: torch.nn.Module) -> int:
+    """A token that no embedding takes for padding, so that every step is walked."""
+    padding = {getattr(part, "padding_idx", None) for part in module.modules()}
+    tokens: list[int] = [1, 0, *range(2, len(padding) + 2)]
+    return next(token for token in tokens if token not in padding)
+
+
+def _owned_parameters(network: torch.nn.Module, ran: Collection[str]) -> dict[str, int]:
+    """How many numbers each module that ran answers for: its own, and those of modules inside that did not run."""
+    owned = dict.fromkeys(ran, 0)
+    for path, parameter in network.named_parameters():  # a shared weight comes once
+        owner = path.rpartition(".")[0]
+        while owner not in owned and owner:
+            owner = owner.rpartition(".")[0]
+        owned[owner] = owned.get(owner, 0) + parameter.numel()
+    return owned
+
+
+def _inside(name: str, outer: str) -> bool:
+    return name != outer and (not outer or name.startswith(f"{outer}."))
+
+
+def _key(prefix: str, name: str) -> str:
+    """What the counter calls a module."""
+    return f"{prefix}.{name}" if name else prefix
+
+
+def _shape_of(output: Any) -> tuple[int, ...]:
+    """Without the batch axis; of several outputs the first one's."""
+    while isinstance(output, tuple | list) and output:
+        output = output[0]
+    if isinstance(output, Mapping) and output:
+        return _shape_of(next(iter(output.values())))
+    return tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else ()
+
+
+def _steps_of(module: torch.nn.Module, x: Any) -> int:
+    """Steps that a recurrent module walks in one call: 1 for a cell."""
+    if isinstance(module, torch.nn.RNNCellBase):
+        return 1
+    if isinstance(x, torch.nn.utils.rnn.PackedSequence):
+        return len(x.batch_sizes)
+    return len(x[0]) if module.batch_first else len(x)

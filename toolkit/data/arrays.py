@@ -1,104 +1,108 @@
-"""Arrays and NPZ files -> a data set."""
+"""Arrays -> a data set."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from runtime.card import ArrayInput, ImageInput
+from runtime.card import ArrayInput, ImageInput, InputCard
 from runtime.errors import InputError
-from toolkit.data.dataset import Dataset, Task, class_targets
-from toolkit.data.stores import RowStore, store_pixels
+from toolkit.data.dataset import Dataset, Task
+from toolkit.data.stores import RowStore, Store, store_pixels
+from toolkit.data.targets import make_targets
 
-__all__ = ["load_arrays", "load_npz", "pixels_dataset"]
+__all__ = ["array_inputs", "load_arrays", "pixels_dataset"]
 
 
 def load_arrays(
-    x: Any, y: Any, *, task: Task = "classification", labels: Sequence[str] | None = None, source: str = "arrays"
+    x: Any,
+    y: Any,
+    *,
+    task: Task = "classification",
+    labels: Sequence[str] | None = None,
+    source: str = "arrays",
+    tokens: bool = False,
 ) -> Dataset:
     """Arrays -> a data set.
 
     Args:
         x: (N, ...). uint8 pictures (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels are scaled to 0..1 and the
-            card says so; anything else is taken as it is, as float32.
-        y: for classification (N,) or (N, 1) labels or one-hot (N, K); for regression (N,) or (N, T) numbers.
+            card says so; anything else is taken as it is, as float32. A list of N arrays (L_i, F) of different lengths is
+            filled up with zeros, as `load_sequences` does.
+        y: as `make_targets` takes it: for classification (N,) or (N, 1) labels or one-hot (N, K); for regression (N,) or
+            (N, T) numbers; for several labels at once (N, K) of 0 and 1; for a class at each position (N, L) or (N, H, W).
         task: what `y` is for.
         labels: class names.
         source: named in the card.
+        tokens: whole numbers stay whole (int64), for an embedding layer.
 
     Raises:
         InputError: lengths differ, there are no rows, or values are not numbers or not finite.
     """
+    if _is_ragged(x):
+        from toolkit.data.sequences import load_sequences
+
+        return load_sequences(x, y, task=task, labels=labels, source=source)
+    card, inputs = array_inputs(x, tokens=tokens)
+    if not hasattr(y, "__len__") or (isinstance(y, np.ndarray) and y.ndim == 0):
+        raise InputError(f"The labels are {y!r}; one for each of the {len(inputs)} inputs is expected.")
+    if len(inputs) != len(y):
+        raise InputError(f"There are {len(inputs)} inputs, but {len(y)} labels; one for each is expected.")
+    targets, names = make_targets(y, task, labels)
+    return Dataset(task, card, inputs, targets, names, source)
+
+
+def array_inputs(x: Any, *, tokens: bool = False) -> tuple[InputCard, Store]:
+    """Inputs (N, ...) as `load_arrays` takes them -> how they are prepared, and the prepared inputs.
+
+    Raises:
+        InputError: as `load_arrays`.
+    """
     try:
-        rows, targets = np.asarray(x), np.asarray(y)
+        rows = np.asarray(x)
     except ValueError as error:
         raise InputError(f"The inputs or labels are ragged: {error}. Give rows of one length.") from error
+    if rows.dtype.kind in "US":
+        raise InputError("The inputs are texts. Load them with load_texts, which looks them up in a vocabulary.")
     if rows.ndim < 2 or len(rows) == 0:
         raise InputError(f"The inputs have the shape {rows.shape}; (N, ...) with at least one row is expected.")
-    if targets.ndim == 0:
-        raise InputError(f"The labels are {y!r}; one for each of the {len(rows)} inputs is expected.")
-    if len(rows) != len(targets):
-        raise InputError(f"There are {len(rows)} inputs, but {len(targets)} labels; one for each is expected.")
-    values, names = _targets(targets, task, labels)
+    if tokens:
+        if rows.dtype.kind not in "iu" or int(rows.min()) < 0:
+            raise InputError(
+                f"The tokens are {rows.dtype} of shape {rows.shape}; whole numbers of at least 0 are expected."
+            )
+        return ArrayInput("input", rows.shape[1:], "int64"), RowStore(rows.astype(np.int64))
     if rows.dtype == np.uint8 and rows.ndim in (3, 4):
         pixels = _channels_first(rows)
         if pixels is not None:
-            return pixels_dataset(pixels, values, names, task, source)
+            card = _pixel_card(pixels)
+            return card, store_pixels(pixels, card)
     try:
-        numbers = rows.astype(np.float32)
+        with np.errstate(over="ignore"):
+            numbers = rows.astype(np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"The inputs of dtype {rows.dtype} cannot be read as numbers: {error}.") from error
     if not np.isfinite(numbers).all():
         where = tuple(map(int, np.argwhere(~np.isfinite(numbers))[0]))
-        raise InputError(f"The inputs hold {numbers[where]} at position {where}; finite numbers are expected.")
-    return Dataset(task, ArrayInput("input", numbers.shape[1:]), RowStore(numbers), values, names, source)
-
-
-def load_npz(
-    path: str | os.PathLike[str], *, task: Task = "classification", labels: Sequence[str] | None = None
-) -> Dataset:
-    """An NPZ file with the arrays ``data`` and ``label`` -> a data set, as `load_arrays`.
-
-    Raises:
-        InputError: the file is missing or damaged, lacks an array, or holds pickled objects.
-    """
-    source = Path(path)
-    if not source.is_file():
-        raise InputError(
-            f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
-        )
-    try:
-        # opened here: NumPy leaves a file that is no archive open
-        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:  # a damaged file fails in many ways inside zipfile, zlib and NumPy
-        if "allow_pickle" in str(error):
-            raise InputError(
-                f"{source} holds pickled Python objects, which could run code when opened. Save plain arrays instead: "
-                f"np.savez(file, data=x, label=y) with numbers or text of a fixed dtype."
-            ) from error
-        raise InputError(
-            f"{source} cannot be read as an NPZ file: {error}. Save it with np.savez(file, data=x, label=y)."
-        ) from error
-    for name in ("data", "label"):
-        if name not in arrays:
-            raise InputError(f"{source} lacks the array {name!r}; it has {', '.join(arrays) or 'none'}.")
-    return load_arrays(arrays["data"], arrays["label"], task=task, labels=labels, source=str(source))
+        raise InputError(f"The inputs hold {rows[where]} at position {where}; finite numbers of float32 are expected.")
+    return ArrayInput("input", numbers.shape[1:]), RowStore(numbers)
 
 
 def pixels_dataset(
     pixels: np.ndarray, targets: np.ndarray, labels: tuple[str, ...], task: Task, source: str
 ) -> Dataset:
     """uint8 (N, C, H, W) pictures -> a data set of pictures scaled to 0..1."""
+    card = _pixel_card(pixels)
+    return Dataset(task, card, store_pixels(pixels, card), targets, labels, source)
+
+
+def _pixel_card(pixels: np.ndarray) -> ImageInput:
     channels, height, width = pixels.shape[1:]
-    card = ImageInput(
+    return ImageInput(
         "input", color="RGB" if channels == 3 else "grayscale", size=(height, width), resize=(height, width)
     )
-    return Dataset(task, card, store_pixels(pixels, card), targets, labels, source)
 
 
 def _channels_first(rows: np.ndarray) -> np.ndarray | None:
@@ -111,32 +115,13 @@ def _channels_first(rows: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _targets(targets: np.ndarray, task: Task, labels: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    if task == "regression":
-        try:
-            values = targets.astype(np.float32).reshape(len(targets), -1)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"The targets of dtype {targets.dtype} cannot be read as numbers: {error}.") from error
-        if not np.isfinite(values).all():
-            raise InputError("The targets hold NaN or infinity; finite numbers are expected.")
-        names = tuple(map(str, labels)) if labels else tuple(f"target {n}" for n in range(values.shape[1]))
-        if len(names) != values.shape[1]:
-            raise InputError(f"{len(names)} names were given for {values.shape[1]} targets; one for each is expected.")
-        return values, names if values.shape[1] > 1 or labels else ("target",)
-    if targets.ndim == 2 and targets.shape[1] == 1:
-        targets = targets[:, 0]
-    if targets.ndim == 2:
-        one_hot = targets.dtype.kind in "fiub" and (targets.sum(1) == 1).all() and np.isin(targets, (0, 1)).all()
-        if not one_hot:
-            raise InputError(
-                f"The labels have the shape {targets.shape}; (N,) class labels or one-hot rows (N, K) are expected."
-            )
-        names = tuple(map(str, labels)) if labels else tuple(map(str, range(targets.shape[1])))
-        if len(names) != targets.shape[1]:
-            raise InputError(
-                f"{len(names)} class names were given; the one-hot labels have {targets.shape[1]} columns."
-            )
-        return targets.argmax(1).astype(np.int64), names
-    if targets.ndim != 1:
-        raise InputError(f"The labels have the shape {targets.shape}; (N,) is expected.")
-    return class_targets(targets, labels)
+def _is_ragged(x: Any) -> bool:
+    """N sequences (L_i, F), or arrays (L_i,), whose lengths differ; lists of numbers are taken for rows that are broken."""
+    if not isinstance(x, list | tuple) and not (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1):
+        return False
+    try:
+        shapes = {np.shape(entry) for entry in x}
+    except ValueError:
+        return False
+    arrays = all(isinstance(entry, np.ndarray) for entry in x)
+    return len(shapes) > 1 and all(len(shape) == 2 or (len(shape) == 1 and arrays) for shape in shapes)

@@ -14,12 +14,24 @@ def class_names(classes: Sequence[str] | Mapping[Any, Any] | None) -> tuple[str,
     """Class names from a list, {name: index} or {index: name}, in the order of the indices.
 
     Raises:
-        InputError: a dictionary's indices are not 0, 1, 2, ...
+        InputError: it is none of these, a dictionary's indices are not 0, 1, 2, ..., or a name comes twice.
     """
     if classes is None:
         return None
-    if not isinstance(classes, Mapping):
-        return tuple(map(str, classes))
+    if isinstance(classes, str | bytes) or not hasattr(classes, "__iter__"):
+        raise InputError(
+            f"classes={classes!r} was given; a list of names, or a dictionary of names and indices, is expected."
+        )
+    names = _from_mapping(classes) if isinstance(classes, Mapping) else tuple(map(str, classes))
+    if not names:
+        raise InputError("classes has no name; at least one, or None for those in the data, is expected.")
+    double = next((name for position, name in enumerate(names) if name in names[:position]), None)
+    if double is not None:
+        raise InputError(f"classes names {double!r} twice; a name for each class is expected.")
+    return names
+
+
+def _from_mapping(classes: Mapping[Any, Any]) -> tuple[str, ...]:
     pairs = [
         (value, key) if isinstance(key, str) and not isinstance(value, str) else (key, value)
         for key, value in classes.items()

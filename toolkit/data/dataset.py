@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from runtime.card import InputCard
-from runtime.errors import InputError
+from runtime.card import ArrayInput, InputCard, TextInput
+from runtime.errors import InputError, suggest
 from toolkit.data.stores import Store
 
-__all__ = ["Dataset", "Task", "class_targets"]
+__all__ = ["IGNORED", "TASKS", "Dataset", "Task", "class_targets"]
 
-Task: TypeAlias = Literal["classification", "regression"]
+Task: TypeAlias = Literal["classification", "multilabel", "regression", "dense", "embedding"]
+TASKS: tuple[str, ...] = get_args(Task)
+
+IGNORED = -100
+"""The target of a position that counts for nothing, as PyTorch's losses have it."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,16 @@ class Dataset:
     Attributes:
         task: what the targets are for.
         card: how an input is prepared; it travels into the checkpoint and the ONNX file.
-        inputs: N prepared inputs.
-        targets: int64 (N,) class indices, or float32 (N, T) values.
-        labels: class names in the order of the indices, or the names of the T values.
+        inputs: N prepared inputs of `shape`; (views, *shape) where there are several views.
+        targets: by task:
+            classification: int64 (N,) class indices;
+            multilabel: float32 (N, K) of 0 and 1;
+            regression: float32 (N, T) values;
+            dense: int64 (N, L) or (N, H, W), a class at each position, `IGNORED` where there is none;
+            embedding: float32 (N,), +1 for pairs that are alike and -1 for others; zeros for triplets.
+        labels: class names in the order of the indices, or the names of the T values; empty for an embedding.
         source: where it came from.
+        views: inputs of one example: 1; 2 for pairs; 3 for triplets (anchor, positive, negative).
     """
 
     task: Task
@@ -37,14 +47,39 @@ class Dataset:
     targets: np.ndarray
     labels: tuple[str, ...]
     source: str
+    views: int = 1
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise InputError(f"The task {self.task!r} was given.{suggest(str(self.task), TASKS)}")
+        if len(self.inputs) != len(self.targets):
+            raise InputError(
+                f"There are {len(self.inputs)} inputs, but {len(self.targets)} labels; one for each is expected."
+            )
 
     def __len__(self) -> int:
         return len(self.targets)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one prepared input."""
+        """The shape of one prepared input, without the views."""
         return tuple(int(length or 0) for length in self.card.shape)
+
+    @property
+    def dtype(self) -> Literal["float32", "int64"]:
+        """Of the prepared inputs: int64 for tokens, float32 for all else."""
+        tokens = isinstance(self.card, TextInput) or (isinstance(self.card, ArrayInput) and self.card.dtype == "int64")
+        return "int64" if tokens else "float32"
+
+    @property
+    def padding(self) -> int | None:
+        """The token that fills up short texts, or None."""
+        return self.card.padding if isinstance(self.card, TextInput) else None
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many tokens the texts are made of; None where the inputs are no texts."""
+        return len(self.card.vocabulary) if isinstance(self.card, TextInput) else None
 
     def fingerprint(self) -> str:
         """SHA-256 of the targets and, where they are in memory, the inputs."""
@@ -57,7 +92,14 @@ class Dataset:
     def describe(self) -> str:
         """One line: how many of what."""
         shape = " x ".join(map(str, self.shape))
-        what = f"{len(self.labels)} classes" if self.task == "classification" else f"targets {', '.join(self.labels)}"
+        if self.task == "regression":
+            what = f"targets {', '.join(self.labels)}"
+        elif self.task == "embedding":
+            what = {2: "in pairs", 3: "in triplets"}.get(self.views, f"{self.views} views each")
+        elif self.task == "dense":
+            what = f"{len(self.labels)} classes at each of {' x '.join(map(str, self.targets.shape[1:]))} positions"
+        else:
+            what = f"{len(self.labels)} {'classes' if self.task == 'classification' else 'labels'}"
         return f"{len(self):,} examples of shape {shape}, {what}"
 
 

@@ -114,14 +114,22 @@ def _picture_size(path: Path, orientation: str) -> tuple[int, int]:
 
 
 def _store(files: list[Path], card: ImageInput, workers: int | None) -> Store:
-    if len(files) * int(np.prod(card.shape)) > PIXEL_BYTES:
-        return FileStore(files, card, workers)
-    pixels = np.empty((len(files), *card.shape), np.uint8)
+    whole = _before_crop(card)
+    if len(files) * int(np.prod(whole.shape)) > PIXEL_BYTES:
+        return FileStore(files, card, workers, whole)
+    pixels = np.empty((len(files), *whole.shape), np.uint8)
 
     def place(index: int) -> None:
-        pixels[index] = decode(files[index], card)
+        pixels[index] = decode(files[index], whole)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for _ in pool.map(place, range(len(files)), chunksize=64):
             pass
     return store_pixels(pixels, card)
+
+
+def _before_crop(card: ImageInput) -> ImageInput:
+    """The card without its crop where all pictures then have one size: a random crop in training needs what lies around."""
+    if card.crop is None or not isinstance(card.resize, tuple):
+        return card
+    return replace(card, size=card.resize, crop=None)

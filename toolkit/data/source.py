@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from runtime.card import ImageInput
 from runtime.errors import InputError
-from toolkit.data.arrays import load_npz
+from runtime.preprocess import is_number, read_lines, read_table
+from toolkit.data.apply_card import apply_card
 from toolkit.data.dataset import Dataset, Task
 from toolkit.data.idx import find_idx, load_idx
 from toolkit.data.images import class_folders, load_images
+from toolkit.data.npz import load_npz
 from toolkit.data.tables import load_csv
+from toolkit.data.text import load_text_folder, load_text_table, load_texts, text_files
 
 __all__ = ["Source", "open_source"]
 
@@ -38,36 +43,73 @@ def open_source(
     task: Task = "classification",
     color: Literal["RGB", "grayscale"] = "RGB",
     size: tuple[int, int] | None = None,
+    card: ImageInput | None = None,
+    label: str | Sequence[str] | None = None,
+    scale: bool = True,
+    level: Literal["character", "word"] = "character",
+    length: int | None = None,
+    text_options: Mapping[str, Any] | None = None,
     workers: int | None = None,
 ) -> Source:
     """Open a data source by what lies at `path`.
 
     - a folder with idx files (MNIST): the ``t10k`` files are the test part;
     - a folder with one sub-folder a class; or with ``train`` (and ``val``, ``test``) folders of that kind;
-    - a ``.csv`` table with the label in its last column; an ``.npz`` file with ``data`` and ``label``.
+    - a folder of ``.txt`` files, one class a file, one text a line;
+    - a ``.csv`` or ``.tsv`` table of numbers with the label in its last column, or with a column named ``text``;
+    - an ``.npz`` file with ``data`` and ``label``;
+    - for the task "dense" a ``.txt`` file, one text a line, of which each next token is learnt.
+
+    Args:
+        path: the file or folder.
+        task: what the labels are for.
+        color, size, card, workers: for pictures; see `load_images`.
+        label, scale: for tables; see `load_csv`.
+        level, length, text_options: for texts; the options are further ones of `load_texts`.
 
     Raises:
         InputError: the path does not exist or holds none of these.
     """
+    texts: dict[str, Any] = {"task": task, "level": level, "length": length, **(text_options or {})}
     place = Path(path)
     if not place.exists():
         raise InputError(f"{place} does not exist. Check the path; it is looked up from {Path.cwd()}.")
     if place.is_file():
-        if place.suffix.lower() == ".csv":
-            return Source(load_csv(place, task=task))
-        if place.suffix.lower() == ".npz":
-            return Source(load_npz(place, task=task))
+        suffix = place.suffix.lower()
+        if suffix in (".csv", ".tsv", ".tab"):
+            if _holds_texts(place, label):
+                return Source(load_text_table(place, label=label, **texts))
+            return Source(load_csv(place, task=task, label=label, scale=scale))
+        if suffix == ".npz":
+            return Source(apply_card(load_npz(place, task=task), card))
+        if suffix == ".txt" and task == "dense":
+            return Source(load_texts(read_lines(place), source=str(place), **texts))
         raise InputError(
-            f"{place} is a {place.suffix or 'file without suffix'}; a .csv or .npz file or a folder is expected."
+            f"{place} is a {place.suffix or 'file without suffix'}; a .csv, .tsv or .npz file or a folder is expected."
         )
     if find_idx(place, "train"):
-        whole = load_idx(place, "train")
-        return Source(whole, test=_as_trained(load_idx(place, "test"), whole) if find_idx(place, "test") else None)
+        whole = apply_card(load_idx(place, "train"), card)
+        if not find_idx(place, "test"):
+            return Source(whole)
+        return Source(whole, test=_as_trained(apply_card(load_idx(place, "test"), card), whole))
     train = _child(place, _TRAIN_NAMES)
     if train is None:
-        return Source(load_images(place, color=color, size=size, workers=workers))
-    first = load_images(train, color=color, size=size, workers=workers)
+        if text_files(place) and not class_folders(place):
+            return Source(load_text_folder(place, **texts))
+        return Source(load_images(place, color=color, size=size, card=card, workers=workers))
+    first = load_images(train, color=color, size=size, card=card, workers=workers)
     return Source(first, _part(place, _VALIDATION_NAMES, first), _part(place, _TEST_NAMES, first))
+
+
+def _holds_texts(path: Path, label: str | Sequence[str] | None) -> bool:
+    """Whether a table has a column named ``text`` that is not the label, and holds more than numbers."""
+    header, rows = read_table(path)
+    if "text" not in header or "text" in (
+        (label,) if isinstance(label, str) else label or (header[-1],) * (len(header) != 2)
+    ):
+        return False
+    position = header.index("text")
+    return any(not is_number(row[position]) for row in rows)
 
 
 def _as_trained(part: Dataset, train: Dataset) -> Dataset:
@@ -90,8 +132,6 @@ def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 def _part(folder: Path, names: tuple[str, ...], train: Dataset) -> Dataset | None:
     """A further part, prepared as the training part is, with the same classes."""
-    from runtime.card import ImageInput
-
     child = _child(folder, names)
     if child is None:
         return None

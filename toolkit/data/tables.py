@@ -1,4 +1,4 @@
-"""CSV tables -> a data set: a header, number columns, and the label in the last column."""
+"""CSV and TSV tables -> a data set: a header, number columns, and one or several columns with the label or the values."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from runtime.card import TableInput
-from runtime.errors import InputError
+from runtime.errors import InputError, suggest
 from runtime.preprocess import prepare_table, read_table, table_rows
 from toolkit.data.dataset import Dataset, Task, class_targets
 from toolkit.data.stores import RowStore
+from toolkit.data.targets import make_targets
 
-__all__ = ["load_csv"]
+__all__ = ["load_csv", "one_column", "scaled_columns", "target_columns", "text_targets"]
 
 
 def load_csv(
@@ -21,46 +22,110 @@ def load_csv(
     *,
     task: Task = "classification",
     labels: Sequence[str] | None = None,
+    label: str | Sequence[str] | None = None,
     scale: bool = True,
 ) -> Dataset:
-    """A CSV table -> a data set.
+    """A CSV or TSV table -> a data set.
 
     Args:
-        path: the file; RFC 4180, UTF-8, a header, the last column is the label (a name or a whole number) or the value.
-        task: what the last column is.
-        labels: class names; None names the classes after the label column.
+        path: the file; RFC 4180, UTF-8, a header, cells separated by commas or tabs (`runtime.preprocess.read_table`).
+        task: what the label columns are for: a name or a whole number for classification, values for regression, 0 and 1
+            for several labels at once.
+        labels: class names; None names the classes after the labels, and values after their columns.
+        label: the name of the label's column; several for regression or for several labels at once. None takes the last.
         scale: bring each column to mean 0 and standard deviation 1; mean and deviation are kept in the card.
 
     Raises:
-        InputError: the file is missing, has fewer than two columns or no rows, or a cell is not a number.
+        InputError: the file is missing, has fewer than two columns or no rows, names a column twice, lacks the label's
+            column, or a cell is not a number.
     """
     header, rows = read_table(path)
     if len(header) < 2 or not rows:
         raise InputError(
             f"{path} has {len(header)} columns and {len(rows)} rows; at least one number column, a label and a row are expected."
         )
-    columns, target = tuple(header[:-1]), header[-1]
-    values = table_rows(rows, columns, str(path))
+    targets = target_columns(header, label, str(path))
+    columns = tuple(name for name in header if name not in targets)
+    if not columns:
+        raise InputError(
+            f"{path} has no columns but the labels {', '.join(targets)}; at least one of numbers is expected."
+        )
+    positions = [header.index(name) for name in columns]
+    values = table_rows([[row[position] for position in positions] for row in rows], columns, str(path))
+    card = scaled_columns(values, columns, scale)
+    y, names = text_targets(header, rows, targets, task, labels, str(path))
+    return Dataset(task, card, RowStore(prepare_table(values, card)), y, names, str(path))
+
+
+def scaled_columns(values: np.ndarray, columns: Sequence[str], scale: bool) -> TableInput:
+    """Numbers (N, columns) -> the card's input, with mean and deviation of each column where `scale` is asked for."""
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     if scale:
         mean = tuple(values.mean(0).tolist())
         # a constant column stays at zero rather than dividing by zero
         std = tuple(np.where(np.ptp(values, axis=0) > 0, values.std(0), 1.0).tolist())
-    card = TableInput("input", columns, mean, std)
-    inputs = RowStore(prepare_table(values, card))
-    if task == "regression":
-        if labels is not None and len(labels) != 1:
-            raise InputError(f"{len(labels)} names were given; {path} has one target, its last column {target!r}.")
-        # the last column is read with the header's own name, so that an error names it
-        targets = table_rows([row[-1:] for row in rows], (target,), str(path)).astype(np.float32)
-        return Dataset(task, card, inputs, targets, tuple(map(str, labels or (target,))), str(path))
-    texts = [row[-1] for row in rows]
+    return TableInput("input", tuple(columns), mean, std)
+
+
+def target_columns(header: Sequence[str], label: str | Sequence[str] | None, source: str) -> tuple[str, ...]:
+    """The columns named for the labels, the last one where none is named.
+
+    Raises:
+        InputError: the table lacks one, or names a column twice.
+    """
+    double = next((name for position, name in enumerate(header) if name in header[:position]), None)
+    if double is not None:
+        raise InputError(f"{source} has two columns named {double!r}. Rename or remove one.")
+    chosen = (header[-1],) if label is None else (label,) if isinstance(label, str) else tuple(map(str, label))
+    for name in chosen:
+        if name not in header:
+            raise InputError(f"{source} has no column {name!r} for the label.{suggest(name, header)}")
+    if not chosen or len(set(chosen)) != len(chosen):
+        raise InputError(f"label={label!r} was given; the names of different columns, at least one, are expected.")
+    return chosen
+
+
+def text_targets(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    columns: Sequence[str],
+    task: Task,
+    labels: Sequence[str] | None,
+    source: str,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The label columns of a table of text -> targets and their names, as `make_targets` gives them.
+
+    Raises:
+        InputError: a cell is empty or is not what the task needs; the message names row and column.
+    """
+    positions = [header.index(name) for name in columns]
+    if task != "classification":
+        if task not in ("regression", "multilabel"):
+            raise InputError(f"A table has no targets for the task {task!r}; it holds classes, labels or values.")
+        if labels is not None and len(labels) != len(columns):
+            raise InputError(
+                f"{len(labels)} names were given; {source} has {len(columns)} label columns: {', '.join(columns)}."
+            )
+        # the header's own names, so that an error names the column
+        values = table_rows([[row[position] for position in positions] for row in rows], columns, source)
+        return make_targets(values, task, labels or tuple(columns))
+    name = one_column(columns)
+    texts = [row[positions[0]] for row in rows]
     empty = next((number for number, text in enumerate(texts, start=1) if not text), None)
     if empty is not None:
-        raise InputError(f"{path}, row {empty}, column {target!r}: the label is empty. Mend or remove the row.")
-    indices, names = class_targets(_whole_numbers(texts), labels)
-    return Dataset(task, card, inputs, indices, names, str(path))
+        raise InputError(f"{source}, row {empty}, column {name!r}: the label is empty. Mend or remove the row.")
+    return class_targets(_whole_numbers(texts), labels)
+
+
+def one_column(columns: Sequence[str]) -> str:
+    """The label column of a classification. Raises InputError where several were named."""
+    if len(columns) != 1:
+        raise InputError(
+            f"{len(columns)} label columns were named for a classification ({', '.join(columns)}); one is expected. For several "
+            f"labels at once use the task 'multilabel'."
+        )
+    return columns[0]
 
 
 def _whole_numbers(texts: list[str]) -> list[str]:

@@ -21,11 +21,11 @@ from runtime.model import Model, load
 from runtime.picture_index import Neighbours, draw_neighbours, embed_pictures, open_picture_index, search_pictures
 from runtime.predict import Classification
 from runtime.sources import images_in
-from toolkit.builder.nn import nn
 from toolkit.builder.summary import Summary
 from toolkit.data.digits import digit_pictures, load_digits
 from toolkit.data.source import open_source
 from toolkit.data.splits import split
+from toolkit.face.nn import nn
 
 __all__ = ["Demo", "Step", "run_demo"]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-__all__ = ["confusion_matrix", "confusion_png", "curves_png"]
+from toolkit.explain.figures import figure_bytes
+
+__all__ = ["confusion_matrix", "confusion_png", "curves_png", "learning_rates_png"]
 
 _TITLES = {"acc": "accuracy", "mae": "mean absolute error", "mse": "mean squared error", "r2": "R²"}
 TRAIN_COLOR, VALIDATION_COLOR = "#3b6fb6", "#d9822b"
@@ -36,7 +35,24 @@ def curves_png(history: Sequence[Mapping[str, float]], *, dpi: int = 110) -> byt
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-    return _png(figure, dpi)
+    return figure_bytes(figure, title=f"Training curves: {', '.join(names)} over {len(epochs)} epochs", dpi=dpi)
+
+
+def learning_rates_png(rates: Sequence[float], losses: Sequence[float], suggestion: float, *, dpi: int = 110) -> bytes:
+    """The loss over the learning rate, on a logarithmic axis, with the suggested rate marked -> PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.4, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, color=TRAIN_COLOR, linewidth=1.8)
+    axes.axvline(suggestion, color=VALIDATION_COLOR, linestyle="--", label=f"steepest fall at {suggestion:.2g}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_title("loss", loc="left", fontweight="bold")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure_bytes(figure, title=f"Loss over the learning rate; the steepest fall is at {suggestion:.2g}", dpi=dpi)
 
 
 def confusion_matrix(
@@ -71,12 +87,4 @@ def confusion_png(matrix: np.ndarray, labels: Sequence[str], *, dpi: int = 110) 
                 if matrix[row, column]:
                     ink = "white" if shares[row, column] > 0.5 else "#333333"
                     axes.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=8, color=ink)
-    return _png(figure, dpi)
-
-
-def _png(figure: Any, dpi: int) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box where no font has it
-        figure.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
+    return figure_bytes(figure, title=f"Confusion matrix of {count} classes", dpi=dpi)

@@ -25,7 +25,9 @@ from toolkit.builder.spec import NetworkSpec, build
 __all__ = ["FORMAT", "VERSION", "Checkpoint", "random_state", "restore_random_state"]
 
 FORMAT = "onnx-edge-toolkit checkpoint"
-VERSION = 1
+VERSION = 2
+"""2: layers with activations and initialisations that have arguments, modules of one's own, inputs of tokens, and trainings
+that are continued within an epoch. Files of version 1 are read as they are; their trainings cannot be continued."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Checkpoint:
         spec: the network's description.
         state_dict: its weights.
         card: pre-processing, labels, training summary.
-        samples: a few real prepared inputs, float32 (n, ...), for verification and calibration.
-        training: optimiser, schedule, epoch, random states, history, settings, split; empty after a mere `save`.
+        samples: a few real prepared inputs, float32 or (tokens) int64 (n, ...), for verification and calibration.
+        training: all that continues the training (`toolkit.training.state`), data, split; empty after a mere `save`.
     """
 
     spec: NetworkSpec
@@ -71,11 +73,12 @@ class Checkpoint:
 
         Raises:
             CheckpointError: the file is missing, cut short, holds pickled objects, or is not one of ours.
+            SpecError: its network has a layer that is not known here, such as a module of one's own that was not given.
         """
         content = read_plain(path)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CheckpointError(f"{path} {_what_it_is(content)}")
-        if not isinstance(content.get("version"), int) or content["version"] > VERSION:
+        if not isinstance(content.get("version"), int) or not 1 <= content["version"] <= VERSION:
             raise CheckpointError(
                 f"{path} has the checkpoint version {content.get('version')!r}; this toolkit reads versions up to {VERSION}. "
                 f"Update onnx-edge-toolkit."
@@ -91,8 +94,9 @@ class Checkpoint:
                 raise CheckpointError(
                     f"{path} has a {type(content[name]).__name__} for {name}; it was damaged or changed by hand. Save it again."
                 )
-        spec, epoch = NetworkSpec.from_dict(content["spec"]), content["training"].get("epoch", 0)
-        if spec.input_shape is None or not isinstance(epoch, int) or content["samples"].numel() == 0:
+        spec = NetworkSpec.from_dict(content["spec"])
+        counts = [content["training"].get(name, 0) for name in ("epoch", "batch")]
+        if spec.input_shape is None or not all(type(n) is int for n in counts) or content["samples"].numel() == 0:
             raise CheckpointError(
                 f"{path} lacks the shape of the input, samples of it, or the number of epochs; it was damaged or changed by hand. "
                 f"Save it again."

@@ -1,51 +1,34 @@
-"""`toolkit train`: from a path and a network's name to a finished run folder."""
+"""`toolkit train`: from a run's description to a finished run folder."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from runtime.errors import CheckpointError
+from runtime.atomic import atomic_write
+from runtime.errors import CheckpointError, InputError
 from toolkit.builder.networks import network_layers
-from toolkit.builder.nn import nn
 from toolkit.builder.spec import LayerSpec
+from toolkit.builder.transforms import parse_transform
 from toolkit.data.source import Source, open_source
+from toolkit.face.nn import nn
 from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.config import RunConfig
 
-__all__ = ["TrainOptions", "continue_training", "start_training"]
+__all__ = ["continue_training", "find_rate", "plan_training", "start_training"]
 
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What a training was started with; kept in its checkpoints, so that it can be continued."""
-
-    model: str
-    data: str
-    epochs: int
-    task: Literal["cls", "reg"] = "cls"
-    lr: float | None = None
-    batch_size: int = 64
-    optimizer: str = "adam"
-    schedule: str = "onecycle"
-    weight_decay: float = 0.0
-    val_ratio: float = 0.1
-    color: Literal["RGB", "grayscale"] = "RGB"
-    size: tuple[int, int] | None = None
-    seed: int = 0
-    workers: int | None = None
+Report = Callable[[str], None]
 
 
-def start_training(options: TrainOptions, folder: Path, report: Callable[[str], None] | None) -> dict[str, Any]:
+def start_training(config: RunConfig, folder: Path, report: Report | None) -> dict[str, Any]:
     """Train from the beginning. Raises ToolkitErrors for whatever does not fit."""
-    source = _source(options)
-    layers = network_layers(options.model, len(source.train.labels), source.train.task)
-    return _train(options, source, layers, folder, None, report)
+    model = _prepare(config, folder, report)
+    _start_from(model, config, report)
+    return _train(model, config, folder, None, report)
 
 
-def continue_training(folder: Path, report: Callable[[str], None] | None) -> dict[str, Any]:
+def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
     """Continue the training whose last.pth lies in `folder`.
 
     Raises:
@@ -57,50 +40,145 @@ def continue_training(folder: Path, report: Callable[[str], None] | None) -> dic
             f"{folder} holds no last.pth to continue from: it is written after each whole epoch. Start a training with: toolkit train ... -o {folder}"
         )
     checkpoint = Checkpoint.load(path)
-    known = checkpoint.training.get("options")
+    known = checkpoint.training.get("config")
     if known is None:
         raise CheckpointError(
             f"{path} was not written by `toolkit train`. Continue it in Python: model.train(..., resume='{path}')."
         )
-    options = TrainOptions(**{**known, "size": None if known["size"] is None else tuple(known["size"])})
-    if checkpoint.training["epoch"] >= options.epochs and (folder / "curves.png").is_file():
-        raise CheckpointError(
-            f"{path} is finished: it holds all of its {options.epochs} epochs. Start a longer training anew."
-        )
-    return _train(options, _source(options), checkpoint.spec.layers, folder, path, report)
+    config = RunConfig.from_dict(known)
+    epochs = config.training["epochs"]
+    if checkpoint.training["epoch"] >= epochs and (folder / "curves.png").is_file():
+        raise CheckpointError(f"{path} is finished: it holds all of its {epochs} epochs. Start a longer training anew.")
+    model = _prepare(config, folder, report, checkpoint.spec.layers)
+    return _train(model, config, folder, path, report)
 
 
-def _source(options: TrainOptions) -> Source:
-    task: Literal["classification", "regression"] = "classification" if options.task == "cls" else "regression"
-    return open_source(options.data, task=task, color=options.color, size=options.size, workers=options.workers)
+def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]:
+    """What a training would do, without doing it: (facts for JSON, text). Raises as `start_training` would."""
+    model = _prepare(config, folder, None)
+    settings = model.plan(**_arguments(config))
+    train, validation, test = model.batches
+    summary = model.summary()
+    parts = {
+        "training": train.examples,
+        "validation": 0 if validation is None else validation.examples,
+        "test": 0 if test is None else test.examples,
+    }
+    facts = {
+        "data": {"path": config.data.path, "description": train.data.describe(), **parts},
+        "network": summary.to_dict(),
+        "settings": settings.to_dict(),
+        "steps": settings.epochs * len(train),
+        "config": config.to_dict(),
+    }
+    changed = {name: value for name, value in settings.to_dict().items() if value not in (None, False, [], {}, 0.0)}
+    lines = [
+        f"data: {config.data.path}: {train.data.describe()}",
+        "parts: " + ", ".join(f"{count:,} for {name}" for name, count in parts.items() if count),
+        str(summary),
+        f"plan: {settings.epochs} epochs of {len(train):,} steps of {settings.batch_size} examples on {model.device}",
+        *(f"  {name}: {value}" for name, value in changed.items()),
+        f"would write {folder}; nothing was written",
+    ]
+    return facts, "\n".join(lines)
 
 
-def _train(
-    options: TrainOptions,
-    source: Source,
-    layers: tuple[LayerSpec, ...],
-    folder: Path,
-    resume: Path | None,
-    report: Callable[[str], None] | None,
-) -> dict[str, Any]:
-    model = nn(options.task, folder)
-    model.set_seed(options.seed)
-    model.use(source, batch_size=options.batch_size, train_val_ratio=1 - options.val_ratio)
-    for layer in layers:
-        model.add(layer.layer, activation=layer.activation, **layer.arguments)
-    model.add(optimizer=options.optimizer)
+def find_rate(config: RunConfig, picture: Path) -> dict[str, Any]:
+    """Try rising learning rates; draws the curve into `picture`."""
+    model = _prepare(config, picture.parent, None)
+    _start_from(model, config, None)
+    return {"lr": model.find_lr(picture=picture), "picture": str(picture)}
+
+
+def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tuple[LayerSpec, ...] | None = None) -> nn:
+    """The network with its data, ready to train."""
+    if config.data.path is None:
+        raise InputError("--data is needed to start a training, such as: --model lenet --data DIR.")
+    source = _source(config)
+    data = source.train
+    if layers is None:
+        layers = network_layers(config.model.name, config.model.layers, len(data.labels), data.task)
+    model = nn(config.data.task, folder, init=config.model.init)
+    model.set_seed(config.training["seed"])
+    _, augment, mix = parse_transform(_transform(config), config.data.color)
+    model.use(
+        source,
+        batch_size=config.training["batch_size"],
+        train_val_ratio=1 - config.data.val_ratio,
+        test_ratio=config.data.test_ratio,
+        augment=augment,
+        mix=mix,
+        workers=config.data.workers or 0,
+    )
+    model.add_layers(layers)
+    model.add(optimizer=config.training["optimizer"])
     if report:
-        report(f"data: {options.data}: {source.train.describe()}")
+        report(f"data: {config.data.path}: {data.describe()}")
         report(str(model.summary()))
+    return model
+
+
+def _source(config: RunConfig) -> Source:
+    from toolkit.face.state import TASKS
+
+    data = config.data
+    assert data.path is not None
+    card, _, _ = parse_transform(_transform(config), data.color)
+    return open_source(
+        data.path,
+        task=TASKS[data.task],
+        card=card,
+        label=data.label,
+        scale=data.scale,
+        level=data.level,
+        length=data.length,
+        workers=data.workers,
+    )
+
+
+def _transform(config: RunConfig) -> Any:
+    size, transform = config.data.size, config.data.transform
+    if size is None:
+        return transform
+    resize: dict[str, Any] = {"Resize": list(size)}
+    if transform is None:
+        return resize
+    return [resize, *transform] if isinstance(transform, list | tuple) else {**resize, **transform}
+
+
+def _start_from(model: nn, config: RunConfig, report: Report | None) -> None:
+    """Weights that were learnt before."""
+    found = None
+    if config.model.pretrained is not None:
+        found = model.load_pretrained(config.model.pretrained)
+    if config.model.weights is not None:
+        found = model.load_weights(config.model.weights)
+    if found is not None and report:
+        report(str(found))
+
+
+def _arguments(config: RunConfig) -> dict[str, Any]:
+    """The arguments of `nn.train` for a run."""
+    left_out = ("optimizer", "seed")
+    return {name: value for name, value in config.training.items() if name not in left_out}
+
+
+def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, report: Report | None) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / "run.toml", config.to_toml())
     history = model.train(
-        lr=options.lr,
-        epochs=options.epochs,
+        **_arguments(config),
         filename=None,
-        schedule=options.schedule,
-        weight_decay=options.weight_decay,
         resume=resume,
+        tensorboard=config.tensorboard,
         report=report,
-        facts={"options": dataclasses.asdict(options)},
+        verbose=report is not None,
+        facts={"config": config.to_dict()},
     )
     best = Checkpoint.load(folder / "best.pth").card.training["measured"]
-    return {"folder": str(folder), "history": history, "best": best, "confusion": source.train.task == "classification"}
+    return {
+        "folder": str(folder),
+        "history": history,
+        "best": best,
+        "files": sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")),
+    }

@@ -14,19 +14,28 @@ __all__ = ["describe_checkpoint"]
 
 
 def describe_checkpoint(path: Path) -> tuple[dict[str, Any], str]:
-    """(facts for JSON, text). Raises CheckpointError."""
+    """(facts for JSON, text).
+
+    Raises:
+        CheckpointError: the file is none of ours, or damaged.
+        SpecError: it holds a module of the user's own that was not given.
+    """
     checkpoint = Checkpoint.load(path)
     assert checkpoint.spec.input_shape is not None
     summary = summarize(checkpoint.network(), checkpoint.spec.input_shape)
     size = path.stat().st_size
-    epoch = checkpoint.training.get("epoch")
+    epoch, batch = checkpoint.training.get("epoch"), checkpoint.training.get("batch") or 0
     facts = {
         "path": str(path),
         "bytes": size,
         "kind": "checkpoint",
         "epoch": epoch,
+        "batch": batch,
         "network": summary.to_dict(),
         "card": checkpoint.card.to_dict(),
     }
-    lines = [f"{path}: checkpoint, {bytes_text(size)}" + (f", after {epoch} epochs" if epoch else "")]
+    place = f", after {epoch} epochs" if epoch else ""
+    if batch:  # written in the middle of an epoch
+        place = f", after {epoch} epochs and {batch} batches"
+    lines = [f"{path}: checkpoint, {bytes_text(size)}{place}"]
     return facts, "\n".join([*lines, *card_lines(checkpoint.card), "", str(summary)])

@@ -2,72 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from runtime.errors import CheckpointError, SpecError
+from runtime.errors import SpecError
 from toolkit.data.batches import Batches
-from toolkit.data.dataset import Task
-from toolkit.training.checkpoint import random_state, restore_random_state
-from toolkit.training.losses import find_loss, forward_for
-from toolkit.training.metrics import Outputs, measure
-from toolkit.training.optimizers import make_optimizer
-from toolkit.training.schedules import make_schedule, peak_factor
+from toolkit.training.callbacks import Callbacks
+from toolkit.training.determinism import reproducible
+from toolkit.training.distributed import Processes
+from toolkit.training.evaluation import collect, evaluate, measure_batches, summarize_epoch
+from toolkit.training.interruption import Interruption, TrainingInterrupted
+from toolkit.training.preparation import prepare
 from toolkit.training.settings import Settings
+from toolkit.training.state import Training
 
 __all__ = ["Training", "evaluate", "fit"]
 
-
-@dataclass
-class Training:
-    """A training under way: `fit` yields it after each epoch.
-
-    Attributes:
-        history: one entry an epoch: epoch, loss and metrics, the same with ``val_`` before them, lr, seconds.
-        best: the epoch's entry that did best on the validation part (on the training part where there is none).
-        is_best: whether the last epoch is the best.
-    """
-
-    network: torch.nn.Module
-    settings: Settings
-    task: Task
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LambdaLR
-    history: list[dict[str, float]] = field(default_factory=list)
-    best: dict[str, float] = field(default_factory=dict)
-    is_best: bool = False
-
-    def state(self) -> dict[str, Any]:
-        """All that a resumed training needs, in plain containers and tensors."""
-        return {
-            "epoch": len(self.history),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": {"last_epoch": self.schedule.last_epoch, "_step_count": self.schedule._step_count},
-            "random": random_state(),
-            "history": [dict(entry) for entry in self.history],
-            "best": dict(self.best),
-            "settings": self.settings.to_dict(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned. Raises CheckpointError when it is damaged."""
-        try:
-            self.optimizer.load_state_dict(state["optimizer"])
-            known = {name: state["schedule"][name] for name in ("last_epoch", "_step_count")}
-            self.schedule.load_state_dict({**self.schedule.state_dict(), **known})
-            self.history = [dict(entry) for entry in state["history"]]
-            self.best = dict(state["best"])
-            if self.best:
-                _score(self.best, self.task)
-            restore_random_state(state["random"])
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"The checkpoint's training cannot be continued ({error!r}); it was damaged or changed by hand. Train anew."
-            ) from error
+Save = Callable[[Training], None]
 
 
 def fit(
@@ -76,100 +31,120 @@ def fit(
     validation: Batches | None,
     settings: Settings,
     *,
-    resume: dict[str, Any] | None = None,
-    on_batch: Callable[[int], None] | None = None,
+    resume: Mapping[str, Any] | None = None,
+    loss: Callable[..., torch.Tensor] | None = None,
+    schedule: Callable[[float], float] | None = None,
+    callbacks: Sequence[Any] = (),
+    save: Save | None = None,
+    interruption: Interruption | None = None,
+    processes: Processes | None = None,
 ) -> Iterator[Training]:
     """Train, one epoch at each step of the iteration.
 
     Args:
         network: trained in place, on the device where its parameters are.
-        train: batches to learn from; its `epoch` decides their order.
+        train: batches to learn from.
         validation: batches to measure on after each epoch, or None.
         settings: what to do.
         resume: the `state()` of an earlier training with the same settings; continues it bit for bit.
-        on_batch: called after each batch with the number of batches done in the epoch.
+        loss: a function of (outputs, targets) to minimise, instead of the one that the settings name.
+        schedule: a function from the epochs done to a factor of the rate, instead of the one that the settings name.
+        callbacks: what is called at each event; see `toolkit.training.callbacks`.
+        save: called within an epoch, every `settings.save_every` batches and before an interruption.
+        interruption: asked after each batch whether to stop.
+        processes: this process among those that train together; None trains alone.
 
     Raises:
-        SpecError: an unknown name in the settings, a batch too small for the network, or a loss that is not a finite
-            number any more.
+        SpecError: an unknown name in the settings, settings that do not go together, a batch too small for the network,
+            or a loss that is not a finite number any more.
         CheckpointError: `resume` is damaged.
+        TrainingInterrupted: `interruption` asked for it; `save` was called before.
     """
-    task = train.data.task
-    loss_name, loss = find_loss(settings.loss, task)
-    optimizer = make_optimizer(
-        settings.optimizer, network.parameters(), settings.lr, settings.weight_decay, peak_factor(settings.schedule)
-    )
-    schedule = make_schedule(settings.schedule, optimizer, settings.epochs * len(train))
-    training = Training(network, settings, task, optimizer, schedule)
-    if resume is not None:
-        training.restore(resume)
-    train.epoch = len(training.history)
-    forward = forward_for(network, loss_name)
+    call, processes = Callbacks(callbacks), processes or Processes()
     device = next(network.parameters()).device
+    with processes.sharing(train, validation), reproducible(settings.deterministic, device):
+        training = prepare(network, train, validation, settings, loss, schedule, processes)
+        if resume is not None:
+            training.restore(resume)
+        stop = call("train_begin", training)
+        while training.epoch < settings.epochs and not stop and not training.stopping.stops:
+            if processes.any(interruption is not None and interruption.requested)[0]:
+                raise TrainingInterrupted(training.epoch, training.running.batch)
+            stop = call("epoch_begin", training)
+            stop |= _learn(training, train, call, save, interruption)
+            training.end_epoch(_measure(training, validation))
+            yield training
+            (stop,) = processes.any(call("epoch_end", training) or stop)
+        call("train_end", training)
 
-    for epoch in range(len(training.history), settings.epochs):
-        started = time.perf_counter()
-        rate = optimizer.param_groups[0]["lr"]
-        network.train()
-        outputs = Outputs(settings.metrics)
-        total = torch.zeros((), device=device)
-        for number, (inputs, targets) in enumerate(train, start=1):
-            inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
-            try:
-                output = forward(inputs)
-            except ValueError as error:  # batch normalisation over a single example
-                raise SpecError(
-                    f"The network cannot learn from batch {number} with {len(inputs)} of the {train.examples} examples: {error}. "
-                    f"Choose a batch_size that leaves more for the last batch than batch_size={train.batch_size} does."
-                ) from error
-            value = loss(output, targets)
-            optimizer.zero_grad()
-            torch.autograd.backward(value)
-            optimizer.step()
-            schedule.step()
-            total += value.detach() * len(inputs)
-            outputs.add(output, targets)
-            if on_batch is not None:
-                on_batch(number)
-        mean_loss = float(total) / train.examples
-        if not torch.isfinite(total):
+
+def _learn(
+    training: Training, train: Batches, call: Callbacks, save: Save | None, interruption: Interruption | None
+) -> bool:
+    """The batches of an epoch, from where a resumed training goes on; returns whether a callback wants to stop."""
+    running, step, settings = training.running, training.step, training.settings
+    steps, alone = len(train), training.processes.world == 1
+    stop = interrupted = False
+    watched = interruption is not None or call.waits_for("batch_end")
+    train.epoch, train.start = training.epoch, running.batch
+    running.started = time.perf_counter()
+    training.train_mode()
+
+    for inputs, targets in train:
+        number = running.batch + 1
+        group_done = number % settings.accumulate == 0 or number == steps
+        inputs, targets = training.move(inputs), training.move(targets)
+        try:
+            outputs, value, weight = step.learn(inputs, targets, group_done)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
             raise SpecError(
-                f"The loss became {mean_loss} in epoch {epoch + 1} with lr={rate:g}. Use a smaller learning rate, such as lr={rate / 10:g}."
-            )
-        entry = {"epoch": epoch, "loss": mean_loss, **measure(settings.metrics, *outputs.gather(), task)}
-        if validation is not None:
-            measured = evaluate(network, validation, loss_name, settings.metrics)
-            entry |= {f"val_{name}": number for name, number in measured.items()}
-        entry |= {"lr": rate, "seconds": time.perf_counter() - started}
-        training.history.append(entry)
-        training.is_best = not training.best or _score(entry, task) > _score(training.best, task)
-        if training.is_best:
-            training.best = entry
-        yield training
+                f"The network cannot learn from batch {number} with {len(inputs)} of the {train.examples} examples: {error}. "
+                f"Choose a batch_size that leaves more for the last batch than batch_size={train.batch_size} does."
+            ) from error
+        if group_done and step.apply():
+            training.schedule.step()
+            if training.average is not None:
+                training.average.update_parameters(training.network)
+        running.add(value, weight)
+        if outputs is not None and settings.metrics:
+            collect(running.outputs, step.loss, outputs, targets)
+
+        if watched:
+            stop |= call("batch_end", training)
+            if alone or group_done:  # several processes agree once a group
+                stop, interrupted = training.processes.any(stop, interruption is not None and interruption.requested)
+        if number < steps and (interrupted or (settings.save_every and number % settings.save_every == 0)):
+            if save is not None:
+                _check_finite(float(running.total), training)
+                save(training)
+            if interrupted:
+                raise TrainingInterrupted(training.epoch, number)
+        if stop and group_done:
+            break
+    return stop
 
 
-def evaluate(network: torch.nn.Module, batches: Batches, loss: str, metrics: tuple[str, ...]) -> dict[str, float]:
-    """Loss and metrics of a network on some batches, in evaluation mode; the mode is put back afterwards."""
-    task = batches.data.task
-    name, function = find_loss(loss, task)
-    forward = forward_for(network, name)
-    device = next(network.parameters()).device
-    outputs = Outputs(metrics)
-    total = 0.0
-    was_training = network.training
-    network.eval()
-    with torch.inference_mode():
-        for inputs, targets in batches:
-            inputs, targets = inputs.to(device), targets.to(device)
-            output = forward(inputs)
-            total += float(function(output, targets)) * len(inputs)
-            outputs.add(output, targets)
-    network.train(was_training)
-    return {"loss": total / max(1, batches.examples), **measure(metrics, *outputs.gather(), task)}
+def _measure(training: Training, validation: Batches | None) -> dict[str, float]:
+    """The entry of a whole epoch in the history."""
+    running, processes = training.running, training.processes
+    metrics = training.settings.metrics
+    learnt = summarize_epoch(float(running.total), running.weight, running.outputs, metrics, processes)
+    _check_finite(learnt["loss"], training)
+    entry = {"epoch": training.epoch, **learnt}
+    if validation is not None:
+        processes.share_buffers(training.result)
+        found = measure_batches(training.result, validation, training.step.loss, metrics, processes)
+        entry |= {f"val_{name}": value for name, value in found.items()}
+    return {**entry, "lr": running.rate, "seconds": running.elapsed}
 
 
-def _score(entry: dict[str, float], task: Task) -> tuple[float, float]:
-    """Higher is better: the accuracy of a classifier, then the loss; on the validation part where there is one."""
-    prefix = "val_" if "val_loss" in entry else ""
-    accuracy = entry.get(f"{prefix}acc", 0.0) if task == "classification" else 0.0
-    return accuracy, -entry[f"{prefix}loss"]
+def _check_finite(loss: float, training: Training) -> None:
+    """Raise SpecError when the loss is no number any more; a smaller learning rate usually helps."""
+    if not math.isfinite(loss):
+        rate = training.running.rate
+        raise SpecError(
+            f"The loss became {loss} in epoch {training.epoch + 1} with lr={rate:g}. Use a smaller learning rate, such as "
+            f"lr={rate / 10:g}."
+        )

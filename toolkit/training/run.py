@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
-import json
-import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,26 +14,52 @@ import torch
 
 from runtime.atomic import atomic_write
 from runtime.card import ModelCard
-from runtime.errors import CheckpointError
+from runtime.errors import CheckpointError, SpecError
 from toolkit.builder.spec import NetworkSpec
 from toolkit.data.batches import Batches
 from toolkit.explain.plots import confusion_matrix, confusion_png, curves_png
 from toolkit.training.checkpoint import Checkpoint
-from toolkit.training.loop import Training, evaluate, fit
+from toolkit.training.class_weights import class_weights
+from toolkit.training.distributed import Processes, setup
+from toolkit.training.evaluation import evaluate, predict
+from toolkit.training.fields import with_fields
+from toolkit.training.history import epoch_line, measured, write_history
+from toolkit.training.interruption import Interruption, TrainingInterrupted
+from toolkit.training.loop import Training, fit
+from toolkit.training.producer import producer
 from toolkit.training.progress import training_progress
+from toolkit.training.record import RunRecord, device_text
+from toolkit.training.resuming import batches_facts, check_resume, data_facts, holds_best_of
 from toolkit.training.settings import Settings
 
-__all__ = ["Run", "epoch_line", "producer"]
+__all__ = ["Run", "card_task", "epoch_line", "producer"]
 
 _SAMPLES = 16
+# What a save that was killed leaves behind, as `runtime.atomic` names it.
+_LEFTOVER = re.compile(r"\.(last|best|history|run|curves|confusion)-[^.]+\.(pth|json|csv|png)")
 
 
 @dataclass
 class Run:
     """What is trained, on what, and where the files go.
 
-    `execute` writes into `folder`: last.pth after every epoch, best.pth whenever the validation improves, history.json,
-    curves.png and, for classifiers, confusion.png.
+    `execute` writes into `folder`: last.pth after every epoch (and within it, as `settings.save_every` says), best.pth
+    whenever the validation improves, history.json and history.csv, run.json, curves.png and, for classifiers, confusion.png.
+    Of several processes only the first writes and reports.
+
+    Attributes:
+        spec: describes `network`.
+        network: on the device where it is trained.
+        train, validation, test: the parts of the data.
+        settings: what to do.
+        folder: where the files go.
+        report: takes a line after each epoch; None is quiet and shows no progress.
+        facts: plain values to keep in the checkpoints beside the training's own.
+        loss: a function of (outputs, targets) in place of the loss that the settings name.
+        schedule: a function from the epochs done to a factor of the rate, in place of the schedule that they name.
+        callbacks: see `toolkit.training.callbacks`.
+        tensorboard: also write event files into the folder `tensorboard`.
+        processes: this process among those that train together.
     """
 
     spec: NetworkSpec
@@ -47,99 +71,86 @@ class Run:
     folder: Path
     report: Callable[[str], None] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    loss: Callable[..., torch.Tensor] | None = None
+    schedule: Callable[[float], float] | None = None
+    callbacks: Sequence[Any] = ()
+    tensorboard: bool = False
+    processes: Processes = field(default_factory=setup)
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the files."""
+        return self.processes.writes
 
     def execute(self, resume: Checkpoint | None = None) -> list[dict[str, float]]:
-        """Train to the end; returns the history. Raises what `fit` raises, and CheckpointError as `check_resume`."""
+        """Train to the end; returns the history.
+
+        Raises:
+            CheckpointError: as `check_resume`.
+            TrainingInterrupted: Ctrl-C or SIGTERM; last.pth continues from where it stopped. A second Ctrl-C stops at once.
+            ToolkitError: what `fit` raises.
+        """
         state = None
         if resume is not None:
             self.check_resume(resume)
             state = dict(resume.training)
-            if not (self.folder / "best.pth").is_file():
-                state["best"] = {}  # its weights are not here, so the best of the epochs to come counts
-            self.network.load_state_dict(resume.network().state_dict())
+            if not holds_best_of(
+                state, self.folder
+            ):  # its weights are not here, so the best of the epochs to come counts
+                state = with_fields({**state, "best": {}})
         else:
-            torch.manual_seed(self.settings.seed)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "curves.png").unlink(missing_ok=True)
-        steps = self.settings.epochs * len(self.train)
-        done = 0 if state is None else int(state["epoch"]) * len(self.train)
-        quiet = contextlib.nullcontext(lambda: None)
-        with training_progress(steps, done) if self.report else quiet as advance:
-            history: list[dict[str, float]] = [] if state is None else list(state["history"])
-            for training in fit(
-                self.network,
-                self.train,
-                self.validation,
-                self.settings,
-                resume=state,
-                on_batch=lambda _number: advance(),
-            ):
-                history = training.history
-                self._save(training)
-                if self.report:
-                    self.report(epoch_line(history[-1], self.settings.epochs))
-        self._finish(history)
+            torch.manual_seed(self.settings.seed + self.processes.rank)
+        history: list[dict[str, float]] = [] if state is None else [dict(entry) for entry in state["history"]]
+        if self.writes:
+            self._clear_folder()
+        record = self._record(state)
+        with self._watching(state) as callbacks, Interruption() as interruption:
+            self._write(record, history, "running")
+            try:
+                for training in fit(
+                    self.network,
+                    self.train,
+                    self.validation,
+                    self.settings,
+                    resume=state,
+                    loss=self.loss,
+                    schedule=self.schedule,
+                    callbacks=callbacks,
+                    save=self._save_position,
+                    interruption=interruption,
+                    processes=self.processes,
+                ):
+                    history = training.history
+                    self._save(training)
+            except TrainingInterrupted:
+                self._write(record, history, "interrupted")
+                raise
+        self._check_written(history)
+        if self.writes:
+            self._finish(history)
+            self._write(record, history, "finished")
+        self.processes.wait()
+        if self.settings.ema is not None:  # the averaged weights are what was trained
+            self.network.load_state_dict(Checkpoint.load(self.folder / "last.pth").state_dict)
         return history
 
     def check_resume(self, checkpoint: Checkpoint) -> None:
         """Raise CheckpointError when the checkpoint is of another network, data, split or settings, or of no training."""
-        state = checkpoint.training
-        if "optimizer" not in state:
-            raise CheckpointError(
-                "The checkpoint holds no training to continue, only a network. Train it anew from its weights."
-            )
-        if checkpoint.spec != self.spec:
-            raise CheckpointError("The checkpoint to resume from holds another network than the one assembled here.")
-        try:
-            self._check_same(state)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"The checkpoint's training cannot be continued ({error!r}); it was damaged or changed by hand. Train anew."
-            ) from error
-
-    def _check_same(self, state: Mapping[str, Any]) -> None:
-        fingerprint = self._fingerprint
-        if state["data"]["fingerprint"] != fingerprint:
-            raise CheckpointError(
-                f"The data has changed since the checkpoint was written ({state['data']['source']}: "
-                f"{state['data']['fingerprint'][:12]} then, {fingerprint[:12]} now). Resume with the same data, or train anew."
-            )
-        known, here = state["settings"], self.settings.to_dict()
-        free = {"epochs"} if self.settings.schedule.lower() == "constant" else set()
-        different = [name for name in here if name not in free and str(known[name]).lower() != str(here[name]).lower()]
-        if different:
-            then, now = (", ".join(f"{name}={value[name]!r}" for name in different) for value in (known, here))
-            raise CheckpointError(
-                f"The checkpoint was trained with {then}; it cannot be resumed with {now}. Give the same settings (the seed with "
-                f"set_seed, before the data is loaded), or start from its weights alone with checkpoint=."
-            )
-        if state["split"]["train"].tolist() != self.train.indices.tolist():
-            raise CheckpointError(
-                "The checkpoint was trained on another part of the data. Give the same seed and train_val_ratio, or train anew."
-            )
-        if int(state["epoch"]) > self.settings.epochs:
-            raise CheckpointError(
-                f"The checkpoint holds {state['epoch']} epochs already; epochs={self.settings.epochs} was given. Give more."
-            )
+        batches = batches_facts(self.train, self.validation)
+        check_resume(checkpoint, self.spec, self.settings, self._data_facts, batches)
 
     def checkpoint(self, training: Training | None = None, measured: dict[str, Any] | None = None) -> Checkpoint:
-        """The checkpoint of the present weights."""
+        """The checkpoint of the present weights; with `training`, of its averaged ones where it averages."""
         data = self.train.data
         source = self.validation or self.train
         positions = torch.from_numpy(source.indices[:_SAMPLES])
-        facts = {
-            "data": {"source": data.source, "examples": len(data), "fingerprint": self._fingerprint},
-            "split": {
-                "train": torch.from_numpy(self.train.indices),
-                "validation": torch.from_numpy(self.validation.indices) if self.validation else None,
-                "same_source": self.validation is None or self.validation.data is data,
-            },
-            **self.facts,
-        }
+        samples = source.data.inputs.take(positions)
+        facts = {"data": self._data_facts, "split": batches_facts(self.train, self.validation), **self.facts}
+        task = card_task(data.task if training is None else training.step.loss.task, self.network)
         card = ModelCard(
-            task=data.task,
+            task=task,
             inputs=(data.card,),
-            labels=data.labels,
+            labels=() if task == "embedding" else data.labels,
             training={
                 # the end of the path only: the file travels, and where things lie on one machine is nobody's business
                 "data": "/".join(Path(data.source).parts[-2:]),
@@ -149,73 +160,114 @@ class Run:
             },
             producer=producer(),
         )
+        network = self.network if training is None else training.result
         return Checkpoint(
             self.spec,
-            {name: tensor.detach().cpu() for name, tensor in self.network.state_dict().items()},
+            {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
             card,
-            source.data.inputs.take(positions),
-            facts if training is None else {**training.state(), **facts},
+            samples[:, 0] if data.views > 1 else samples,
+            facts if training is None else with_fields({**training.state(), **facts}),
         )
 
     @functools.cached_property
-    def _fingerprint(self) -> str:
-        return self.train.data.fingerprint()
+    def _data_facts(self) -> dict[str, Any]:
+        return data_facts(self.train)
+
+    def _check_written(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Raise an error where there is nothing to finish."""
+        if not history:
+            raise SpecError("A callback stopped the training before its first epoch, so there is nothing to keep.")
+        if not all((self.folder / name).is_file() for name in ("best.pth", "last.pth")):
+            raise CheckpointError(
+                f"The training to resume is complete after {len(history)} epochs, and {self.folder} does not hold its files. "
+                f"Resume it in its own folder, or with more epochs."
+            )
+
+    def _clear_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "curves.png").unlink(missing_ok=True)
+        for path in self.folder.iterdir():
+            if _LEFTOVER.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def _record(self, state: Mapping[str, Any] | None) -> RunRecord:
+        device = device_text(next(self.network.parameters()).device)
+        done = None if state is None else int(state["epoch"])
+        return RunRecord(self.settings, self._data_facts, device, self.processes.world, done)
+
+    def _write(self, record: RunRecord, history: Sequence[Mapping[str, float]], state: str) -> None:
+        if self.writes:
+            record.write(self.folder, epochs=len(history), state=state)
+
+    @contextlib.contextmanager
+    def _watching(self, state: Mapping[str, Any] | None) -> Iterator[list[Any]]:
+        """The user's callbacks and those that show the training."""
+        callbacks = list(self.callbacks)
+        with contextlib.ExitStack() as stack:
+            if self.tensorboard and self.writes:
+                from toolkit.training.tensorboard import TensorBoard
+
+                board = TensorBoard(self.folder / "tensorboard", self.validation or self.train)
+                stack.callback(board.close)
+                callbacks.append(board)
+            if self.report is not None and self.writes:
+                steps = -(-self.train.examples // (self.train.batch_size * self.processes.world))
+                done = 0 if state is None else int(state["epoch"]) * steps + int(state["batch"])
+                bar = stack.enter_context(training_progress(self.settings.epochs, steps, done))
+                callbacks.extend([] if bar is None else [bar])
+            yield callbacks
+
+    def _save_position(self, training: Training) -> None:
+        """last.pth in the middle of an epoch."""
+        known = measured(training.history[-1]) if training.history else {}
+        checkpoint = self.checkpoint(training, known)
+        if self.writes:
+            checkpoint.save(self.folder / "last.pth")
 
     def _save(self, training: Training) -> None:
-        checkpoint = self.checkpoint(training, _measured(training.history[-1]))
+        checkpoint = self.checkpoint(training, measured(training.history[-1]))
+        if not self.writes:
+            return
         # last.pth comes last: a training stopped in between is continued from the epoch before, and meets its best again
         if training.is_best:
             checkpoint.save(self.folder / "best.pth")
         checkpoint.save(self.folder / "last.pth")
-        content = {"settings": self.settings.to_dict(), "epochs": training.history}
-        atomic_write(self.folder / "history.json", json.dumps(content, indent=2))
+        write_history(self.folder, self.settings.to_dict(), training.history)
+        if self.report:
+            self.report(epoch_line(training.history[-1], self.settings.epochs))
 
-    def _finish(self, history: list[dict[str, float]]) -> None:
+    def _finish(self, history: Sequence[Mapping[str, float]]) -> None:
         """Measure the best network on the test part, and draw."""
         shown = self.test or self.validation or self.train
         best = Checkpoint.load(self.folder / "best.pth")
         network = best.network().to(next(self.network.parameters()).device)
         if self.test is not None:
-            measured = evaluate(network, self.test, self.settings.loss, self.settings.metrics)
-            known = {**best.card.training["measured"], **{f"test_{name}": value for name, value in measured.items()}}
+            weights = class_weights(self.settings.class_weights, self.train)
+            loss, metrics = self.loss or self.settings.loss, self.settings.metrics
+            found = evaluate(network, self.test, loss, metrics, class_weights=weights)
+            known = {
+                **best.card.training["measured"],
+                **measured({f"test_{name}": value for name, value in found.items()}),
+            }
             card = replace(best.card, training={**best.card.training, "measured": known})
             replace(best, card=card).save(self.folder / "best.pth")
             if self.report:
-                values = "  ".join(f"{name} {value:.4f}" for name, value in measured.items())
+                values = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
                 self.report(f"test part, {self.test.examples:,} examples, with the best epoch's weights: {values}")
         if shown.data.task == "classification":
-            predicted = [forward.argmax(1) for forward in _forward(network, shown)]
-            matrix = confusion_matrix(shown.targets().numpy(), torch.cat(predicted).numpy(), len(shown.data.labels))
-            atomic_write(self.folder / "confusion.png", confusion_png(matrix, shown.data.labels))
+            self._draw_confusion(network, shown)
         # the last file: where it is, nothing is left to do
         atomic_write(self.folder / "curves.png", curves_png(history))
 
-
-def _forward(network: torch.nn.Module, batches: Batches) -> list[torch.Tensor]:
-    device = next(network.parameters()).device
-    plain = Batches(batches.data, batches.indices, batch_size=max(256, batches.batch_size))
-    network.eval()
-    with torch.inference_mode():
-        return [network(inputs.to(device)).cpu() for inputs, _ in plain]
-
-
-def _measured(entry: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in entry.items() if name not in ("lr", "seconds") and math.isfinite(value)}
+    def _draw_confusion(self, network: torch.nn.Module, shown: Batches) -> None:
+        """Only of a network that tells the classes apart itself: one that embeds has no matrix."""
+        order = Batches(shown.data, shown.indices, batch_size=shown.batch_size, crops=shown.crops)
+        outputs = predict(network, order)
+        if outputs.ndim == 2 and outputs.shape[1] == len(shown.data.labels):
+            matrix = confusion_matrix(shown.targets().numpy(), outputs.argmax(1).numpy(), len(shown.data.labels))
+            atomic_write(self.folder / "confusion.png", confusion_png(matrix, shown.data.labels))
 
 
-def epoch_line(entry: dict[str, float], epochs: int) -> str:
-    """One line for an epoch's entry in the history."""
-    values = "  ".join(f"{name} {value:.4f}" for name, value in entry.items() if name not in ("epoch", "lr", "seconds"))
-    return f"epoch {int(entry['epoch']) + 1}/{epochs}  {values}  {entry['seconds']:.1f} s"
-
-
-def producer() -> dict[str, str]:
-    """Names and versions of what makes the files."""
-    names = ("onnx-edge-toolkit", "torch")
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed as a package"
-    return versions
+def card_task(task: str, network: torch.nn.Module | None = None) -> str:
+    """What a card calls a task: the same, but "raw" for a network with a loss of its own, which answers no targets."""
+    return "raw" if getattr(network, "has_own_loss", False) else task

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 import torch
 
 from runtime.errors import SpecError
-from toolkit.builder.arguments import check_arguments
+from toolkit.builder.arguments import Axis, Between, Count, Positive, Probability, check_arguments
 
 
 def example(
@@ -23,6 +24,15 @@ def example(
     hidden: tuple[int, ...] = (),
     limit: int | None = None,
     in_shape: tuple[int, int, int] = (1, 2, 3),
+    chance: Probability = 0.5,
+    factor: Positive | tuple[Positive, ...] | None = None,
+    dim: Axis | None = None,
+    dims: tuple[Axis, ...] = (),
+    around: Count | tuple[Count, Count] | Literal["same", 3] = 0,
+    cells: int | tuple[int | None, int | None] = 1,
+    nested: tuple[tuple[int, int], ...] = (),
+    offset: int = -1,
+    few: Annotated[int, Between(high=4)] = 4,
 ) -> torch.nn.Module:
     raise AssertionError("never called")
 
@@ -65,6 +75,29 @@ def test_a_whole_number_is_a_number_and_zero_is_allowed_where_it_means_something
         ({"hidden": (8, 0)}, "hidden=(8, 0) was given; whole numbers of at least 1 are expected."),
         ({"limit": "none"}, "limit='none' was given; a whole number or None is expected."),
         ({"in_shape": (1, 2)}, "in_shape=(1, 2) was given; (int, int, int) is expected."),
+        ({"slope": float("nan")}, "slope=nan was given; a number is expected."),
+        ({"slope": float("inf")}, "slope=inf was given; a number is expected."),
+        ({"chance": 1.5}, "chance=1.5 was given; a number from 0 to 1 is expected."),
+        ({"chance": -1}, "chance=-1 was given; a number from 0 to 1 is expected."),
+        ({"factor": 0}, "factor=0 was given; a number above 0 is expected."),
+        ({"factor": (1, -2.5)}, "factor=(1, -2.5) was given; a number above 0 is expected."),
+        ({"dim": 1.0}, "dim=1.0 was given; a whole number or None is expected."),
+        ({"dims": (1, "a")}, "dims=(1, 'a') was given; any number of int is expected."),
+        ({"around": -1}, "around=-1 was given; whole numbers of at least 0 are expected."),
+        ({"around": (0, -1)}, "around=(0, -1) was given; whole numbers of at least 0 are expected."),
+        (
+            {"around": "sam"},
+            "around='sam' was given; a whole number of at least 0 or (int, int) or 'same' or 3 is expected.",
+        ),
+        (
+            {"cells": (1, None, 2)},
+            "cells=(1, None, 2) was given; a whole number or (int or None, int or None) is expected.",
+        ),
+        ({"cells": (0, None)}, "cells=(0, None) was given; whole numbers of at least 1 are expected."),
+        ({"nested": ((1, 2), (3,))}, "nested=((1, 2), (3,)) was given; any number of (int, int) is expected."),
+        ({"nested": ((1, 0),)}, "nested=((1, 0),) was given; whole numbers of at least 1 are expected."),
+        ({"offset": -2}, "offset=-2 was given; whole numbers of at least -1 are expected."),
+        ({"few": 5}, "few=5 was given; whole numbers of at most 4 are expected."),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_expected(arguments: dict[str, Any], message: str) -> None:
@@ -97,3 +130,35 @@ def test_arguments_that_are_no_mapping_are_refused(arguments: Any) -> None:
 def test_a_name_that_is_no_text_is_refused() -> None:
     with pytest.raises(SpecError, match="there is no argument 7"):
         check_arguments(example, {7: 1}, "layer 1")  # type: ignore[dict-item]
+
+
+def test_every_kind_of_value_fits_its_annotation() -> None:
+    given = {
+        "size": 1,
+        "width": 1,
+        "chance": 1,
+        "factor": (0.5, 2),
+        "dim": -2,
+        "dims": (0, -1, 2),
+        "around": "same",
+        "cells": (None, 3),
+        "nested": ((1, 2), (3, 4)),
+        "offset": -1,
+        "few": -7,
+    }
+    assert check(**given) == given
+    assert check(size=1, width=1, nested=[[1, 2]])["nested"] == ((1, 2),)
+
+
+def test_other_libraries_numbers_become_plain() -> None:
+    found = check(size=[np.int64(4), np.int32(3)], width=np.uint8(2), slope=np.float32(0.5))
+    assert found == {"size": (4, 3), "width": 2, "slope": 0.5}
+    assert {type(number) for number in (*found["size"], found["width"])} == {int}
+    assert type(found["slope"]) is float
+
+
+def test_without_parameters_there_is_nothing_to_suggest() -> None:
+    def nothing() -> None: ...
+
+    with pytest.raises(SpecError, match="layer 1: there is no argument 'p'"):
+        check_arguments(nothing, {"p": 1}, "layer 1")

@@ -8,28 +8,54 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import SpecError
-from toolkit.builder.networks import NETWORKS, network_layers
+from toolkit.builder.networks import network_layers, network_names
 from toolkit.builder.spec import NetworkSpec, build, check
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "LeNet", "MLP"])
+@pytest.mark.parametrize("name", ["lenet", "mlp", "LeNet", "MLP", "resnet18"])
 def test_a_named_network_ends_in_one_probability_a_class(name: str) -> None:
-    spec = NetworkSpec((1, 16, 16), network_layers(name, 7, "classification"))
+    spec = NetworkSpec((1, 32, 32), network_layers(name, (), 7, "classification"))
     assert check(spec)[1][-1] == (7,)
     assert build(spec).ends_in_softmax
 
 
+def test_the_names_are_those_of_whole_networks() -> None:
+    names = network_names()
+    assert {"lenet", "mlp", "resnet18", "mobilenet"} <= set(names)
+    assert not {"linear", "conv2d", "res_block"} & set(names)
+
+
+def test_layers_stand_as_add_takes_them_with_the_arguments_beside_the_name() -> None:
+    layers = network_layers(
+        None,
+        [
+            {"layer": "conv2d", "size": [1, 4], "kernel_size": 3, "activation": {"name": "elu", "alpha": 0.5}},
+            {"layer": "linear", "arguments": {"size": 3}, "init": "orthogonal"},
+            {"activation": "softmax"},
+        ],
+        3,
+        "classification",
+    )
+    assert check(NetworkSpec((1, 6, 6), layers))[1] == [(4, 4, 4), (3,), (3,)]
+    assert layers[1].init == "orthogonal"
+
+
+def test_a_name_and_layers_together_are_refused() -> None:
+    with pytest.raises(SpecError, match=r"model.name and model.layers were both given"):
+        network_layers("lenet", [{"layer": "flatten"}], 3, "classification")
+
+
 def test_a_named_network_for_regression_ends_in_plain_numbers() -> None:
-    spec = NetworkSpec((5,), network_layers("mlp", 2, "regression"))
+    spec = NetworkSpec((5,), network_layers("mlp", (), 2, "regression"))
     assert check(spec)[1][-1] == (2,)
     assert not build(spec).ends_in_softmax
 
 
 def test_an_unknown_name_suggests() -> None:
     with pytest.raises(
-        SpecError, match=r"There is no network 'lenett'. Did you mean 'lenet'\? A .json file may be given"
+        SpecError, match=r"There is no network 'lenett'. Did you mean 'lenet'.*\? A .json file may be given"
     ):
-        network_layers("lenett", 10, "classification")
+        network_layers("lenett", (), 10, "classification")
 
 
 def test_a_json_file_holds_the_layers(tmp_path: Path) -> None:
@@ -46,7 +72,7 @@ def test_a_json_file_holds_the_layers(tmp_path: Path) -> None:
         ),
         encoding="utf-8",
     )
-    layers = network_layers(path, 3, "classification")
+    layers = network_layers(path, (), 3, "classification")
     assert [layer.layer for layer in layers] == ["conv2d", "linear", None]
     assert check(NetworkSpec((1, 6, 6), layers))[1] == [(4, 4, 4), (3,), (3,)]
 
@@ -68,9 +94,9 @@ def test_a_malformed_file_is_a_spec_error(tmp_path: Path, content: bytes, words:
     path = tmp_path / "network.json"
     path.write_bytes(content)
     with pytest.raises(SpecError, match=words):
-        network_layers(path, 3, "classification")
+        network_layers(path, (), 3, "classification")
 
 
 def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="No such file"):
-        network_layers(tmp_path / "network.json", 3, "classification")
+        network_layers(tmp_path / "network.json", (), 3, "classification")

@@ -11,6 +11,8 @@ import torch
 from model_zoo import LeNet
 from runtime.errors import SpecError
 from toolkit import nn
+from toolkit.builder.layers.examples import EXAMPLES
+from toolkit.builder.spec import build
 from toolkit.builder.summary import summarize
 
 
@@ -106,3 +108,51 @@ def test_print_model_prints_the_table_or_what_was_added(capsys: pytest.CaptureFi
     assert "size=(1, 2), kernel_size=3" in added
     model((4,), ("linear", {"size": 3})).print_model()
     assert "multiply-adds" in capsys.readouterr().out
+
+
+def specified(name: str) -> torch.nn.Module:
+    with torch.device("meta"):
+        return build(EXAMPLES[name].spec(name))
+
+
+@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - {"mobilenet", "mobilenet_backbone"}))
+def test_every_weight_of_every_layer_is_counted_once(name: str) -> None:
+    network, example = specified(name), EXAMPLES[name]
+    summary = summarize(network, example.input_shape, example.dtype)
+    assert summary.parameters == sum(parameter.numel() for parameter in network.parameters())
+    assert summary.rows
+    assert all(row.multiply_adds >= 0 for row in summary.rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "multiply_adds"),
+    [
+        ("rnn", 9 * (6 * 5 + 5 * 5)),
+        ("lstm", 9 * 2 * 4 * (6 * 5 + 5 * 5) + 9 * 2 * 4 * (10 * 5 + 5 * 5)),  # both directions, two layers, four gates
+        ("gru", 8 * 2 * 3 * (6 * 5 + 5 * 5)),
+        ("em_lstm", 8 * 4 * (6 * 5 + 5 * 5) + 8 * 4 * (5 * 5 + 5 * 5) + 8 * 5 * 20),
+        ("lstm_cell", 9 * 4 * (6 * 5 + 5 * 5)),
+        ("bilinear", 3 * 4 * 5),
+        ("depthwise_conv2d", 9 * 8 * 12 * 13),
+    ],
+)
+def test_multiply_adds_of_steps_and_channels_are_those_counted_by_hand(name: str, multiply_adds: int) -> None:
+    example = EXAMPLES[name]
+    assert summarize(specified(name), example.input_shape, example.dtype).multiply_adds == multiply_adds
+
+
+def test_a_module_that_uses_the_weights_inside_it_has_a_row() -> None:
+    """torch's attention never runs its output projection as a module."""
+    network = torch.nn.Sequential(torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True))
+    summary = summarize(network, (5, 8))
+    rows = {row.name: row.parameters for row in summary.rows}
+    assert rows["0.self_attn"] == 4 * 8 * 8 + 4 * 8
+    assert summary.parameters == sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_a_shared_weight_is_counted_once_and_several_outputs_show_the_first() -> None:
+    linear = torch.nn.Linear(4, 4)
+    assert summarize(torch.nn.Sequential(linear, torch.nn.ReLU(), linear), (4,)).parameters == 20
+    lstm = summarize(torch.nn.Sequential(torch.nn.LSTM(4, 3, batch_first=True)), (6, 4))
+    assert lstm.rows[0].output_shape == (6, 3)
+    assert summarize(linear, (4,)).rows[0].kind == "Linear"

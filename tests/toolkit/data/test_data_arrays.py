@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from runtime.card import ArrayInput, ImageInput
 from runtime.errors import InputError
-from toolkit.data.arrays import load_arrays, load_npz
+from toolkit.data.arrays import load_arrays
 from toolkit.data.dataset import Dataset
+from toolkit.data.npz import load_npz
 
 RANDOM = np.random.default_rng(0)
 
@@ -111,7 +112,7 @@ def test_values_for_a_regression_are_rows(y: Any, shape: tuple[int, ...], names:
         (np.zeros((4, 2)), 3, {}, "The labels are 3; one for each of the 4 inputs is expected."),
         (np.zeros((4, 2)), None, {}, "The labels are None"),
         ([[1, 2], [3]], [0, 1], {}, "are ragged"),
-        ([["a", "b"]], [0], {}, "cannot be read as numbers"),
+        ([["a", "b"]], [0], {}, "Load them with load_texts"),
         ([[1.0, np.nan]], [0], {}, "The inputs hold nan at position (0, 1)"),
         ([[1.0, 2.0], [np.inf, 0]], [0, 1], {}, "The inputs hold inf at position (1, 0)"),
         (np.zeros((2, 2)), [0.5, 1], {}, "The label 0.5 is not a whole number"),
@@ -132,7 +133,12 @@ def test_values_for_a_regression_are_rows(y: Any, shape: tuple[int, ...], names:
             "3 class names were given; the one-hot labels have 2",
         ),
         (np.zeros((2, 2)), ["x", "y"], {"task": "regression"}, "cannot be read as numbers"),
-        (np.zeros((2, 2)), [1, np.nan], {"task": "regression"}, "The targets hold NaN or infinity"),
+        (
+            np.zeros((2, 2)),
+            [1, np.nan],
+            {"task": "regression"},
+            "The target of row 2 is nan; finite numbers of float32",
+        ),
         (
             np.zeros((2, 2)),
             np.ones((2, 2)),

@@ -10,7 +10,8 @@ import pytest
 
 from runtime.errors import InputError
 from toolkit.data.arrays import load_arrays
-from toolkit.data.dataset import class_targets
+from toolkit.data.dataset import Dataset, class_targets
+from toolkit.data.pairs import load_triplets
 
 X, Y = np.arange(12.0).reshape(4, 3), np.array([0, 1, 1, 0])
 
@@ -51,3 +52,35 @@ def test_classes_are_ordered_as_numbers_or_as_text(values: Any, labels: Any, ind
 def test_another_number_of_names_than_of_classes_is_refused() -> None:
     with pytest.raises(InputError, match=r"2 class names were given \(p, q\); the data has 3 classes"):
         class_targets(["a", "b", "c"], ["p", "q"])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (load_arrays(X, np.eye(4), task="multilabel"), "4 examples of shape 3, 4 labels"),
+        (
+            load_arrays(X, np.zeros((4, 5), int), task="dense"),
+            "4 examples of shape 3, 1 classes at each of 5 positions",
+        ),
+        (load_arrays(X, Y, task="regression"), "4 examples of shape 3, targets target"),
+        (load_triplets(X, X, X), "4 examples of shape 3, in triplets"),
+    ],
+)
+def test_a_data_set_describes_itself_by_its_task(data: Dataset, words: str) -> None:
+    assert data.describe() == words
+
+
+def test_tokens_stay_whole_and_everything_else_becomes_float32() -> None:
+    assert load_arrays(X, Y).dtype == "float32"
+    tokens = load_arrays([[1, 2], [3, 4]], [0, 1], tokens=True)
+    assert (tokens.dtype, tokens.padding, tokens.vocabulary) == ("int64", None, None)
+    with pytest.raises(InputError, match="whole numbers of at least 0 are expected"):
+        load_arrays([[1, -2]], [0], tokens=True)
+
+
+def test_a_data_set_that_contradicts_itself_is_refused() -> None:
+    data = load_arrays(X, Y)
+    with pytest.raises(InputError, match="The task 'classify' was given"):
+        replace(data, task="classify")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="There are 4 inputs, but 3 labels"):
+        replace(data, targets=Y[:3])

@@ -16,7 +16,7 @@ from runtime.preprocess import prepare_image
 from toolkit.data import images
 from toolkit.data.dataset import Dataset
 from toolkit.data.images import class_folders, load_images
-from toolkit.data.stores import FileStore, RowStore
+from toolkit.data.stores import FileStore, PixelStore
 
 RANDOM = np.random.default_rng(0)
 
@@ -151,11 +151,23 @@ def test_sets_beyond_memory_are_read_from_their_files_with_the_same_numbers(
     digit_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_memory = load_images(digit_folder)
-    assert isinstance(in_memory.inputs, RowStore)
+    assert isinstance(in_memory.inputs, PixelStore)
     monkeypatch.setattr(images, "PIXEL_BYTES", 100)
     from_files = load_images(digit_folder, workers=2)
     assert isinstance(from_files.inputs, FileStore)
     assert from_files.card == in_memory.card
+    np.testing.assert_array_equal(inputs(from_files), inputs(in_memory))
+
+
+def test_what_lies_around_a_crop_is_kept_for_training(digit_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = ImageInput("input", "RGB", (1, 1), resize=(12, 12), crop=(8, 6))
+    in_memory = load_images(digit_folder, card=card)
+    monkeypatch.setattr(images, "PIXEL_BYTES", 100)
+    from_files = load_images(digit_folder, card=card)
+    whole = torch.arange(3)
+    for data in (in_memory, from_files):
+        assert data.shape == (3, 8, 6)
+        assert data.inputs.take_pixels(whole).shape == (3, 3, 12, 12)  # type: ignore[attr-defined]
     np.testing.assert_array_equal(inputs(from_files), inputs(in_memory))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runtime.card import ImageInput
 from runtime.errors import InputError
 from toolkit.data.source import open_source
 
@@ -81,12 +82,47 @@ def test_a_test_part_of_another_kind_is_refused(tmp_path: Path, shape: Any, labe
         open_source(tmp_path)
 
 
+def test_texts_are_found_in_a_folder_in_a_table_and_line_by_line(tmp_path: Path) -> None:
+    (tmp_path / "names").mkdir()
+    (tmp_path / "names" / "en.txt").write_text("Smith\nO'Neill\n")
+    (tmp_path / "names" / "de.txt").write_text("Bauer\n")
+    data = open_source(tmp_path / "names", length=4, text_options={"lowercase": True}).train
+    assert (data.labels, data.shape, data.targets.tolist()) == (("de", "en"), (4,), [0, 1, 1])
+    (tmp_path / "t.tsv").write_text("text\tmood\nnot good\tbad\n")
+    table = open_source(tmp_path / "t.tsv", level="word").train
+    assert (table.labels, table.shape) == (("bad",), (2,))
+    (tmp_path / "poem.txt").write_text("ab\nabc\n")
+    assert open_source(tmp_path / "poem.txt", task="dense").train.shape == (2,)
+
+
+def test_a_column_called_text_may_hold_numbers_or_the_label(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,b\n1,x\n2,y\n")
+    assert open_source(tmp_path / "a.csv").train.dtype == "float32"
+    (tmp_path / "b.csv").write_text("a,b,text\n1,2,x\n2,3,y\n")
+    assert open_source(tmp_path / "b.csv").train.labels == ("x", "y")
+
+
+def test_the_label_column_and_the_scaling_reach_the_table(flowers: Path) -> None:
+    table = flowers.with_name("numbers.csv")
+    lines = flowers.read_text().splitlines()
+    table.write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    data = open_source(table, task="regression", label="petal width", scale=False).train
+    assert data.labels == ("petal width",)
+    assert data.card.mean == ()  # type: ignore[union-attr]
+
+
+def test_the_whole_preparation_of_pictures_can_be_given(digit_folder: Path) -> None:
+    card = ImageInput("input", "grayscale", (1, 1), resize=(10, 10), crop=(6, 6))
+    data = open_source(digit_folder, card=card).train
+    assert data.shape == (1, 6, 6)
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("missing", "does not exist. Check the path"),
-        ("notes.txt", "is a .txt; a .csv or .npz file or a folder is expected"),
-        ("plain", "is a file without suffix; a .csv or .npz file"),
+        ("notes.txt", "is a .txt; a .csv, .tsv or .npz file or a folder is expected"),
+        ("plain", "is a file without suffix; a .csv, .tsv or .npz file"),
         ("empty", "holds no pictures in class folders"),
     ],
 )

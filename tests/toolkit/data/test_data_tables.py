@@ -86,9 +86,40 @@ def test_the_last_column_of_a_regression_is_its_value(tmp_path: Path) -> None:
     assert data.describe() == "2 examples of shape 1, targets price"
 
 
+def test_the_label_column_is_named_and_values_may_have_several(tmp_path: Path) -> None:
+    path = write(tmp_path, "kind,a,b\nx,1,2\ny,3,5\n")
+    data = load_csv(path, label="kind", scale=False)
+    assert data.labels == ("x", "y")
+    assert data.card.columns == ("a", "b")  # type: ignore[union-attr]
+    path = write(tmp_path, "u,a,v\n1,7,2\n0,8,1\n")
+    values = load_csv(path, label=["v", "u"], task="regression")
+    assert (values.labels, values.targets.tolist()) == (("v", "u"), [[2, 1], [1, 0]])
+    assert values.card.columns == ("a",)  # type: ignore[union-attr]
+
+
+def test_several_columns_of_0_and_1_are_several_labels(tmp_path: Path) -> None:
+    data = load_csv(write(tmp_path, "a,wet,cold\n1,1,1\n2,0,1\n3,0,0\n"), label=["wet", "cold"], task="multilabel")
+    assert (data.labels, data.targets.tolist()) == (("wet", "cold"), [[1, 1], [0, 1], [0, 0]])
+    assert data.describe() == "3 examples of shape 1, 2 labels"
+
+
+def test_tabs_separate_the_cells_of_a_tsv_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.tsv"
+    path.write_text('a\tkind\n1.5\t"x, y"\n2\tz\n')
+    assert load_csv(path, scale=False).labels == ("x, y", "z")
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
+        ("a,a,b\n1,2,x\n", {}, "has two columns named 'a'"),
+        ("a,kind\n1,x\n", {"label": "knd"}, "has no column 'knd' for the label. Did you mean 'kind'?"),
+        ("a,b,c\n1,2,x\n", {"label": ["b", "c"]}, "2 label columns were named for a classification (b, c)"),
+        ("a,b\n1,2\n", {"label": ["a", "b"], "task": "regression"}, "no columns but the labels a, b"),
+        ("a,b\n1,2\n", {"label": []}, "label=[] was given"),
+        ("a,b\n1,2\n", {"task": "multilabel"}, "rows (N, K) of 0 and 1"),
+        ("a,b\n1,2\n", {"task": "dense"}, "A table has no targets for the task 'dense'"),
+        ("city,b\nRome,2\n", {}, "row 1, column 'city': the cell is 'Rome'; a number is expected."),
         ("a,b,kind\n1,2,x\n3,four,y\n", {}, "row 2, column 'b': the cell is 'four'; a number is expected."),
         ("a,b,kind\n1,nan,x\n", {}, "row 1, column 'b': the cell is 'nan'; a number is expected."),
         ("a,b,kind\n1,,x\n", {}, "row 1, column 'b': the cell is empty; a number is expected."),

@@ -19,11 +19,15 @@ from hypothesis import strategies as st
 
 from exporters.subject import make_subject
 from runtime.card import ArrayInput, ModelCard
-from runtime.errors import CheckpointError, InputError, ToolkitError
+from runtime.errors import CheckpointError, InputError, SpecError, ToolkitError
 from toolkit.builder.spec import LayerSpec, NetworkSpec, build, check
+from toolkit.data.arrays import load_arrays
+from toolkit.data.batches import Batches
 from toolkit.training import checkpoint as module
 from toolkit.training.checkpoint import FORMAT, VERSION, Checkpoint, random_state, restore_random_state
 from toolkit.training.describe import describe_checkpoint
+from toolkit.training.run import Run
+from toolkit.training.settings import Settings
 
 
 def make(seed: int = 0) -> Checkpoint:
@@ -224,6 +228,39 @@ def test_a_newer_version_asks_for_an_update(path: Path) -> None:
     for version in (VERSION + 1, "1", None):
         torch.save({**content, "version": version}, path)
         assert "Update onnx-edge-toolkit" in refused(path)
+
+
+def test_a_file_of_version_1_is_read_and_its_training_cannot_be_continued(path: Path) -> None:
+    """As 0.1 wrote them: layers with a name, arguments and the name of an activation."""
+    content = torch.load(path, weights_only=True)
+    layers = [{"layer": "linear", "arguments": {"size": [4, 3]}, "activation": "softmax"}]
+    old = {"epoch": 2, "optimizer": {}, "schedule": {}, "random": {}, "history": [], "best": {}, "settings": {}}
+    torch.save({**content, "version": 1, "spec": {"input_shape": [4], "layers": layers}, "training": old}, path)
+    checkpoint = Checkpoint.load(path)
+    x = torch.rand(6, 4)
+    assert torch.equal(checkpoint.network()(x), make().network()(x))
+    describe_checkpoint(path)
+    data = load_arrays(torch.rand(9, 4).numpy(), np.arange(9) % 3)
+    asked = Settings("adam", "CrossEntropyLoss", ("acc",), seed=0)
+    run = Run(checkpoint.spec, checkpoint.network(), Batches(data), None, None, asked, path.parent / "run")
+    with pytest.raises(CheckpointError, match=r"earlier version.*Start from its weights alone with checkpoint=\."):
+        run.execute(checkpoint)
+
+
+def test_samples_may_be_tokens(path: Path) -> None:
+    tokens = torch.arange(12).reshape(3, 4)
+    replace(make(), samples=tokens).save(path)
+    again = Checkpoint.load(path).samples
+    assert again.dtype == torch.int64
+    assert torch.equal(again, tokens)
+
+
+def test_an_own_module_that_was_not_given_is_a_spec_error(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    layer = {"layer": "module", "arguments": {"name": "NeverGiven", "options": {"width": 3}}, "activation": None}
+    torch.save({**content, "spec": {**content["spec"], "layers": [layer]}}, path)
+    with pytest.raises(SpecError, match="NeverGiven"):
+        Checkpoint.load(path).network()
 
 
 @pytest.mark.parametrize("key", ["spec", "state_dict", "card", "samples", "training"])

@@ -11,6 +11,7 @@ import pytest
 from runtime.errors import CheckpointError
 from toolkit import nn
 from toolkit.training.describe import describe_checkpoint
+from toolkit.training.state import Training
 
 
 def test_text_and_facts_tell_task_data_labels_results_and_layers(assemble: Callable[..., nn], tmp_path: Path) -> None:
@@ -25,6 +26,17 @@ def test_text_and_facts_tell_task_data_labels_results_and_layers(assemble: Calla
         "trained  on 48 examples of arrays", "measured loss ", "val_acc ", "linear1", "total",
     ):  # fmt: skip
         assert words in text
+
+
+def test_a_checkpoint_within_an_epoch_says_where(assemble: Callable[..., nn], tmp_path: Path) -> None:
+    def copy_it(event: str, training: Training) -> None:
+        if event == "batch_end" and (training.epoch, training.running.batch) == (1, 2):
+            (tmp_path / "middle.pth").write_bytes((tmp_path / "last.pth").read_bytes())
+
+    assemble(tmp_path).train(epochs=2, lr=0.05, verbose=False, save_every=1, callbacks=[copy_it])
+    facts, text = describe_checkpoint(tmp_path / "middle.pth")
+    assert (facts["epoch"], facts["batch"]) == (1, 1)
+    assert ", after 1 epochs and 1 batches" in text.splitlines()[0]
 
 
 def test_a_network_that_was_only_saved_says_nothing_of_epochs(assemble: Callable[..., nn], tmp_path: Path) -> None:

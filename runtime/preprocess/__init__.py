@@ -1,0 +1,29 @@
+"""Pictures, tables, texts and sequences -> the arrays a network takes. The only implementation of the deterministic part.
+
+Training, calibration, verification, `predict`, `embed` and the server all call these functions, driven by the
+card's inputs, so a file behaves in the field as it did in training.
+"""
+
+from runtime.preprocess.pictures import Picture, convert_image, decode, normalize, open_image, prepare_image
+from runtime.preprocess.sequences import prepare_sequences, read_arrays, split_steps
+from runtime.preprocess.tables import is_number, prepare_table, read_table, table_rows
+from runtime.preprocess.text import prepare_text, read_lines, split_tokens
+
+__all__ = [
+    "Picture",
+    "convert_image",
+    "decode",
+    "is_number",
+    "normalize",
+    "open_image",
+    "prepare_image",
+    "prepare_sequences",
+    "prepare_table",
+    "prepare_text",
+    "read_arrays",
+    "read_lines",
+    "read_table",
+    "split_steps",
+    "split_tokens",
+    "table_rows",
+]

@@ -1,0 +1,211 @@
+"""Pictures -> uint8 pixels -> the float32 arrays a network takes."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from runtime.errors import InputError
+from runtime.input_cards import ImageInput
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Float32Array: TypeAlias = npt.NDArray[np.float32]
+    Uint8Array: TypeAlias = npt.NDArray[np.uint8]
+
+__all__ = ["Picture", "convert_image", "decode", "normalize", "open_image", "prepare_image"]
+
+Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
+
+_FILTERS = {
+    name: Image.Resampling[name.upper()] for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+}
+
+
+def prepare_image(picture: Picture, card: ImageInput) -> Float32Array:
+    """One picture -> float32 of `card.shape`.
+
+    Raises:
+        InputError: the picture is missing, unreadable, or of a kind that cannot be converted.
+    """
+    return normalize(decode(picture, card), card)
+
+
+def decode(picture: Picture, card: ImageInput) -> Uint8Array:
+    """One picture -> uint8 of `card.shape`: everything up to the normalisation.
+
+    Raises:
+        InputError: as `prepare_image`.
+    """
+    name = _name(picture)
+    image = convert_image(picture, card.color, card.orientation)
+    try:
+        image = _resize(image, card)
+        if card.crop is not None:
+            image = _center_crop(image, card.crop)
+    except Exception as error:
+        raise _unreadable(name, error) from error
+    if image.size != card.size[::-1]:
+        raise InputError(
+            f"{name} is {image.height} x {image.width} pixels; the model takes {card.size[0]} x {card.size[1]} and its card "
+            f"says not to resize. Resize the picture, or export the model with a resize in its pre-processing."
+        )
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if card.layout == "NCHW":
+        pixels = pixels.transpose(2, 0, 1)
+    return np.ascontiguousarray(pixels)
+
+
+def convert_image(picture: Picture, color: str = "RGB", orientation: str = "exif") -> Image.Image:
+    """One picture as a Pillow image in `color`, turned upright: the first steps of `decode`.
+
+    Raises:
+        InputError: as `prepare_image`.
+    """
+    try:
+        image = open_image(picture)
+        return _convert(_upright(image) if orientation == "exif" else image, color)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow raises whatever it stumbles on: OSError, SyntaxError, struct.error...
+        raise _unreadable(_name(picture), error) from error
+
+
+def normalize(pixels: Uint8Array, card: ImageInput) -> Float32Array:
+    """uint8 (..., *card.shape) -> float32 of the same shape: (pixel * scale - mean) / std.
+
+    Scale and shift are fused into one multiplication and one addition a channel, in float32.
+    """
+    channel_shape = (-1, 1, 1) if card.layout == "NCHW" else (-1,)
+    std = np.array(card.std or (1.0,), np.float64)
+    mean = np.array(card.mean or (0.0,), np.float64)
+    factor = (card.scale / std).astype(np.float32).reshape(channel_shape)
+    result: Float32Array = np.multiply(pixels, factor, dtype=np.float32)
+    if card.mean and any(card.mean):
+        result += (-mean / std).astype(np.float32).reshape(channel_shape)
+    return result
+
+
+def open_image(picture: Picture) -> Image.Image:
+    """A path, encoded bytes, a Pillow image, or a uint8 array (H, W), (H, W, C) or (C, H, W) -> a Pillow image.
+
+    Raises:
+        InputError: the file is missing or is not a picture, or the array is not one.
+    """
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return _image_from_array(picture)
+    if isinstance(picture, bytes):
+        source: Any = io.BytesIO(picture)
+    elif not isinstance(picture, str | os.PathLike):
+        raise InputError(
+            f"The input is of the type {type(picture).__name__}; a path, the bytes of a file, a Pillow image or a uint8 array is "
+            f"expected."
+        )
+    else:
+        source = Path(picture)
+        if not source.exists():
+            raise InputError(f"{source} does not exist. Check the path; it is looked up from {Path.cwd()}.")
+        if source.is_dir():
+            raise InputError(f"{source} is a folder; one picture is expected.")
+    try:
+        with Image.open(source) as image:
+            image.load()
+            # 16 bits from a PGM file are opened as 32
+            return image.convert("I;16") if image.format == "PPM" and image.mode == "I" else image
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{_name(picture)} is too large to decode safely: {error}. Resize it first.") from error
+    except Exception as error:
+        raise _unreadable(_name(picture), error) from error
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if "cannot identify" in reason:
+        reason = "its content is in no picture format that Pillow knows"
+    return InputError(
+        f"{name} cannot be read as a picture: {reason}. "
+        f"Open it in an image viewer; if it is damaged, save it again or remove it."
+    )
+
+
+def _image_from_array(array: npt.NDArray[Any]) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3):
+        raise InputError(
+            f"An array of dtype {array.dtype} and shape {array.shape} is not a picture; uint8 of shape (H, W), (H, W, C) or "
+            f"(C, H, W) is expected. Values between 0 and 1 become a picture with (array * 255).round().astype('uint8')."
+        )
+    if array.ndim == 3 and array.shape[-1] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
+        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[-1] == 1:
+        array = array[:, :, 0]
+    if array.ndim == 3 and array.shape[-1] not in (3, 4):
+        raise InputError(f"An array of shape {array.shape} is not a picture; 1, 3 or 4 channels are expected.")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a tag that cannot be read turns nothing, in viewers too
+        return image
+
+
+def _convert(image: Image.Image, color: str) -> Image.Image:
+    if 0 in image.size:
+        raise ValueError("it has no pixels")
+    mode = "RGB" if color == "RGB" else "L"
+    if image.mode == mode and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I;16"):
+        # Pillow's own conversion clips at 255; a 16-bit grey scale is meant to be divided.
+        wide = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise ValueError(f"it has 32-bit pixels (mode {image.mode}); 8 or 16 bits a channel are expected")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        # Transparent pixels are laid over white, as a page shows them; the colour hidden below is arbitrary.
+        image = image.convert("RGBA")
+        page = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(page, image).convert("RGB")
+    return image.convert(mode)
+
+
+def _resize(image: Image.Image, card: ImageInput) -> Image.Image:
+    if card.resize is None:
+        return image
+    if isinstance(card.resize, int):
+        height, width = image.height, image.width
+        shorter = min(height, width)
+        # As torchvision's Resize(int): the shorter side exactly, the longer one rounded down.
+        target = (int(card.resize * height / shorter), int(card.resize * width / shorter))
+    else:
+        target = card.resize
+    if target == (image.height, image.width):
+        return image
+    return image.resize(target[::-1], _FILTERS[card.filter])
+
+
+def _center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
+    height, width = crop
+    top, left = _crop_start(image.height, height), _crop_start(image.width, width)
+    # Pillow fills what lies outside with black.
+    return image.crop((left, top, left + width, top + height))
+
+
+def _crop_start(length: int, crop: int) -> int:
+    """Where a crop at the centre begins, as in torchvision's CenterCrop; negative where the picture is shorter."""
+    return round((length - crop) / 2) if length >= crop else -((crop - length) // 2)
+
+
+def _name(picture: Picture) -> str:
+    return str(picture) if isinstance(picture, str | os.PathLike) else "The picture"

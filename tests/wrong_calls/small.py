@@ -1,0 +1,58 @@
+"""Small data and networks of every task, to be asked for something wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit import nn
+
+ROWS = np.random.default_rng(0).normal(size=(24, 4))
+KINDS = np.arange(24) % 3
+AMOUNTS = ROWS @ [1.0, -2.0, 0.5, 0.1]
+LABELS = np.eye(3)[KINDS]
+STEPS = np.random.default_rng(1).normal(size=(8, 5, 4))
+STEP_KINDS = np.arange(40).reshape(8, 5) % 3
+PICTURES = (np.random.default_rng(2).random((24, 8, 8)) * 255).astype(np.uint8)
+TOKENS = np.arange(48).reshape(8, 6) % 4
+WORDS = {"<pad>": 0, "a": 1, "b": 2, "c": 3}
+
+TARGETS: dict[str, tuple[Any, Any, int]] = {
+    "cls": (ROWS, KINDS, 3),
+    "multilabel": (ROWS, LABELS, 3),
+    "reg": (ROWS, AMOUNTS, 1),
+    "dense": (STEPS, STEP_KINDS, 3),
+}
+
+
+def network(folder: Path, task: str = "cls", last: Any = None, outputs: int | None = None, **load: Any) -> nn:
+    """A network that fits its data, but for what is asked for."""
+    inputs, targets, width = TARGETS[task]
+    model = nn(task, save_fold=folder / "run")
+    model.set_seed(0)
+    model.load_dataset(inputs, targets, **load)
+    flat = {"flatten": False} if task == "dense" else {}
+    model.add("linear", size=(4, 8), activation="relu", **flat)
+    model.add("linear", size=(8, outputs or width), activation=last, **flat)
+    return model
+
+
+def train(folder: Path, task: str = "cls", last: Any = None, outputs: int | None = None, **settings: Any) -> Any:
+    """Train it for an epoch with these settings."""
+    return network(folder, task, last, outputs).train(**{"epochs": 1, **settings})
+
+
+def add(shape: tuple[int, ...], layer: Any = None, **arguments: Any) -> nn:
+    """A network of one layer, for inputs of this shape."""
+    model = nn(input_shape=shape)
+    model.add(layer, **arguments)
+    return model
+
+
+def table(folder: Path, text: str, name: str = "table.csv") -> Path:
+    """A file of this text."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path

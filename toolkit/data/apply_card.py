@@ -1,0 +1,61 @@
+"""Pictures that came as arrays, prepared as a card says: resized, cropped and normalised as pictures in files are."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from runtime.card import ImageInput
+from runtime.errors import InputError
+from runtime.preprocess import decode
+from toolkit.data.dataset import Dataset
+from toolkit.data.stores import PixelStore
+
+__all__ = ["apply_card"]
+
+
+def apply_card(data: Dataset, card: ImageInput | None) -> Dataset:
+    """The data set with the resize, crop and normalisation of `card`; its own colour stays.
+
+    Args:
+        data: loaded from arrays.
+        card: as `parse_transform` gives it; None, or one that asks for nothing, leaves the data as it is.
+
+    Raises:
+        InputError: something is asked for, but the data are no pictures in memory.
+        CardError: the means or deviations do not fit the data's colour.
+    """
+    if card is None or not (card.resize or card.crop or card.mean or card.std):
+        return data
+    if not isinstance(data.inputs, PixelStore) or not isinstance(data.card, ImageInput):
+        raise InputError(
+            f"{data.source} holds no pictures ({data.describe()}); Resize, CenterCrop and Normalize are for pictures in uint8 or in "
+            f"files."
+        )
+    known = data.card
+    normalized = replace(known, mean=card.mean, std=card.std)
+    if not (card.resize or card.crop):
+        return replace(data, card=normalized, inputs=data.inputs.with_card(normalized))
+    pixels = data.inputs.pixels if known.layout == "NHWC" else data.inputs.pixels.transpose(0, 2, 3, 1)
+    resize = (
+        card.resize or known.size
+    )  # a picture of another size that is met in the field is brought to this one first
+    size = card.crop or (resize if isinstance(resize, tuple) else _by_shorter_side(resize, known.size))
+    asked = replace(normalized, resize=resize, filter=card.filter, crop=card.crop, size=size)
+    result = np.empty((len(data), *asked.shape), np.uint8)
+
+    def place(index: int) -> None:
+        result[index] = decode(np.ascontiguousarray(pixels[index]), asked)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(place, range(len(data)), chunksize=256):
+            pass
+    return replace(data, card=asked, inputs=PixelStore(result, asked))
+
+
+def _by_shorter_side(length: int, size: tuple[int, int]) -> tuple[int, int]:
+    """As `runtime.preprocess.decode` brings the shorter side to `length`."""
+    return int(length * size[0] / min(size)), int(length * size[1] / min(size))

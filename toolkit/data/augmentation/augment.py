@@ -1,0 +1,213 @@
+"""An augmentation: random changes of the training pictures, the same for an example whoever makes its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from runtime.card import ImageInput
+from runtime.errors import InputError
+from toolkit.data.augmentation.arguments import build_transform
+from toolkit.data.augmentation.crops import Crops
+from toolkit.data.augmentation.kernels import KERNELS
+from toolkit.data.augmentation.names import kind_of
+from toolkit.data.augmentation.seeds import derived
+from toolkit.data.augmentation.steps import Step, read_steps
+from toolkit.data.dataset import Dataset
+from toolkit.data.stores import PictureStore
+
+__all__ = ["Augmentation"]
+
+_SIZED = ("RandomCrop", "RandomResizedCrop", "CenterCrop")
+# Documented for pictures from 0 to 1, which is what its value is meant for.
+_ON_UNIT_SCALE = ("RandomErasing",)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random steps on pictures before their normalisation; they never become part of the card.
+
+    Attributes:
+        steps: in the order in which they are applied.
+        crops: what an evaluation looks at instead of the one crop at the centre; None for that one.
+    """
+
+    steps: tuple[Step, ...]
+    crops: Crops | None = None
+    _built: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @classmethod
+    def from_setting(cls, setting: Any) -> Augmentation:
+        """Read back what `to_setting` gave. Raises InputError as `read_steps`, and for what is not augmentation."""
+        steps = read_steps(setting)
+        crops = [step for step in steps if kind_of(step.name) == "crops"]
+        if len(crops) > 1:
+            raise InputError(f"{crops[0].name} and {crops[1].name} were both given; one of them is expected.")
+        for step in steps:
+            if kind_of(step.name) in ("mix", "conversion") or step.name in ("Normalize", "Resize", "Grayscale", "RGB"):
+                raise InputError(f"{step.name} is not part of an augmentation.")
+        return cls(tuple(step for step in steps if step not in crops), Crops.from_step(crops[0]) if crops else None)
+
+    def to_setting(self) -> list[dict[str, Any]]:
+        """Plain JSON, for the checkpoint and for TOML."""
+        return [step.to_json() for step in self.steps] + ([self.crops.to_json()] if self.crops else [])
+
+    @property
+    def crop(self) -> tuple[int, int] | None:
+        """(height, width) that the steps leave, and with it what an evaluation crops at the centre; None leaves all."""
+        if self.crops is not None:
+            return self.crops.size
+        return next((tuple(step.arguments["size"]) for step in reversed(self.steps) if step.name in _SIZED), None)
+
+    def prepare(self, data: Dataset) -> Dataset:
+        """The data set as it is trained and evaluated with this augmentation.
+
+        Where a random crop leaves less than the whole picture, an evaluation sees as much from the centre: the card says so,
+        and the data set keeps the whole pictures for the training. Otherwise it comes back as it is.
+
+        Raises:
+            InputError: the data are not pictures, the targets lie on the pictures, or the crop is larger than they are.
+        """
+        card = data.card
+        if not isinstance(card, ImageInput) or not isinstance(data.inputs, PictureStore):
+            raise InputError(
+                f"{data.source} holds no pictures ({data.describe()}); transforms can only be applied to pictures in uint8 or in files."
+            )
+        if data.task == "dense" and self.steps:
+            raise InputError(
+                "The pictures would be moved and changed, but not the classes of their pixels. Train without random transforms."
+            )
+        if self.crop is None or self.crop == card.size:
+            return data
+        sized = self.crops.name if self.crops else next(s.name for s in reversed(self.steps) if s.name in _SIZED)
+        if sized not in ("RandomCrop", "CenterCrop") and any(a > b for a, b in zip(self.crop, card.size, strict=True)):
+            raise InputError(
+                f"{sized} gives {self.crop[0]} x {self.crop[1]} pixels; the pictures have {card.size[0]} x {card.size[1]}. "
+                f"Put a Resize to at least {self.crop[0]} x {self.crop[1]} before it."
+            )
+        cropped = replace(card, crop=self.crop, size=self.crop)
+        return replace(data, card=cropped, inputs=data.inputs.with_card(cropped))
+
+    def __call__(self, pictures: torch.Tensor, seeds: np.ndarray, size: tuple[int, int] | None = None) -> torch.Tensor:
+        """Change each picture by its own seed; the global random state stays as it is.
+
+        Args:
+            pictures: (n, C, H, W), uint8 0..255; or float32 0..1, which are rounded to these 256 values, so that the arguments
+                mean the same.
+            seeds: uint64 (n,), as `seeds.example_seeds` gives them.
+            size: (height, width) that every picture is brought to where the steps leave another one.
+
+        Returns:
+            The dtype of `pictures`, (n, C, height, width).
+
+        Raises:
+            InputError: a step cannot be applied to these pictures.
+        """
+        if pictures.is_floating_point():
+            return self(pictures.clamp(0, 1).mul(255).round().to(torch.uint8), seeds, size).to(pictures.dtype) / 255
+        now: torch.Tensor | list[torch.Tensor] = pictures
+        for number, (name, apply) in enumerate(self._functions()):
+            try:
+                now = _applied(apply, now, derived(seeds, number))
+            except (IndexError, RuntimeError, TypeError, ValueError) as error:
+                shape = " x ".join(map(str, pictures.shape[1:]))
+                raise InputError(
+                    f"{name} cannot be applied to pictures of {shape}: {str(error).rstrip('.')}."
+                ) from error
+        return _brought_to(now, size or tuple(pictures.shape[-2:]), pictures.shape[1])
+
+    def _functions(self) -> list[tuple[str, Callable[..., Any]]]:
+        """One entry for each kernel, and one for all the steps between two of them."""
+        if not self._built:
+            between: list[Step] = []
+            for step in (*self.steps, None):
+                if step is not None and step.name not in KERNELS:
+                    between.append(step)
+                    continue
+                if between:
+                    self._built.append(
+                        (" and ".join(s.name for s in between), _one_by_one(list(map(_module, between))))
+                    )
+                    between = []
+                if step is not None:
+                    self._built.append((step.name, _kernel(step.name, step.arguments)))
+        return self._built
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a worker process builds its own
+        return {"steps": self.steps, "crops": self.crops, "_built": []}
+
+
+def _kernel(name: str, arguments: Mapping[str, Any]) -> Callable[..., torch.Tensor]:
+    return lambda pictures, seeds: KERNELS[name](pictures, seeds, arguments)
+
+
+def _one_by_one(transforms: Sequence[Any]) -> Callable[..., torch.Tensor | list[torch.Tensor]]:
+    """torchvision draws from torch's global generator, which is seeded for each picture and put back afterwards."""
+
+    def apply(pictures: torch.Tensor, seeds: np.ndarray) -> torch.Tensor | list[torch.Tensor]:
+        generator = torch.default_generator
+        state = generator.get_state()
+        try:
+            changed = []
+            for picture, seed in zip(pictures, (seeds >> np.uint64(1)).tolist(), strict=True):
+                generator.manual_seed(seed)
+                for transform in transforms:
+                    picture = transform(picture)
+                changed.append(picture)
+        finally:
+            generator.set_state(state)
+        return torch.stack(changed) if len({picture.shape for picture in changed}) == 1 else changed
+
+    return apply
+
+
+def _applied(
+    apply: Callable[..., Any], pictures: torch.Tensor | list[torch.Tensor], seeds: np.ndarray
+) -> torch.Tensor | list[torch.Tensor]:
+    """Where an earlier step left pictures of several sizes, each is a batch of its own."""
+    if len(pictures) == 0:
+        return pictures
+    if isinstance(pictures, torch.Tensor):
+        changed: torch.Tensor | list[torch.Tensor] = apply(pictures, seeds)
+        return changed
+    return [apply(picture[None], seeds[row : row + 1])[0] for row, picture in enumerate(pictures)]
+
+
+def _brought_to(pictures: torch.Tensor | list[torch.Tensor], size: tuple[int, ...], channels: int) -> torch.Tensor:
+    from torchvision.transforms.v2.functional import resize
+
+    if isinstance(pictures, list):
+        return torch.cat([_brought_to(picture[None], size, channels) for picture in pictures])
+    if pictures.shape[1] != channels:
+        raise InputError(
+            f"The transforms leave {pictures.shape[1]} channels, but the pictures have {channels}. For one channel choose "
+            f"color='grayscale' instead of a transform."
+        )
+    if tuple(pictures.shape[-2:]) == tuple(size):
+        return pictures
+    if len(pictures) == 0:
+        return pictures.new_empty((0, channels, *size))
+    resized: torch.Tensor = resize(pictures, list(size), antialias=True)
+    return resized
+
+
+def _module(step: Step) -> Any:
+    built = build_transform(step.name, step.arguments, [_module(inner) for inner in step.inside])
+    return _on_unit_scale(built) if step.name in _ON_UNIT_SCALE else built
+
+
+def _on_unit_scale(transform: Callable[..., Any]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """uint8 pictures are given to it as 0..1 and come back as uint8."""
+    from torchvision.transforms.v2.functional import to_dtype
+
+    def apply(picture: torch.Tensor) -> torch.Tensor:
+        changed: torch.Tensor = transform(to_dtype(picture, torch.float32, scale=True))
+        result: torch.Tensor = to_dtype(changed.clamp(0, 1), picture.dtype, scale=True)
+        return result
+
+    return apply

@@ -1,0 +1,127 @@
+"""Worker processes that make batches ahead, and hand them over in order: the numbers are those of one process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from runtime.errors import InputError, ToolkitError
+
+__all__ = ["WorkerPool"]
+
+
+class WorkerPool:
+    """Runs `make(job)` in worker processes; they stay between epochs, until `close` or until the pool is gone.
+
+    Args:
+        make: called in the workers; everything it holds is shared with them.
+        workers: how many processes.
+        pin_memory: hand the batches over in page-locked memory, for a GPU.
+    """
+
+    def __init__(self, make: Callable[[Any], Any], workers: int, pin_memory: bool = False) -> None:
+        self._jobs = _Jobs()
+        self._results: Any = None
+        # without a guard of __main__ a script can only be forked, and most scripts have none; torch forks on Linux too
+        context = "fork" if sys.platform == "linux" else multiprocessing.get_start_method()
+        self._loader: DataLoader[Any] | None = DataLoader(
+            _Made(make),
+            batch_size=None,
+            sampler=self._jobs,
+            num_workers=workers,
+            collate_fn=_as_it_is,
+            pin_memory=pin_memory,
+            worker_init_fn=_ignore_interrupt,
+            multiprocessing_context=context,
+            persistent_workers=True,
+            generator=torch.Generator(),  # else each epoch would draw from the global one
+        )
+
+    def run(self, jobs: Sequence[Any]) -> Iterator[Any]:
+        """The results of the jobs, in their order.
+
+        Raises:
+            ToolkitError: as it was raised in a worker.
+            InputError: a worker ended unexpectedly.
+        """
+        if self._loader is None:
+            raise ValueError("the pool is closed")
+        self._jobs.now = jobs
+        with warnings.catch_warnings():
+            # Python 3.12 warns of a fork beside threads; the workers run torch with one thread and none of the parent's locks
+            warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+            results = self._results = iter(self._loader)
+        while True:
+            try:
+                result = next(results)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if "exited unexpectedly" not in str(error):
+                    raise
+                raise InputError(
+                    f"A worker process that prepares batches ended unexpectedly ({error}). It may have run out of memory: use fewer "
+                    f"workers; where processes cannot be forked, put the script's calls under if __name__ == '__main__'."
+                ) from error
+            if isinstance(result, _Failure):
+                raise result.error()
+            yield result
+
+    def close(self) -> None:
+        """End the workers. A pool that is closed already stays so."""
+        results, self._loader, self._results = self._results, None, None
+        if results is not None:
+            # torch has no public call for it, and waits for the last reference: after Ctrl-C the traceback still holds one
+            results._shutdown_workers()
+
+
+class _Jobs(Sampler[Any]):
+    """What is to be made in this epoch."""
+
+    def __init__(self) -> None:
+        self.now: Sequence[Any] = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.now)
+
+    def __len__(self) -> int:
+        return len(self.now)
+
+
+class _Made(Dataset[Any]):
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self.make = make
+
+    def __getitem__(self, job: Any) -> Any:
+        try:
+            return self.make(job)
+        except ToolkitError as error:
+            return _Failure(type(error), str(error))
+
+
+class _Failure:
+    """A worker's error on its way, without the traceback that DataLoader would write into its message."""
+
+    def __init__(self, kind: type[ToolkitError], message: str) -> None:
+        self.kind, self.message = kind, message
+
+    def error(self) -> ToolkitError:
+        error = self.kind.__new__(self.kind)
+        Exception.__init__(error, self.message)
+        return error
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _ignore_interrupt(_worker: int) -> None:
+    """Ctrl-C is for the parent, which ends its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+"""The BaseNN-style face: `nn` assembles, loads, trains, uses, looks inside and exports."""

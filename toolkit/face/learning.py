@@ -1,0 +1,278 @@
+"""Training, and starting from weights that were learnt before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runtime.errors import SpecError
+from toolkit.builder.spec import batch_shape, check
+from toolkit.data.batches import Batches
+from toolkit.face.state import State
+from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.losses import default_loss, make_loss
+from toolkit.training.metrics import check_metrics, default_metrics
+from toolkit.training.run import Run
+from toolkit.training.schedules import find_schedule
+from toolkit.training.settings import Settings
+from toolkit.training.weights import WeightsReport, load_weights
+
+__all__ = ["Learning"]
+
+
+class Learning(State):
+    """`train` and what belongs to it."""
+
+    def train(
+        self,
+        lr: float | None = None,
+        epochs: int = 30,
+        batch_num: int = 1,
+        batch_size: int | None = None,
+        save_fold: str | os.PathLike[str] | None = None,
+        loss: str | Mapping[str, Any] | Callable[..., torch.Tensor] | None = None,
+        metrics: Sequence[str | Mapping[str, Any]] | None = None,
+        filename: str | None = "basenn.pth",
+        checkpoint: str | os.PathLike[str] | None = None,
+        *,
+        schedule: str | Mapping[str, Any] | Callable[[float], float] = "constant",
+        resume: str | os.PathLike[str] | None = None,
+        callbacks: Sequence[Callable[..., Any]] = (),
+        tensorboard: bool = False,
+        verbose: bool = True,
+        report: Callable[[str], None] | None = print,
+        facts: Mapping[str, Any] | None = None,
+        **practice: Any,
+    ) -> list[dict[str, float]]:
+        """Train on the loaded data.
+
+        Args:
+            lr: learning rate; None takes the optimiser's usual one.
+            epochs: passes over the training part.
+            batch_num: accepted for familiarity.
+            batch_size: examples a step; None keeps the one given when loading.
+            save_fold: folder for checkpoints and pictures.
+            loss: a name, {"name": ..., options}, or a function of (outputs, targets); None takes cross-entropy for
+                classes, the squared error for numbers.
+            metrics: names, or {"name": ..., options}; None takes the task's usual ones.
+            filename: the network after the last epoch is also written under this name in the folder; None leaves it out.
+            checkpoint: start from the weights of this file.
+            schedule: of the learning rate: a name, {"name": ..., options}, or a function from the epochs done to a factor.
+            resume: continue the training of this file, bit for bit.
+            callbacks: functions that are called at each event; see `toolkit.training.callbacks`.
+            tensorboard: also write what TensorBoard shows into the folder.
+            verbose: show a progress bar and a line an epoch.
+            report: takes the lines.
+            facts: plain values to keep in the checkpoints beside the training's own.
+            practice: any other setting of `toolkit.training.settings.Settings`: weight_decay, warmup, clip_norm,
+                accumulate, precision, ema, early_stopping, class_weights, sampling, freeze, rates, save_every, ...
+
+        Returns:
+            One entry an epoch: epoch, loss and metrics, the same with ``val_`` before them, lr, seconds.
+
+        Raises:
+            SpecError: no data or layers yet, an unknown name, or a network or loss that does not fit the data.
+        """
+        if save_fold is not None:
+            self.save_fold = save_fold
+        resumed = None if resume is None else Checkpoint.load(resume)
+        fresh = self._network is None
+        settings = self.plan(
+            lr=lr, epochs=epochs, batch_size=batch_size, loss=loss, metrics=metrics, schedule=schedule, **practice
+        )
+        network = self.model
+        if fresh:
+            self._start_at_mean()
+        if checkpoint is not None:
+            self._take_weights(Checkpoint.load(checkpoint), checkpoint)
+        assert self._train is not None
+        folder = Path(self.save_fold)
+        run = Run(
+            check(self._spec)[0],
+            network.to(self.device),
+            self._train,
+            self._validation,
+            self._test,
+            settings,
+            folder,
+            report=report if verbose else None,
+            facts=dict(facts or {}),
+            loss=loss if callable(loss) else None,
+            schedule=schedule if callable(schedule) else None,
+            callbacks=tuple(callbacks),
+            tensorboard=tensorboard,
+        )
+        history = run.execute(resumed)
+        self._checkpoint = Checkpoint.load(folder / "last.pth")
+        if filename and run.writes:
+            self._checkpoint.save(folder / filename)
+        return history
+
+    def plan(
+        self,
+        *,
+        lr: float | None = None,
+        epochs: int = 30,
+        batch_size: int | None = None,
+        loss: Any = None,
+        metrics: Sequence[str | Mapping[str, Any]] | None = None,
+        schedule: Any = "constant",
+        **practice: Any,
+    ) -> Settings:
+        """What `train` with these arguments would do, checked against the network and the data, without training.
+
+        Raises:
+            SpecError: as `train`.
+        """
+        if self._train is None:
+            raise SpecError(
+                "There is no data to train on. Load some first: load_img_data, load_tab_data, load_npz_data or load_dataset."
+            )
+        self._check_output(loss)
+        names = [metrics] if isinstance(metrics, str | Mapping) else metrics or default_metrics(self.task)
+        if self.task == "regression":
+            others = [name for name in names if str(name).lower() not in ("acc", "accuracy")]
+            names = others or default_metrics(self.task)
+        value = {
+            "optimizer": self.optimizer,
+            "loss": _loss_setting(loss, self.task),
+            "metrics": check_metrics(names, self.task),
+            "seed": self._train.seed,
+            "lr": lr,
+            "epochs": epochs,
+            "batch_size": self._train.batch_size if batch_size is None else batch_size,
+            "schedule": find_schedule(schedule),
+            "freeze": tuple(self.frozen),
+            **practice,
+        }
+        settings = Settings.from_dict(value)
+        make_loss(loss if callable(loss) else settings.loss, self._train.data, self.model)
+        for batches in (self._train, self._validation):
+            if batches is not None:
+                batches.batch_size = settings.batch_size
+        self._train.sampling = settings.sampling  # type: ignore[assignment]
+        return settings
+
+    @property
+    def batches(self) -> tuple[Batches, Batches | None, Batches | None]:
+        """The training, validation and test batches. Raises SpecError when no data was loaded."""
+        if self._train is None:
+            raise SpecError("No data was loaded yet. Load some first.")
+        return self._train, self._validation, self._test
+
+    def find_lr(
+        self,
+        *,
+        start: float = 1e-7,
+        end: float = 10.0,
+        steps: int = 100,
+        loss: str | Mapping[str, Any] | None = None,
+        picture: str | os.PathLike[str] | None = None,
+        **practice: Any,
+    ) -> float:
+        """A learning rate to begin with: the rate rises batch by batch, and the steepest fall of the loss is taken.
+
+        The network is left as it was. `picture` names a PNG file to draw the curve into.
+        Smith, "Cyclical learning rates for training neural networks", 2017.
+        """
+        from runtime.atomic import atomic_write
+        from toolkit.training.learning_rate_finder import find_learning_rate
+
+        settings = self.plan(epochs=1, loss=loss, **practice)
+        assert self._train is not None
+        found = find_learning_rate(self.model.to(self.device), self._train, settings, start=start, end=end, steps=steps)
+        if picture is not None:
+            atomic_write(Path(picture), found.png())
+        return found.suggestion
+
+    def freeze(self, *names: str) -> None:
+        """Leave the weights of these layers as they are; * stands for anything. Without a name: of all but the last."""
+        known = [name for name, _ in self.model.named_modules() if name]
+        if not names:
+            names = tuple(name for name, _ in list(self.model.named_children())[:-1])
+        from toolkit.training.parameter_groups import matching_layers
+
+        for name in names:
+            matching_layers(name, known)
+        self.frozen = list(dict.fromkeys([*self.frozen, *names]))
+
+    def unfreeze(self, *names: str) -> None:
+        """Let these layers learn again; without a name, all. Raises SpecError for a name that is not frozen."""
+        for name in names:
+            if name not in self.frozen:
+                frozen = ", ".join(self.frozen) or "none"
+                raise SpecError(f"unfreeze({name!r}): it is not frozen. Frozen are: {frozen}.")
+        self.frozen = [name for name in self.frozen if names and name not in names]
+
+    def load_weights(self, path: str | os.PathLike[str], *, strict: bool = False) -> WeightsReport:
+        """Take from a file what fits by name and shape; `print()` the report to see what did.
+
+        Raises:
+            SpecError: nothing fits, or with `strict` not everything.
+        """
+        return load_weights(self.model, path, strict=strict)
+
+    def load_pretrained(self, weights: str = "DEFAULT") -> WeightsReport:
+        """Start from torchvision's published weights of the network, such as resnet18; a head of another width stays fresh.
+
+        Raises:
+            SpecError: the network is none of torchvision's, or has no such weights.
+            InputError: they cannot be downloaded.
+        """
+        from toolkit.training.pretrained import start_from_pretrained
+
+        layers = [entry.layer for entry in self._spec.layers if entry.layer is not None]
+        if len(layers) != 1:
+            raise SpecError("Published weights are for one whole network, such as add('resnet18', num_classes=10).")
+        return start_from_pretrained(self.model[0], layers[0], weights)
+
+    def change_head(self, num_classes: int) -> None:
+        """Give the network a fresh last layer for another number of classes; all else keeps its weights."""
+        from toolkit.training.head import change_head, spec_with_head
+
+        network, spec = self.model, spec_with_head(check(self._spec)[0], num_classes)
+        change_head(network, num_classes)
+        self._spec, self._network, self._checkpoint = spec, network, None
+
+    # ---- within ---------------------------------------------------------------------------------------------------
+
+    def _start_at_mean(self) -> None:
+        """A fresh regression begins at the mean of its targets: a way of hundreds of units would take most of the training."""
+        assert self._train is not None
+        last = list(self.model)[-1]
+        if self.task == "regression" and isinstance(last, torch.nn.Linear) and last.bias is not None:
+            mean = self._train.targets().mean(0)
+            if mean.shape == last.bias.shape:
+                with torch.no_grad():
+                    last.bias.copy_(mean)
+
+    def _check_output(self, loss: Any) -> None:
+        """The network must end in one number a class or target, where that is what the loss compares."""
+        assert self._train is not None
+        data = self._train.data
+        usual = loss is None or (isinstance(loss, str) and loss.lower().startswith(("cross", "mse", "l1")))
+        if data.task not in ("classification", "multilabel", "regression") or not usual or self.model.has_own_loss:
+            return
+        shape = check(self._spec)[1][-1]
+        expected = (len(data.labels),)
+        if shape != expected:
+            what = "targets" if self.task == "regression" else "classes"
+            raise SpecError(
+                f"The network ends in {batch_shape(shape)}, but the data has {len(data.labels)} {what} ({', '.join(data.labels[:8])}"
+                f"{', ...' if len(data.labels) > 8 else ''}). Let the last layer give {batch_shape(expected)}."
+            )
+
+    def _take_weights(self, checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
+        if checkpoint.spec != check(self._spec)[0]:
+            raise SpecError(f"{path} holds another network than the one assembled here; its weights do not fit.")
+        self.model.load_state_dict(checkpoint.state_dict)
+
+
+def _loss_setting(loss: Any, task: Any) -> str | Mapping[str, Any]:
+    if loss is None:
+        return default_loss(task)
+    return f"callable {getattr(loss, '__name__', type(loss).__name__)}" if callable(loss) else loss

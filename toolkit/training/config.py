@@ -1,0 +1,239 @@
+"""What `toolkit train` is asked to do: three tables of plain values, read from TOML, from the command line, or both."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from runtime.errors import InputError, SpecError, suggest
+from toolkit.training.settings import Settings
+
+__all__ = ["DataConfig", "ModelConfig", "RunConfig", "override", "parse_change", "read_run"]
+
+# What a training from the command line does where nothing else is said.
+_DEFAULTS = {"optimizer": "adam", "epochs": 10, "batch_size": 64, "schedule": "onecycle", "seed": 0}
+_CHOICES = {
+    "task": ("cls", "multilabel", "reg", "dense", "embedding"),
+    "color": ("RGB", "grayscale"),
+    "level": ("character", "word"),
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network.
+
+    Attributes:
+        name: a network's name (lenet, mlp, resnet18, ...) or a .json file with its layers; None when `layers` are given.
+        layers: the layers as `add()` takes them: {"layer": ..., "activation": ..., and the layer's arguments}.
+        init: initialisation of all weights, by name or {"name": ...}; None keeps PyTorch's.
+        weights: a file whose weights the training starts from; what fits by name and shape is taken.
+        pretrained: torchvision's published weights of the named network, such as "DEFAULT"; None starts fresh.
+    """
+
+    name: str | None = None
+    layers: tuple[Mapping[str, Any], ...] = ()
+    init: str | Mapping[str, Any] | None = None
+    weights: str | None = None
+    pretrained: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is anything to build."""
+        return self.name is not None or bool(self.layers)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The data.
+
+    Attributes:
+        path: a folder of class folders, of texts, or with idx files; a .csv, .tsv or .npz file.
+        task: "cls", "multilabel", "reg", "dense" or "embedding".
+        color: "RGB" or "grayscale", for pictures in folders.
+        size: (height, width) that pictures are brought to; None keeps the size that all of them share.
+        transform: transforms by name, as `load_img_data` takes them; random ones act in training only.
+        val_ratio: share held out for validation where the data brings none.
+        test_ratio: share held out for a last measurement where the data brings none.
+        label: the label column of a table; None takes the last one.
+        scale: bring a table's columns to mean 0 and deviation 1.
+        level: "character" or "word", for texts.
+        length: longest text that is kept whole, in characters or words; None takes the longest there is.
+        workers: threads that decode pictures, and processes that augment them; None takes one thread a core.
+    """
+
+    path: str | None = None
+    task: str = "cls"
+    color: Literal["RGB", "grayscale"] = "RGB"
+    size: tuple[int, int] | None = None
+    transform: Any = None
+    val_ratio: float = 0.1
+    test_ratio: float = 0.0
+    label: str | None = None
+    scale: bool = True
+    level: Literal["character", "word"] = "character"
+    length: int | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise SpecError(
+                    f"data.{name}={getattr(self, name)!r} was given.{suggest(str(getattr(self, name)), known)}"
+                )
+        for name in ("val_ratio", "test_ratio"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+                raise SpecError(f"data.{name}={value!r} was given; a share of at least 0 and below 1 is expected.")
+        if self.val_ratio + self.test_ratio >= 1:
+            raise SpecError(
+                f"data.val_ratio={self.val_ratio} and data.test_ratio={self.test_ratio} leave nothing to train on."
+            )
+        if self.size is not None:
+            object.__setattr__(self, "size", tuple(self.size))
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run.
+
+    Attributes:
+        model, data: see there.
+        training: values for the names of `Settings`.
+        tensorboard: whether TensorBoard files are written.
+        output: folder for checkpoints and pictures; None takes a new one below runs.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    tensorboard: bool = False
+    output: str | None = None
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> RunConfig:
+        """Read a run from plain containers.
+
+        Raises:
+            SpecError: a key is unknown or a value does not fit.
+        """
+        known = ("model", "data", "training", "tensorboard", "output")
+        _only(value, known, "")
+        training = dict(_table(value, "training"))
+        _only(training, [entry.name for entry in dataclasses.fields(Settings)], "training.")
+        model = dict(_table(value, "model"))
+        _only(model, [entry.name for entry in dataclasses.fields(ModelConfig)], "model.")
+        layers = model.get("layers", ())
+        if isinstance(layers, str) or not all(isinstance(entry, Mapping) for entry in layers):
+            raise SpecError("model.layers is a list of tables, each with layer, activation and the layer's arguments.")
+        data = dict(_table(value, "data"))
+        _only(data, [entry.name for entry in dataclasses.fields(DataConfig)], "data.")
+        tensorboard = value.get("tensorboard", False)
+        if not isinstance(tensorboard, bool):
+            raise SpecError(f"tensorboard={tensorboard!r} was given; true or false is expected.")
+        complete = {**_DEFAULTS, **training}
+        Settings.from_dict({"loss": "CrossEntropyLoss", "metrics": (), **complete})  # each value is checked here
+        output = value.get("output")
+        if output is not None and not isinstance(output, str):
+            raise SpecError(f"output={output!r} was given; a folder's path is expected.")
+        return cls(ModelConfig(**{**model, "layers": tuple(layers)}), DataConfig(**data), complete, tensorboard, output)
+
+    def new_folder(self, run: str | None = None) -> Path:
+        """`output`; else runs/NAME, with a number behind it where that is taken. `run` is the TOML's path."""
+        if self.output is not None:
+            return Path(self.output)
+        name = Path(run or self.model.name or "network").stem
+        folders = (Path("runs", name if number == 1 else f"{name}-{number}") for number in itertools.count(1))
+        return next(folder for folder in folders if not folder.exists())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers without what is not set and without `output`, for TOML, JSON and the checkpoint."""
+        return {
+            "model": _given(dataclasses.asdict(self.model), ModelConfig),
+            "data": _given(dataclasses.asdict(self.data), DataConfig),
+            "training": _plain(dict(self.training)),
+            **({"tensorboard": True} if self.tensorboard else {}),
+        }
+
+    def to_toml(self) -> str:
+        """The file that starts the same run again: `toolkit train run.toml`."""
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+
+def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A TOML file -> its tables. Raises InputError when it cannot be read."""
+    source = Path(path)
+    try:
+        return tomllib.loads(source.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{source} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source} is not TOML: {error}. See toml.io for the format.") from error
+
+
+def override(tables: Mapping[str, Any], changes: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Put values in by their dotted keys, such as ("training.lr", 0.01); nothing else changes.
+
+    Raises:
+        SpecError: a key leads through something that is no table.
+    """
+    result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in tables.items()}
+    for key, value in changes:
+        *parents, last = key.split(".")
+        place: Any = result
+        for parent in parents:
+            inner = place.get(parent, {})
+            if not isinstance(inner, Mapping):
+                raise SpecError(f"--set {key}: {parent!r} is {inner!r} and has no keys below it.")
+            place[parent] = dict(inner)
+            place = place[parent]
+        place[last] = value
+    return result
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """'training.lr=0.01' -> ("training.lr", 0.01). The value is TOML; what is none is taken as text.
+
+    Raises:
+        InputError: there is no '=' in it.
+    """
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise InputError(f"--set {text}: KEY=VALUE is expected, such as --set training.ema=0.999.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _only(value: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    for name in value:
+        if name not in known:
+            raise SpecError(f"There is no key {where + str(name)!r}.{suggest(str(name), known)}")
+
+
+def _table(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = value.get(name, {})
+    if not isinstance(table, Mapping):
+        raise SpecError(f"{name}={table!r} was given; a table is expected, such as [{name}].")
+    return table
+
+
+def _given(value: Mapping[str, Any], kind: type[ModelConfig] | type[DataConfig]) -> dict[str, Any]:
+    defaults = {entry.name: entry.default for entry in dataclasses.fields(kind)}
+    return {name: _plain(item) for name, item in value.items() if item is not None and item != defaults[name]}
+
+
+def _plain(value: Any) -> Any:
+    """TOML knows no null: what is None is left out."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

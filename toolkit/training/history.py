@@ -1,0 +1,40 @@
+"""The history of a training as files: history.json, history.csv and curves.png."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runtime.atomic import atomic_write
+
+__all__ = ["epoch_line", "measured", "write_history"]
+
+
+def write_history(folder: Path, settings: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> None:
+    """history.json (settings and one entry an epoch) and history.csv (one row an epoch, for spreadsheets).
+
+    A value that is not finite has no name in JSON, so it is written as null; the table leaves it empty.
+    """
+    entries = [{name: value if math.isfinite(value) else None for name, value in entry.items()} for entry in history]
+    atomic_write(folder / "history.json", json.dumps({"settings": settings, "epochs": entries}, indent=2))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for entry in entries for name in entry)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(entries)
+    atomic_write(folder / "history.csv", text.getvalue())
+
+
+def measured(entry: Mapping[str, float]) -> dict[str, float]:
+    """What an epoch has measured, for the model's card: the values that are numbers, without rate and duration."""
+    return {name: value for name, value in entry.items() if name not in ("lr", "seconds") and math.isfinite(value)}
+
+
+def epoch_line(entry: Mapping[str, float], epochs: int) -> str:
+    """One line for an epoch's entry in the history."""
+    values = "  ".join(f"{name} {value:.4f}" for name, value in entry.items() if name not in ("epoch", "lr", "seconds"))
+    return f"epoch {int(entry['epoch']) + 1}/{epochs}  {values}  {entry['seconds']:.1f} s"

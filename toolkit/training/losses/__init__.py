@@ -1,0 +1,7 @@
+"""Losses by name, torch's own with its own options, fitted to a network and a data set; see `LOSSES` and `make_loss`."""
+
+from toolkit.training.losses.loss import Loss
+from toolkit.training.losses.make import LossFunction, find_loss, make_loss
+from toolkit.training.losses.registry import LOSSES, LossEntry, default_loss
+
+__all__ = ["LOSSES", "Loss", "LossEntry", "LossFunction", "default_loss", "find_loss", "make_loss"]

@@ -1,0 +1,174 @@
+"""From (outputs, targets of the data set) to a scalar: torch's losses with the targets they want."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import torch
+
+from toolkit.training.losses import pairs
+from toolkit.training.losses import targets as shaped
+from toolkit.training.losses.distances import euclidean
+
+__all__ = [
+    "Criterion",
+    "Module",
+    "class_total",
+    "of_class_indices",
+    "of_classes",
+    "of_gaussians",
+    "of_pairs",
+    "of_presence",
+    "of_ranks",
+    "of_sequences",
+    "of_triplets",
+    "of_values",
+]
+
+Criterion: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class Module(Protocol):
+    """One of torch's losses."""
+
+    def __call__(self, *arguments: torch.Tensor) -> torch.Tensor: ...
+
+
+class ClassModule(Module, Protocol):
+    """One of torch's losses of classes."""
+
+    weight: torch.Tensor | None
+    ignore_index: int
+
+
+def of_values(module: Module, shape: Criterion = shaped.indicators) -> Criterion:
+    """A loss that compares element by element; `shape` makes its targets from (targets, outputs)."""
+    return lambda outputs, targets: module(outputs, shape(targets, outputs))
+
+
+def of_presence(reduction: str, weights: torch.Tensor) -> Criterion:
+    """Binary cross-entropy of probabilities, where the presence of class k counts `weights[k]` times."""
+
+    def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        wanted = shaped.indicators(targets, outputs)
+        weight = 1 + (weights.to(outputs) - 1) * wanted
+        return torch.nn.functional.binary_cross_entropy(outputs, wanted, weight, reduction=reduction)
+
+    return criterion
+
+
+def of_classes(module: ClassModule, *, sequences: bool) -> Criterion:
+    """Cross-entropy or negative log-likelihood, as a sum that is divided by the weights of the positions that count.
+
+    That is torch's mean; but where no position counts, this is zero and no 0 / 0.
+
+    Args:
+        module: sums.
+        sequences: outputs are (B, L, K); otherwise (B, K) or (B, K, H, W).
+    """
+
+    def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        outputs = outputs.movedim(-1, 1) if sequences else outputs
+        if targets.is_floating_point():  # shares of the classes
+            return module(outputs, targets.to(outputs.dtype)) / len(targets)
+        total = class_total(module.weight, module.ignore_index, targets)
+        return module(outputs, targets) / total.clamp_min(torch.finfo(outputs.dtype).tiny)
+
+    return criterion
+
+
+def of_class_indices(module: Module, *, sequences: bool) -> Criterion:
+    """A loss of logits and class indices, or shares of the classes (B, K), that reduces as it is wished.
+
+    Args:
+        module: as it is called.
+        sequences: outputs are (B, L, K); otherwise (B, K) or (B, K, H, W).
+    """
+
+    def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        outputs = outputs.movedim(-1, 1) if sequences else outputs
+        return module(outputs, targets.to(outputs.dtype) if targets.is_floating_point() else targets)
+
+    return criterion
+
+
+def class_total(weights: torch.Tensor | None, ignored: int, targets: torch.Tensor) -> torch.Tensor:
+    """The weights (K,) of the classes at all positions that count, summed; without weights, how many those are."""
+    counts = targets != ignored
+    if weights is None:
+        return counts.sum()
+    return (weights.to(targets.device)[targets.where(counts, 0)] * counts).sum()
+
+
+def of_gaussians(module: Module) -> Criterion:
+    """Outputs (B, 2 T): means, then what softplus turns into variances."""
+
+    def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        means, spread = outputs.chunk(2, dim=1)
+        return module(means, targets.to(outputs.dtype), torch.nn.functional.softplus(spread))
+
+    return criterion
+
+
+def of_sequences(module: Module) -> Criterion:
+    """Connectionist temporal classification: logits (B, L, K), transcripts (B, S) filled up with a negative number."""
+
+    def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logarithms = outputs.log_softmax(-1).transpose(0, 1)  # (L, B, K)
+        lengths = torch.full((len(outputs),), outputs.shape[1], dtype=torch.int64, device=outputs.device)
+        return module(logarithms, targets.clamp_min(0), lengths, (targets >= 0).sum(1))
+
+    return criterion
+
+
+def of_triplets(module: Module, *, average: bool) -> Criterion:
+    """A loss of (anchor, positive, negative) that reduces nothing itself."""
+
+    def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        anchor, positive, negative, counts = pairs.triplets(outputs, targets)
+        return _reduce(module(anchor, positive, negative), counts, average)
+
+    return criterion
+
+
+def of_pairs(module: Module, *, average: bool) -> Criterion:
+    """A loss of (first, second, sign), or of (distance, sign), that reduces nothing itself."""
+    by_distance = isinstance(module, torch.nn.HingeEmbeddingLoss)
+
+    def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        first, second, sign, counts = pairs.pairs(outputs, targets)
+        losses = module(euclidean(first, second), sign) if by_distance else module(first, second, sign)
+        return _reduce(losses, counts, average)
+
+    return criterion
+
+
+def of_ranks(module: Module, *, average: bool) -> Criterion:
+    """A loss of (higher score, lower score, sign) that reduces nothing itself.
+
+    Outputs (B, 2, 1) are pairs of scores; (B, 1) with numbers are compared with the batch's next; of logits (B, K) with
+    classes, those for the class of the example are compared with those of the next example of another class.
+    """
+
+    def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if outputs.ndim == 3:
+            first, second = outputs.squeeze(-1).unbind(1)
+            sign = targets.to(outputs.dtype)
+        elif targets.is_floating_point():
+            first, second = outputs.flatten(), outputs.flatten().roll(-1)
+            sign = (targets - targets.roll(-1, 0)).flatten().sign().to(outputs.dtype)
+        else:
+            near = pairs.neighbours(targets)
+            first = outputs.gather(1, targets[:, None]).flatten()
+            second = outputs[near.negative].gather(1, targets[:, None]).flatten()
+            sign = near.has_negative.to(outputs.dtype)
+        return _reduce(module(first, second, sign), sign != 0, average)  # equal ones have no order
+
+    return criterion
+
+
+def _reduce(losses: torch.Tensor, counts: torch.Tensor, average: bool) -> torch.Tensor:
+    """Sum or mean of the losses (M,) that count; zero, and still connected to the network, where none does."""
+    total = losses.where(counts, 0).sum()
+    return total / counts.sum().clamp_min(1) if average else total

@@ -1,0 +1,90 @@
+"""A loss that is fitted to a network and a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from toolkit.data.dataset import Task
+from toolkit.training.losses.criteria import Criterion
+from toolkit.training.losses.outputs import Select
+from toolkit.training.named import join_named
+from toolkit.training.settings import Named
+
+__all__ = ["Loss"]
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """Made by `make_loss`. `loss(loss.forward(inputs), targets)` is the scalar to minimise.
+
+    Attributes:
+        name: torch's name of it; "callable" for a function, "own" where the network has its own.
+        options: plain values.
+        network: whose outputs are compared.
+        task: what the outputs are for metrics: the data set's task, or "embedding" where vectors are compared.
+        reduction: "mean", "sum", or "batchmean".
+        views: inputs of one example.
+    """
+
+    name: str
+    options: dict[str, Any]
+    network: torch.nn.Module
+    task: Task
+    select: Select = field(repr=False)
+    criterion: Criterion = field(repr=False)
+    module: torch.nn.Module | None = field(default=None, repr=False)
+    total: Callable[[torch.Tensor], torch.Tensor] | None = field(default=None, repr=False)
+    predict: Callable[[torch.Tensor], torch.Tensor | None] = field(default=lambda outputs: outputs, repr=False)
+    reduction: str = "mean"
+    views: int = 1
+    weighted: bool = False
+
+    def to_setting(self) -> Named:
+        """A name, or a mapping with options: plain values for the checkpoint, from which `make_loss` makes it again."""
+        return join_named(self.name, self.options)
+
+    def forward(self, inputs: torch.Tensor, network: torch.nn.Module | None = None) -> torch.Tensor:
+        """Inputs (B, ...) -> the outputs that this loss compares.
+
+        Args:
+            inputs: (B, *shape); (B, views, *shape) for pairs and triplets, whose outputs are (B, views, D).
+            network: another network of the same layers, such as a copy with averaged weights; None takes `network`.
+        """
+        network = self.network if network is None else network
+        if self.views == 1:
+            return self.select(network, inputs)
+        outputs = self.select(network, inputs.flatten(0, 1))
+        return outputs.reshape(len(inputs), self.views, *outputs.shape[1:])
+
+    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Outputs of `forward` and targets as the data set has them -> a scalar, float32 also in mixed precision.
+
+        The mean over the examples (over the positions that have a class, for dense targets), or the sum with
+        ``reduction="sum"``.
+        """
+        if self.weighted and self.module is not None:
+            # the weights of the classes follow the outputs
+            self.module.to(outputs.device, torch.promote_types(outputs.dtype, torch.float32))
+        if torch.is_autocast_enabled(outputs.device.type) or outputs.dtype in (torch.float16, torch.bfloat16):
+            with torch.autocast(outputs.device.type, enabled=False):
+                return self.criterion(outputs.float(), targets)
+        return self.criterion(outputs, targets)
+
+    def weight(self, targets: torch.Tensor) -> float:
+        """What a batch counts in a mean over batches: its examples, or the weights of its positions that have a class."""
+        if self.reduction == "sum":
+            return 1.0
+        if self.total is None or targets.is_floating_point():
+            return float(len(targets))
+        return float(self.total(targets))
+
+    def predictions(self, outputs: torch.Tensor) -> torch.Tensor | None:
+        """Outputs of `forward` -> what `toolkit.training.metrics.measure` takes for `task`; None where there is nothing.
+
+        Probabilities of labels, means of distributions; logits of classes are left as they are.
+        """
+        return self.predict(outputs)

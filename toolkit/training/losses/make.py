@@ -1,0 +1,245 @@
+"""Make a loss by name for a network and a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from runtime.errors import SpecError
+from toolkit.data.dataset import Dataset, Task
+from toolkit.training.losses import criteria
+from toolkit.training.losses import targets as shaped
+from toolkit.training.losses.checks import check_targets, refuse, try_out
+from toolkit.training.losses.loss import Loss
+from toolkit.training.losses.outputs import ending, plain_output, select_outputs, select_predictions
+from toolkit.training.losses.registry import LOSSES, LossEntry, default_loss, fitting
+from toolkit.training.named import check_options, find_name, split_named
+from toolkit.training.settings import Named
+
+__all__ = ["LossFunction", "find_loss", "make_loss"]
+
+LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+_HIDDEN = ("size_average", "reduce", "distance_function")
+_OWN, _CALLABLE = "own", "callable"
+
+
+def find_loss(loss: Named, task: Task) -> tuple[str, dict[str, Any]]:
+    """(torch's name, checked options) of a setting, looked up without case and with or without "Loss" at its end.
+
+    Raises:
+        SpecError: an unknown name or option, or a loss that is not for this task.
+    """
+    given, options = split_named(loss, "loss")
+    name = find_name(given, LOSSES, "loss", ending="loss")
+    entry = LOSSES[name]
+    if task not in entry.tasks:
+        raise SpecError(
+            f"The loss {given!r} does not fit {task}: its targets are of another kind. Use one of: {fitting(task)}."
+        )
+    options = check_options(entry.constructor, options, f"The loss {name!r}", _HIDDEN)
+    reductions = ("mean", "sum", "batchmean") if name == "KLDivLoss" else ("mean", "sum")
+    if options.get("reduction", "mean") not in reductions:
+        raise SpecError(
+            f"The loss {name!r} was given reduction={options['reduction']!r}; a training needs one number a batch: "
+            f"{' or '.join(map(repr, reductions))}."
+        )
+    return name, options
+
+
+def make_loss(
+    loss: Named | LossFunction,
+    data: Dataset,
+    network: torch.nn.Module,
+    *,
+    class_weights: torch.Tensor | None = None,
+    soft_targets: bool = False,
+) -> Loss:
+    """Fit a loss to data and a network, and run it on two examples.
+
+    A network that ends in softmax, logsoftmax or sigmoid is trained on its logits by every loss that applies its own,
+    and the logarithms and probabilities that others want are computed from the logits, without losing digits. With
+    ``reduction="sum"`` the examples of a batch are added up; accumulated batches and processes are still averaged.
+
+    Args:
+        loss: a name, a mapping with ``name`` and torch's options, or a function (outputs, targets) -> scalar, which gets
+            the network's output and the data set's targets as they are.
+        data: its task, targets and labels decide how targets are shaped.
+        network: neither its weights and modes nor the random state are changed.
+        class_weights: float (K,), one weight a class, for losses whose entry in `LOSSES` has ``class_weights``; the binary
+            cross-entropies take it as the weight of a label's presence (pos_weight).
+        soft_targets: whether batches will have shares of classes (B, K) for targets.
+
+    Raises:
+        SpecError: the loss does not fit the task, the targets, the network's output, or what else was asked of it.
+    """
+    if getattr(network, "has_own_loss", False):
+        return _own_loss(loss, data, network)
+    if callable(loss):
+        name = getattr(loss, "__qualname__", type(loss).__qualname__)
+        made = Loss(_CALLABLE, {"function": name}, network, data.task, plain_output, loss, views=data.views)
+        if class_weights is not None:
+            raise refuse(name, "class_weights are for losses by name.", "Weigh the classes within the function.")
+        try_out(made, None, data)
+        return made
+    _refuse_unnamed(loss)
+    name, options = find_loss(loss, data.task)
+    entry = LOSSES[name]
+    if soft_targets and not entry.soft_targets:
+        others = [other for other, known in LOSSES.items() if known.soft_targets and data.task in known.tasks]
+        raise refuse(name, "mixed examples have shares of several classes.", f"Use one of: {', '.join(others)}.")
+    if name == "KLDivLoss" and options.get("log_target") and data.task == "classification":
+        raise refuse(name, "log_target is for distributions, and the data has classes.", "Leave it out.")
+    check_targets(name, entry, options, data)
+    weights = _class_weights(name, entry, options, class_weights, data)
+    made = _build(name, entry, options, weights, data, network)
+    try_out(made, entry, data, soft_targets=soft_targets)
+    return made
+
+
+def _own_loss(loss: Named | LossFunction, data: Dataset, network: torch.nn.Module) -> Loss:
+    """A network that learns without targets, such as a diffusion model; its loss is computed in the forward pass."""
+    if callable(loss) or str(split_named(loss, "loss")[0]).lower() not in (_OWN, default_loss(data.task).lower()):
+        raise SpecError(f"The loss {loss!r} was given, but the network has its own. Leave loss out.")
+    made = Loss(
+        _OWN,
+        {},
+        network,
+        data.task,
+        lambda module, inputs: module.training_loss(inputs),  # type: ignore[operator]
+        lambda outputs, targets: outputs,
+        predict=lambda outputs: None,
+    )
+    try_out(made, None, data)
+    return made
+
+
+def _refuse_unnamed(loss: Named) -> None:
+    """A loss that cannot be made from a checkpoint's setting."""
+    name, options = split_named(loss, "loss")
+    if str(name).lower() == _OWN:
+        raise SpecError(
+            "The loss 'own' is for networks with their own loss, such as a diffusion model; this one has none."
+        )
+    if str(name).lower().split(" ")[0] == _CALLABLE:
+        function = options.get("function") or str(name)[len(_CALLABLE) :].strip()
+        raise SpecError(
+            f"The training used the function {function!r} as its loss. Give it again: train(loss={function})."
+        )
+
+
+def _class_weights(
+    name: str, entry: LossEntry, options: dict[str, Any], class_weights: torch.Tensor | None, data: Dataset
+) -> dict[str, torch.Tensor]:
+    """The options of the loss that are tensors, one number a class each."""
+    found = {}
+    for option in ("weight", "pos_weight"):
+        if options.get(option) is not None:
+            found[option] = _numbers(name, option, options[option], data)
+    if class_weights is None:
+        return found
+    if not entry.class_weights or data.task == "regression":
+        others = [other for other, known in LOSSES.items() if known.class_weights and data.task in known.tasks]
+        raise refuse(
+            name, "it takes no class weights.", f"Leave class_weights out, or use one of: {', '.join(others)}."
+        )
+    option = "pos_weight" if name in ("BCELoss", "BCEWithLogitsLoss") else "weight"
+    if option in found:
+        raise refuse(name, f"class_weights and its option {option} were both given.", "Give one of them.")
+    return {**found, option: _numbers(name, "class_weights", class_weights.tolist(), data)}
+
+
+def _numbers(name: str, option: str, value: Any, data: Dataset) -> torch.Tensor:
+    count = data.targets.shape[1] if data.task == "regression" else len(data.labels)
+    numbers = value if isinstance(value, list) else [value]
+    if len(numbers) != count or not all(isinstance(number, int | float) and 0 <= number < 1e30 for number in numbers):
+        raise refuse(
+            name, f"{option}={value!r} was given.", f"{count} numbers of at least 0 are expected, one a class."
+        )
+    return torch.tensor(numbers, dtype=torch.float32)
+
+
+def _build(
+    name: str,
+    entry: LossEntry,
+    options: dict[str, Any],
+    weights: dict[str, torch.Tensor],
+    data: Dataset,
+    network: torch.nn.Module,
+) -> Loss:
+    end = ending(network)
+    sequences = data.task == "dense" and data.targets.ndim == 2
+    # the number of examples, without looking at the targets, is what torch itself divides by
+    gaps = name in ("CrossEntropyLoss", "NLLLoss") and (
+        data.task == "dense" or "weight" in weights or "ignore_index" in options
+    )
+    module, criterion = _criterion(name, entry, options, weights, end, sequences=sequences, gaps=gaps)
+    return Loss(
+        name,
+        options,
+        network,
+        "embedding" if entry.output == "vectors" else data.task,
+        select_outputs(
+            "logits" if entry.output == "scores" and data.task == "classification" else entry.output,
+            end,
+            axis=2 if sequences else 1,
+            classes=data.task in ("classification", "multilabel"),
+            make_logarithms=name == "KLDivLoss" and data.task == "classification",
+        ),
+        criterion,
+        module=module,
+        total=(lambda targets: criteria.class_total(module.weight, module.ignore_index, targets)) if gaps else None,
+        predict=select_predictions(name, entry, options, data.task, end),
+        reduction=options.get("reduction", "mean"),
+        views=data.views,
+        weighted=bool(weights),
+    )
+
+
+def _criterion(
+    name: str,
+    entry: LossEntry,
+    options: dict[str, Any],
+    weights: dict[str, torch.Tensor],
+    end: str | None,
+    *,
+    sequences: bool,
+    gaps: bool,
+) -> tuple[Any, criteria.Criterion]:
+    """torch's module, and what it is given."""
+    arguments = {**options, **weights}
+    average = options.get("reduction", "mean") == "mean"
+    module: Any
+    if name == "BCELoss" and end == "sigmoid":
+        module = torch.nn.BCEWithLogitsLoss(**arguments)
+        return module, criteria.of_values(module)
+    presence = arguments.pop("pos_weight", None) if name == "BCELoss" else None
+    counted = entry.target in ("pairs", "triplets", "ranks")
+    if name == "KLDivLoss" and average:
+        arguments["reduction"] = "batchmean"  # what torch's "mean" is to become, too
+    if counted or (gaps and average):
+        arguments["reduction"] = "none" if counted else "sum"  # the criterion divides by what counts
+    module = _construct(name, entry, arguments)
+    if presence is not None:
+        return module, criteria.of_presence(module.reduction, presence)
+    if entry.output == "means and variances":
+        return module, criteria.of_gaussians(module)
+    if entry.target == "classes":
+        make_classes = criteria.of_classes if gaps and average else criteria.of_class_indices
+        return module, make_classes(module, sequences=sequences)
+    if counted:
+        make = {"pairs": criteria.of_pairs, "triplets": criteria.of_triplets, "ranks": criteria.of_ranks}[entry.target]
+        return module, make(module, average=average)
+    if entry.target == "sequences":
+        return module, criteria.of_sequences(module)
+    shapes = {"signs": shaped.signs, "index lists": shaped.index_lists}
+    return module, criteria.of_values(module, shapes.get(entry.target, shaped.indicators))
+
+
+def _construct(name: str, entry: LossEntry, arguments: dict[str, Any]) -> Any:
+    try:
+        return entry.constructor(**arguments)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SpecError(f"The loss {name!r} cannot take {arguments}: {error}.") from error

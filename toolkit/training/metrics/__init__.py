@@ -1,0 +1,22 @@
+"""Metrics by name, measured once an epoch on all its outputs; see `METRICS` and `measure`."""
+
+from toolkit.training.metrics.outputs import Outputs, measure
+from toolkit.training.metrics.registry import (
+    METRICS,
+    MetricEntry,
+    check_metrics,
+    default_metrics,
+    higher_is_better,
+    metric_key,
+)
+
+__all__ = [
+    "METRICS",
+    "MetricEntry",
+    "Outputs",
+    "check_metrics",
+    "default_metrics",
+    "higher_is_better",
+    "measure",
+    "metric_key",
+]

@@ -1,0 +1,62 @@
+"""What decides which epoch is the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from runtime.errors import SpecError, suggest
+from toolkit.data.dataset import Task
+from toolkit.training.metrics import higher_is_better, metric_key
+from toolkit.training.settings import Named
+
+__all__ = ["Monitor", "better"]
+
+
+class Monitor:
+    """Scores an epoch's entry in the history.
+
+    Args:
+        name: a value of the entry, such as "val_loss"; None takes the accuracy of a classifier, then the loss; on the
+            validation part where there is one.
+        task: the task of the data.
+        metrics: what is measured besides the loss.
+        validated: whether there is a validation part.
+
+    Raises:
+        SpecError: an epoch of this training measures no value called `name`.
+    """
+
+    def __init__(self, name: str | None, task: Task, metrics: Sequence[Named], validated: bool) -> None:
+        self.name, self.task = name, task
+        self.prefix = "val_" if validated else ""
+        values = ["loss", *map(metric_key, metrics)]
+        known = [*values, *(f"val_{value}" for value in values if validated)]
+        if name is not None and name not in known:
+            raise SpecError(
+                f"monitor={name!r} was given, but an epoch of this training measures no such value.{suggest(name, known)}"
+            )
+
+    def score(self, entry: Mapping[str, float]) -> tuple[float, ...]:
+        """Higher is better, from the left. A value that is no number, or not defined this time, is the worst there is."""
+        if self.name is not None:
+            return (_upward(self.name, entry.get(self.name, math.nan)),)
+        loss = _upward("loss", entry[f"{self.prefix}loss"])
+        return (entry.get(f"{self.prefix}acc", 0.0), loss) if self.task == "classification" else (loss,)
+
+
+def better(new: tuple[float, ...], old: tuple[float, ...], margin: float = 0.0) -> bool:
+    """Whether `new` is higher by more than `margin`, in the first number that differs."""
+    for one, other in zip(new, old, strict=True):
+        if one > other + margin:
+            return True
+        if one < other:
+            return False
+    return False
+
+
+def _upward(name: str, value: float) -> float:
+    """Turned so that higher is better; NaN compares with nothing, so it becomes the lowest."""
+    if math.isnan(value):
+        return -math.inf
+    return value if higher_is_better(name) else -value
