@@ -6,6 +6,7 @@ import codecs
 import gc
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,9 @@ class Toolkit(click.Group):
 def main() -> None:
     """Train a small model, turn it into one verified ONNX file, and run it anywhere without torch."""
 
+
+# What `toolkit predict` is given, by the kind of the model's input.
+_PREDICTED = {"image": "IMAGES", "table": "TABLE.csv", "text": "LINES.txt", "sequence": "ARRAY.npy"}
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _device = click.option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|tensorrt", help="Where to run.")
@@ -111,38 +115,45 @@ def train(
     from toolkit.training.command import continue_training, find_rate, plan_training, start_training
     from toolkit.training.interruption import TrainingInterrupted
 
-    report = None if as_json else click.echo
+    report = None if as_json else _line
     if resume:
         _only_resume({"run": run, **options, "dry_run": dry_run, "find_lr": find_lr})
         if output is None:
             raise InputError("--resume needs the folder of the training: toolkit train -o DIR --resume.")
         folder = Path(output)
     else:
+        if dry_run and find_lr:
+            raise InputError("--dry-run and --find-lr were both given; choose one.")
         config = _run_config(run, options)
         folder = Path(output) if output is not None else config.new_folder(run)
+    first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
     try:
         if resume:
             result = continue_training(folder, report)
         else:
             if dry_run:
                 facts, text = plan_training(config, folder)
-                click.echo(json.dumps(facts) if as_json else text)
+                if first:
+                    click.echo(json.dumps(facts) if as_json else text)
                 return
             if find_lr:
                 result = find_rate(config, folder / "lr.png")
-                click.echo(
-                    json.dumps(result) if as_json else f"learning rate: {result['lr']:.2g} (drew {result['picture']})"
-                )
+                text = f"learning rate: {result['lr']:.2g} (drew {result['picture']})"
+                if first:
+                    click.echo(json.dumps(result) if as_json else text)
                 return
             result = start_training(config, folder, report)
     except (KeyboardInterrupt, TrainingInterrupted):
-        click.echo("Stopped.", err=True)
-        if (folder / "last.pth").is_file():
-            click.echo(f"Nothing is lost; continue with: toolkit train -o {folder} --resume", err=True)
+        if first:
+            click.echo("Stopped.", err=True)
+            if (folder / "last.pth").is_file():
+                click.echo(f"Nothing is lost; continue with: toolkit train -o {folder} --resume", err=True)
         raise click.exceptions.Exit(130) from None
+    if not first:
+        return
     if as_json:
         click.echo(json.dumps(result))
-    elif result["files"]:
+    else:
         click.echo(f"wrote {folder}: {', '.join(result['files'])}")
         click.echo(f"next: toolkit export {folder / 'best.pth'}")
 
@@ -162,7 +173,7 @@ def data() -> None:
 @click.option("--size", type=int, nargs=2, default=None, metavar="H W", help="Bring pictures to this size.")
 @click.option("--rows", type=click.IntRange(1, 20), default=6, help="How many pictures.")
 @click.option("--columns", type=click.IntRange(1, 20), default=8, help="How many versions of each.")
-@click.option("--seed", type=int, default=0, help="Of what is chosen and of the transforms.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of what is chosen and of the transforms.")
 @_json
 def data_show(path: str, output: str, as_json: bool, **options: Any) -> None:
     """Draw a sheet of samples, with --augment as the training will see them, and tell what there is."""
@@ -185,7 +196,9 @@ def data_show(path: str, output: str, as_json: bool, **options: Any) -> None:
 )
 @click.option("--fixed-batch", is_flag=True, help="Fix the batch size to that of the checkpoint's samples.")
 @click.option("--no-simplify", is_flag=True, help="Leave onnxsim out.")
-@click.option("--opset", type=int, default=None, help="ONNX operator set to ask for.  [default: the exporter's]")
+@click.option(
+    "--opset", type=click.IntRange(min=1), default=None, help="ONNX operator set to ask for.  [default: the exporter's]"
+)
 @_json
 def export(
     checkpoint: str,
@@ -220,8 +233,8 @@ def export(
     )
     click.echo(f"next: toolkit info {report.path}")
     kind = report.card.inputs[0].kind if report.card.inputs else "array"
-    if kind in ("image", "table"):
-        click.echo(f"      toolkit predict {report.path} {'IMAGES' if kind == 'image' else 'TABLE.csv'}")
+    if kind in _PREDICTED:
+        click.echo(f"      toolkit predict {report.path} {_PREDICTED[kind]}")
     click.echo(f"      toolkit bench {report.path}")
 
 
@@ -246,15 +259,15 @@ def check(model: str, checkpoint: str, as_json: bool) -> None:
 
 @main.command()
 @click.option("-o", "--output", type=click.Path(), default="demo", help="Folder for everything that the demo makes.")
-@click.option("--epochs", type=int, default=40, help="Passes over the training part.")
-@click.option("--seed", type=int, default=0, help="Of everything random.")
+@click.option("--epochs", type=click.IntRange(min=1), default=40, help="Passes over the training part.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Of everything random.")
 @_json
 def demo(output: str, epochs: int, seed: int, as_json: bool) -> None:
     """The whole road on real data in a minute: train, export, verify, predict, embed, search, report."""
     _need("toolkit demo", "torch", "onnx", "onnxscript", "onnxsim", "torchmetrics", "matplotlib", "jinja2", "rich")
     from toolkit.demo.road import run_demo
 
-    result = run_demo(Path(output), epochs, seed, None if as_json else click.echo)
+    result = run_demo(Path(output), epochs, seed, None if as_json else _line)
     click.echo(json.dumps(result.to_dict()) if as_json else result.closing())
 
 
@@ -280,7 +293,9 @@ def info(file: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("model", type=click.Path())
-@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="IMAGES|DIRS|TABLE.csv...")
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(), metavar="IMAGES|DIRS|TABLE.csv|LINES.txt|ARRAY.npy..."
+)
 @click.option("--top", type=click.IntRange(min=1), default=5, help="How many classes to list for each input.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of text.")
 @_json
@@ -289,7 +304,7 @@ def info(file: str, as_json: bool) -> None:
 def predict(
     model: str, paths: tuple[str, ...], top: int, as_csv: bool, as_json: bool, device: str, require_device: bool
 ) -> None:
-    """Predict pictures or the rows of a table."""
+    """Predict pictures, the rows of a table, texts (one a line), or sequences."""
     from runtime.predict import Failure
     from runtime.write import prediction_rows, prediction_text
 
@@ -525,7 +540,8 @@ def _only_resume(options: dict[str, Any]) -> None:
     source = click.get_current_context().get_parameter_source
     given = [name.replace("_", "-") for name in options if source(name) is click.core.ParameterSource.COMMANDLINE]
     if given:
-        raise InputError(f"--resume continues with the settings of the first run; leave out --{', --'.join(given)}.")
+        names = ["the TOML" if name == "run" else "--set" if name == "changes" else f"--{name}" for name in given]
+        raise InputError(f"--resume continues with the settings of the first run; leave out {', '.join(names)}.")
 
 
 # The options of `toolkit train` that are not settings of the training -> their keys in the TOML.
@@ -549,7 +565,9 @@ def _run_config(run: str | None, options: dict[str, Any]) -> RunConfig:
     options = {**options, "augment": _json_option("--augment", options["augment"])}
     changes = options.pop("changes")
     given = [
-        (_KEYS.get(name, f"training.{name}"), value) for name, value in options.items() if value not in (None, False)
+        (_KEYS.get(name, f"training.{name}"), value)
+        for name, value in options.items()
+        if value is not None and value is not False
     ]
     tables = override({} if run is None else read_run(run), [*given, *map(parse_change, changes)])
     config = RunConfig.from_dict(tables)
@@ -590,6 +608,11 @@ def _progress(results: Iterable[Any], total: int, label: str) -> Iterable[Any]:
         for result in results:
             yield result
             bar.update(1)
+
+
+def _line(text: str) -> None:
+    """Print through `sys.stdout`, above a progress bar that has taken it over; `click.echo` would write into the bar."""
+    print(text, flush=True)
 
 
 def _stage(name: str) -> None:

@@ -6,6 +6,7 @@ Usage: python benchmarks/real_work.py [--data FOLDER with MNIST and names] [mnis
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,8 +18,13 @@ import torch
 
 from runtime.console import table
 from toolkit import nn
-from toolkit.data.source import open_source
+from toolkit.data.batches import Batches
+from toolkit.data.dataset import Dataset
+from toolkit.data.source import Source, open_source
+from toolkit.data.splits import same_inputs, split
+from toolkit.data.stores import RowStore
 from toolkit.data.tables import load_csv
+from toolkit.data.text import load_text_folder
 
 TABLES = Path(__file__).resolve().parents[1] / "examples" / "data"
 
@@ -52,17 +58,35 @@ def mnist_conv(data: Path, folder: Path) -> tuple[str, str, str]:
 
 
 def names(data: Path, folder: Path) -> tuple[str, str, str]:
-    """18 languages from a surname: embedding, bidirectional GRU over packed sequences."""
-    model = nn("cls", folder)
-    model.set_seed(0)
-    model.use(open_source(data / "names"), batch_size=64, train_val_ratio=0.8)
-    model.add("embedding", size=64, padding_idx=0)
-    model.add("gru", size=(64, 128), bidirectional=True, last_step=True)
-    model.add("dropout", p=0.3)
-    model.add("linear", size=18, activation="softmax")
-    history = model.train(epochs=12, schedule="onecycle", weight_decay=0.01, filename=None, report=None)
-    best = max(entry["val_acc"] for entry in history)
-    return "names of 18 languages, bidirectional GRU", f"{history[-1]['val_acc']:.2%} (best epoch {best:.2%})", "≥ 80 %"
+    """18 languages from a surname: embedding, bidirectional GRU over packed sequences.
+
+    Many names stand in the files more than once; measured on a plain stratified fifth, and on one whose names all are new.
+    """
+    whole = load_text_folder(data / "names")
+    found = []
+    for groups in (None, same_inputs(whole)):
+        parts = split(whole, 0.8, seed=0, groups=groups)
+        model = nn("cls", folder)
+        model.set_seed(0)
+        held_out = subset(whole, parts.validation)
+        model.use(Source(subset(whole, parts.train), validation=held_out), batch_size=64)
+        model.add("embedding", size=64, padding_idx=0)
+        model.add("gru", size=(64, 128), bidirectional=True, last_step=True)
+        model.add("dropout", p=0.3)
+        model.add("linear", size=18, activation="softmax")
+        model.add(optimizer="adamw")
+        model.train(
+            lr=3e-3, epochs=10, schedule="onecycle", weight_decay=0.01, clip_norm=1.0, filename=None, report=None
+        )
+        found.append(float((model.inference(Batches(held_out)).argmax(1) == held_out.targets).mean()))
+    figures = f"{found[0]:.2%} ({found[1]:.2%} where no name is in both parts)"
+    return "names of 18 languages, bidirectional GRU, 10 epochs", figures, "≥ 80 %"
+
+
+def subset(data: Dataset, indices: np.ndarray) -> Dataset:
+    """Some examples as a data set of their own."""
+    inputs = RowStore(data.inputs.take(torch.from_numpy(indices)).numpy())
+    return dataclasses.replace(data, inputs=inputs, targets=data.targets[indices])
 
 
 def diabetes(_data: Path, folder: Path) -> tuple[str, str, str]:
@@ -88,18 +112,18 @@ def diabetes(_data: Path, folder: Path) -> tuple[str, str, str]:
 
 
 def iris(_data: Path, folder: Path) -> tuple[str, str, str]:
-    """A fifth held out, five splits."""
+    """A fifth held out, eight splits."""
     found = []
-    for seed in range(5):
+    for seed in range(8):
         model = nn("cls", folder)
         model.set_seed(seed)
         _, held_out = model.load_tab_data(TABLES / "iris.csv", batch_size=16, train_val_ratio=0.8)
         model.add("linear", size=(4, 10), activation="relu")
         model.add("linear", size=(10, 5), activation="relu")
         model.add("linear", size=(5, 3), activation="softmax")
-        model.train(lr=0.01, epochs=60, filename=None, report=None)
+        model.train(lr=0.005, epochs=60, schedule="onecycle", weight_decay=0.01, filename=None, report=None)
         found.append(float((model.inference(held_out).argmax(1) == model.val_label).mean()))
-    return "iris, 4-10-5-3", f"{np.mean(found):.2%} (means of 5 splits, worst {min(found):.2%})", "≥ 95 %"
+    return "iris, 4-10-5-3", f"{np.mean(found):.2%} (mean of 8 splits, worst {min(found):.2%})", "≥ 95 %"
 
 
 def test_accuracy(model: nn) -> float:

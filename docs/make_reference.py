@@ -265,7 +265,8 @@ def metrics() -> str:
     ]
     classes = [setting("metric", name) for name, entry in METRICS.items() if "classification" in entry.tasks]
     numbers = [name for name, entry in METRICS.items() if "regression" in entry.tasks]
-    calls = [f"train(metrics={quoted(classes)})", f'train("reg", None, 1, metrics={quoted(numbers)})']
+    calls = [f"train(metrics={quoted(classes[start : start + 4])})" for start in range(0, len(classes), 4)]
+    calls.append(f'train("reg", None, 1, metrics={quoted(numbers)})')
     head = "## Metrics\n\n`train(metrics=[...])`, on the training and the validation part; `top5` is `acc` with `top_k=5`.\n"
     return f"{head}\n{table(('metric', 'what it says', 'tasks', 'options'), rows)}\n\n{script_of(calls)}"
 

@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 
+# Names that a message lists; a hundred would bury what it says.
+_LISTED = 40
+
+
 class ToolkitError(Exception):
     """Base of every error a user can cause. `exit_code` is what the command line exits with."""
 
@@ -92,7 +96,7 @@ class CheckFailed(ToolkitError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the closest known names, or the list of known names."""
+    """Return ``" Did you mean 'x'?"`` for the closest known names, or the list of known names, of a long one the beginning."""
     import difflib
 
     names = sorted(known)
@@ -100,4 +104,5 @@ def suggest(name: str, known: Iterable[str]) -> str:
     close = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
     if close:
         return " Did you mean " + " or ".join(repr(match) for match in close) + "?"
-    return " Known names: " + ", ".join(names) + "."
+    rest = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return " Known names: " + ", ".join(names[:_LISTED]) + f"{rest}."

@@ -57,6 +57,12 @@ def collect(data: Any, card: InputCard) -> tuple[Any, bool]:
     if isinstance(card, SequenceInput):
         return _sequence_items(data, card)
     if isinstance(card, ArrayInput):
+        if data is None or isinstance(data, str | os.PathLike):
+            raise InputError(
+                f"{data!r} was given; the model takes arrays of shape {card.shape}, or a batch of these. Read the file first."
+                if data is not None
+                else f"No input was given; arrays of shape {card.shape}, or a batch of these, are expected."
+            )
         try:
             return _prepared_items(np.asarray(data), card)
         except ValueError as error:

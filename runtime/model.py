@@ -171,6 +171,12 @@ class Model:
             return find_images(paths)
         if isinstance(card, ArrayInput):
             raise CardError(f"{self.path} takes plain arrays, not files. Use runtime.load(...).run(...) with arrays.")
+        if isinstance(card, TextInput):
+            for path in paths:
+                if not Path(path).is_file():
+                    raise InputError(
+                        f"{path} is no file. Put the texts into one, such as lines.txt with one text a line."
+                    )
         found = [collect(Path(path), card)[0] for path in paths]
         if isinstance(card, TextInput | SequenceInput):
             return [item for items in found for item in items]

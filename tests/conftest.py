@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# The tests run in two processes: more threads within each, or within what they start, would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -131,7 +131,8 @@ def test_training_prints_data_network_epochs_files_and_the_next_step(trained: tu
     epochs = [line for line in lines if line.startswith("epoch ")]
     assert [line.split("  ")[0] for line in epochs] == ["epoch 1/4", "epoch 2/4", "epoch 3/4", "epoch 4/4"]
     assert all("val_acc" in line for line in epochs)
-    assert lines[-2] == f"wrote {folder}: best.pth, last.pth, history.json, curves.png, confusion.png"
+    files = "best.pth, confusion.png, curves.png, history.csv, history.json, last.pth, run.json, run.toml"
+    assert lines[-2] == f"wrote {folder}: {files}"
     assert lines[-1] == f"next: toolkit export {folder / 'best.pth'}"
     assert {path.name for path in folder.iterdir()} >= {
         "best.pth", "last.pth", "history.json", "curves.png", "confusion.png",
@@ -145,7 +146,7 @@ def test_training_prints_json_alone_when_asked(
     assert done.exit_code == 0
     assert done.stderr == ""
     result = json.loads(done.stdout)
-    assert set(result) == {"folder", "history", "best", "confusion"}
+    assert set(result) == {"folder", "history", "best", "files"}
     assert len(result["history"]) == 4
     content = json.loads((trained[0] / "history.json").read_text())
     assert [entry["loss"] for entry in result["history"]] == [entry["loss"] for entry in content["epochs"]]
@@ -169,13 +170,14 @@ def test_a_regression_is_trained(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0
     assert "r2" in done.stdout
-    assert f"wrote {tmp_path / 'run'}: best.pth, last.pth, history.json, curves.png\n" in done.stdout
+    assert f"wrote {tmp_path / 'run'}: best.pth, curves.png, history.csv, history.json" in done.stdout
+    assert "confusion.png" not in done.stdout
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (["--model", "lenett"], "There is no network 'lenett'. Did you mean 'lenet'?"),
+        (["--model", "lenett"], "There is no network 'lenett'. Did you mean 'lenet'"),
         (["--model", "lenet"], "LeNet takes pictures of at least 12 x 12 pixels, got 8 x 8."),
         (["--model", "missing.json"], "missing.json cannot be read as a network's description"),
         (["--data", "nowhere"], "nowhere does not exist."),
@@ -185,7 +187,7 @@ def test_a_regression_is_trained(tmp_path: Path) -> None:
         (["--lr", -1], "lr=-1.0 was given"),
         (["--lr", "1e30", "--schedule", "constant", "--optimizer", "sgd"], "Use a smaller learning rate"),
         (["--batch-size", 0], "batch_size=0 was given"),
-        (["--val-ratio", 1.5], "a number above 0 and at most 1 is expected"),
+        (["--val-ratio", 1.5], "a share of at least 0 and below 1 is expected"),
         (["--weight-decay", -1], "weight_decay=-1.0 was given"),
         (["--seed", -1], "seed=-1 was given"),
         (["--workers", -1], "workers=-1 was given"),
@@ -265,7 +267,7 @@ def test_a_finished_training_or_an_empty_folder_is_not_continued(trained: tuple[
     assert "is finished: it holds all of its 4 epochs" in refused(here("train", "--resume", "-o", trained[0]))
     message = refused(here("train", "--resume", "-o", tmp_path / "none"))
     assert (
-        "holds no last.pth to continue from: it is written after each whole epoch. Start a training with: toolkit train"
+        "holds no last.pth to continue from: it is written after each whole epoch, and when a training is stopped. Start one "
         in message
     )
 

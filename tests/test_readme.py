@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from toolkit.builder.transforms import parse_transform
+from toolkit.training.callbacks import Callbacks
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLKIT = Path(sys.executable).with_name("toolkit")
@@ -73,13 +78,26 @@ def test_snippets_for_those_who_know_basenn(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_training_page_from_the_toml_to_the_reproduced_run(workplace: Path) -> None:
-    (toml,) = blocks("docs/training.md", "toml")
-    (workplace / "digits.toml").write_text(toml, encoding="utf-8")
+    digits, texts = blocks("docs/training.md", "toml")
+    (workplace / "digits.toml").write_text(digits, encoding="utf-8")
+    (workplace / "names.toml").write_text(texts, encoding="utf-8")
+    (workplace / "names").mkdir()
+    for language, ending in (("Italian", "ini"), ("Japanese", "moto"), ("Russian", "ovich")):
+        names = "".join(
+            f"{first}{ending}\n" for first in ("Al", "Ber", "Car", "Del", "Fal", "Gor", "Hel", "Kan", "Mar", "Tor")
+        )
+        (workplace / "names" / f"{language}.txt").write_text(names, encoding="utf-8")
+    (workplace / "lines.txt").write_text("Belini\nTanamoto\n", encoding="utf-8")
     commands = [line for block in blocks("docs/training.md", "sh") for line in block.splitlines()]
-    assert len(commands) == 4
+    assert len(commands) == 7
     for line in commands:
         assert run([str(TOOLKIT), *shlex.split(line)[1:]], workplace).strip(), line
     assert (workplace / "sheet.png").stat().st_size > 10_000
+    _, augment, mix = parse_transform(json.loads(blocks("docs/training.md", "json")[0]), "grayscale")
+    assert augment is not None and augment.crops is not None and mix is not None
+    spoken: dict[str, Callable[..., object]] = {}
+    exec(blocks("docs/training.md", "python")[0], spoken)
+    Callbacks([spoken["watch"]])
     first, again = (torch.load(workplace / f"runs/{name}/best.pth", weights_only=True) for name in ("digits", "again"))
     assert all(torch.equal(value, again["state_dict"][name]) for name, value in first["state_dict"].items())
 

@@ -82,15 +82,22 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
             with content as archive:
                 return {name: archive[name] for name in archive.files}
     except Exception as error:  # a damaged file fails in many ways inside zipfile, zlib and NumPy
-        if "allow_pickle" in str(error):
+        if "allow_pickle" in str(error) and _looks_pickled(source):
             raise InputError(
                 f"{source} holds pickled Python objects, which could run code when opened. Save plain arrays instead: "
                 f"np.savez(file, data=x, label=y) with numbers or text of a fixed dtype; a dictionary as text: "
                 f"word2idx=json.dumps(word2idx)."
             ) from error
+        reason = "it is none" if "allow_pickle" in str(error) else str(error)
         raise InputError(
-            f"{source} cannot be read as an {kind} file: {error}. Save it with np.savez(file, data=x, label=y)."
+            f"{source} cannot be read as an {kind} file: {reason}. Save it with np.savez(file, data=x, label=y)."
         ) from error
+
+
+def _looks_pickled(path: Path) -> bool:
+    """An archive, an array or a pickle; NumPy takes whatever it does not know for the last."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", b"\x93N", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def split_steps(data: npt.NDArray[Any], lengths: npt.NDArray[Any], source: str) -> list[npt.NDArray[Any]]:

@@ -65,6 +65,11 @@ def test_files_hold_a_text_a_line_or_a_column_of_them(onnx_file: OnnxFile, tmp_p
     assert [found.source for found in model.predict(str(paths[1]))] == ["a", "bb"]
 
 
+def test_a_text_in_place_of_a_file_is_refused_with_what_to_do(onnx_file: OnnxFile) -> None:
+    with pytest.raises(InputError, match=r"a cab is no file. Put the texts into one, such as lines.txt"):
+        text_model(onnx_file, "classification").items(["a cab"])
+
+
 def test_one_unreadable_text_fails_alone(onnx_file: OnnxFile) -> None:
     card = TextInput("text", TEXT.vocabulary, 4, padding=0)
     model = text_model(onnx_file, "classification", card)

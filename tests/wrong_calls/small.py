@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit import nn
 
+NAN = float("nan")
 ROWS = np.random.default_rng(0).normal(size=(24, 4))
 KINDS = np.arange(24) % 3
 AMOUNTS = ROWS @ [1.0, -2.0, 0.5, 0.1]
@@ -27,10 +28,10 @@ TARGETS: dict[str, tuple[Any, Any, int]] = {
 }
 
 
-def network(folder: Path, task: str = "cls", last: Any = None, outputs: int | None = None, **load: Any) -> nn:
+def network(to: Path, task: str = "cls", last: Any = None, outputs: int | None = None, **load: Any) -> nn:
     """A network that fits its data, but for what is asked for."""
     inputs, targets, width = TARGETS[task]
-    model = nn(task, save_fold=folder / "run")
+    model = nn(task, save_fold=to / "run")
     model.set_seed(0)
     model.load_dataset(inputs, targets, **load)
     flat = {"flatten": False} if task == "dense" else {}
@@ -39,9 +40,17 @@ def network(folder: Path, task: str = "cls", last: Any = None, outputs: int | No
     return model
 
 
-def train(folder: Path, task: str = "cls", last: Any = None, outputs: int | None = None, **settings: Any) -> Any:
+def train(to: Path, task: str = "cls", last: Any = None, outputs: int | None = None, **settings: Any) -> Any:
     """Train it for an epoch with these settings."""
-    return network(folder, task, last, outputs).train(**{"epochs": 1, **settings})
+    return network(to, task, last, outputs).train(**{"epochs": 1, **settings})
+
+
+def by_hand(to: Path, **attributes: Any) -> Any:
+    """Train it with attributes that were set before."""
+    model = network(to)
+    for name, value in attributes.items():
+        setattr(model, name, value)
+    return model.train(epochs=1)
 
 
 def add(shape: tuple[int, ...], layer: Any = None, **arguments: Any) -> nn:
@@ -51,8 +60,13 @@ def add(shape: tuple[int, ...], layer: Any = None, **arguments: Any) -> nn:
     return model
 
 
-def table(folder: Path, text: str, name: str = "table.csv") -> Path:
+def table(to: Path, text: str, name: str = "table.csv") -> Path:
     """A file of this text."""
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
+    return written(to, name, text.encode())
+
+
+def written(to: Path, name: str, content: bytes) -> Path:
+    """A file of these bytes."""
+    path = to / name
+    path.write_bytes(content)
     return path

@@ -178,10 +178,17 @@ def _describe(hint: Any) -> str:
         return " or ".join(map(repr, inner))
     if origin is tuple:
         if len(inner) == 2 and inner[1] is Ellipsis:
-            return f"any number of {_short(inner[0])}"
+            return f"a list of {_PLURALS.get(_kind(inner[0]), _short(inner[0]))}"
         return "(" + ", ".join(map(_short, inner)) + ")"
     words = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
     return words.get(hint, str(hint))
+
+
+_PLURALS = {int: "whole numbers", float: "numbers", bool: "True or False", str: "texts"}
+
+
+def _kind(hint: Any) -> Any:
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
 def _short(hint: Any) -> str:

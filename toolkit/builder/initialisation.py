@@ -14,7 +14,15 @@ from runtime.errors import SpecError, suggest
 from toolkit.builder.activations import Activation, activation_name
 from toolkit.builder.arguments import Between, Positive, check_arguments
 
-__all__ = ["INITIALISERS", "Initialisation", "Nonlinearity", "initialise", "nonlinearity_of", "parse_initialisation"]
+__all__ = [
+    "INITIALISERS",
+    "Initialisation",
+    "Nonlinearity",
+    "initialise",
+    "is_initialised",
+    "nonlinearity_of",
+    "parse_initialisation",
+]
 
 Initialisation: TypeAlias = str | Mapping[str, Any]
 """A name, or {"name": ..., and its options}."""
@@ -194,7 +202,7 @@ def parse_initialisation(given: Initialisation | None, what: str) -> Initialisat
     key = name.lower() if isinstance(name, str) else ""
     key = _ALIASES.get(key, key).removesuffix("_")
     if key not in INITIALISERS:
-        raise SpecError(f"{what}: there is no initialisation {name!r}.{suggest(str(name), INITIALISERS)}")
+        raise SpecError(f"{what} init: there is no initialisation {name!r}.{suggest(str(name), INITIALISERS)}")
     options = {option: v for option, v in given.items() if option != "name"} if isinstance(given, Mapping) else {}
     checked = check_arguments(INITIALISERS[key], options, f"{what} init {key!r}")
     parsed: Initialisation = {"name": key, **checked} if checked else key
@@ -204,6 +212,11 @@ def parse_initialisation(given: Initialisation | None, what: str) -> Initialisat
     except ValueError as error:
         raise SpecError(f"{what} init {key!r}: {error}") from error
     return parsed
+
+
+def is_initialised(module: torch.nn.Module) -> bool:
+    """Whether `initialise` would draw any of the module's weights."""
+    return any(True for part in module.modules() for _ in _weights(part, LINEAR))
 
 
 def initialise(module: torch.nn.Module, setting: Initialisation, activation: Activation | None = None) -> None:

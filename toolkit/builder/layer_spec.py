@@ -14,7 +14,7 @@ from runtime.errors import SpecError
 from toolkit.builder.activations import ACTIVATIONS, Activation, activation_name, find_activation, parse_activation
 from toolkit.builder.arguments import check_arguments
 from toolkit.builder.initialisation import Initialisation, parse_initialisation
-from toolkit.builder.layers.registry import FILLED, find_layer
+from toolkit.builder.layers.registry import FILLED, Layer, find_layer
 from toolkit.builder.own_modules import OwnModule, find_module, own_module
 
 __all__ = ["OWN", "LayerSpec", "Shape", "batch_shape"]
@@ -87,10 +87,22 @@ class LayerSpec:
         if isinstance(layer, str) and layer.lower() == OWN:
             own, given = find_module(arguments, occurrence, what)
             return cls(OWN, given, behind, start, own)
-        found = find_layer(layer)
+        found = cls._find(layer, what)
         return cls(
             found.name, check_arguments(found.function, arguments, f"{what} {found.name!r}", FILLED), behind, start
         )
+
+    @staticmethod
+    def _find(layer: Any, what: str) -> Layer:
+        try:
+            return find_layer(layer)
+        except SpecError:
+            if not isinstance(layer, str) or layer.lower() not in ACTIVATIONS:
+                raise
+            raise SpecError(
+                f"{what}: {layer!r} is an activation. Give it to the layer before, activation={layer!r}, or add it alone: "
+                f"add(activation={layer!r})."
+            ) from None
 
     @classmethod
     def _alone(

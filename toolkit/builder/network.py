@@ -8,6 +8,8 @@ from typing import Any, Literal, TypeAlias, cast
 
 import torch
 
+from runtime.errors import SpecError
+
 __all__ = ["Beside", "Ending", "Network", "step"]
 
 Ending: TypeAlias = Literal["softmax", "logsoftmax", "sigmoid"]
@@ -153,8 +155,29 @@ def _run(modules: Iterable[torch.nn.Module], x: torch.Tensor) -> torch.Tensor:
             x = module(x)
         else:
             beside = beside or Beside()
-            x = step(module, x, beside)
+            x = _with_batch_axis(module, x, beside)
     return x
+
+
+def _with_batch_axis(module: torch.nn.Module, x: Any, beside: Beside) -> Any:
+    """`step`; a module of the user's own that loses the batch axis of one input is told so, and not a layer behind it."""
+    own = type(module).__module__.partition(".")[0] not in ("torch", "torchvision", "model_zoo", "toolkit")
+    alone = isinstance(x, torch.Tensor) and x.ndim > 0 and isinstance(x.shape[0], int) and x.shape[0] == 1
+    if not own or not alone:
+        return step(module, x, beside)
+    try:
+        result = step(module, x, beside)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise SpecError(f"{type(module).__name__} fails on one input {tuple(x.shape)}: {error}. {_SQUEEZES}") from error
+    if isinstance(result, torch.Tensor) and (result.ndim == 0 or result.shape[0] != 1):
+        raise SpecError(
+            f"{type(module).__name__} makes {tuple(result.shape)} of one input {tuple(x.shape)}; the batch axis of length 1 is to "
+            f"stay in front. {_SQUEEZES}"
+        )
+    return result
+
+
+_SQUEEZES = "Where it squeezes, name the axis, such as squeeze(1): without it the batch axis goes too."
 
 
 _PLAIN = frozenset(

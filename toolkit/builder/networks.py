@@ -75,4 +75,10 @@ def _read(path: Path) -> tuple[LayerSpec, ...]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise SpecError(f"{path} cannot be read as a network's description: {error}.") from error
-    return NetworkSpec.from_dict({"input_shape": None, **value} if isinstance(value, dict) else value).layers
+    try:
+        layers = NetworkSpec.from_dict({"input_shape": None, **value} if isinstance(value, dict) else value).layers
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from error
+    if not layers:
+        raise SpecError(f"{path} has no layers; at least one is expected.")
+    return layers

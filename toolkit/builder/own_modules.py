@@ -22,6 +22,7 @@ __all__ = [
     "OwnModule",
     "find_module",
     "forget_modules",
+    "keep_instances",
     "make_module",
     "own_module",
     "register_module",
@@ -96,6 +97,11 @@ def register_modules(modules: Iterable[Any] | Mapping[str, Any]) -> None:
     for name, given in instances.items():
         known = _REGISTERED.get(name)
         _REGISTERED[name] = OwnModule(name, None if known is None else known.factory, tuple(given))
+
+
+def keep_instances(owns: Iterable[OwnModule | None]) -> None:
+    """Let checkpoints of this process name the instances of a network, in the order of its layers."""
+    register_modules([instance for own in owns if own is not None for instance in own.instances])
 
 
 def forget_modules() -> None:

@@ -102,7 +102,7 @@ class NetworkSpec:
 def read_shape(value: Any) -> Shape:
     """The shape of one input, without the batch axis. Raises SpecError when it is none."""
     numbers = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
-    if not numbers or not all(isinstance(number, int) and number >= 1 for number in numbers):
+    if not numbers or not all(type(number) is int and number >= 1 for number in numbers):
         raise SpecError(
             f"The input shape {value!r} was given; whole numbers of at least 1 without the batch axis are expected, such as "
             f"(1, 28, 28)."

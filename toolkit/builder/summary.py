@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,17 +91,19 @@ def summarize(
     if input_dtype is None:
         input_dtype = getattr(network, "input_dtype", torch.float32)
     dtype = getattr(torch, input_dtype) if isinstance(input_dtype, str) else input_dtype
-    try:
-        if any(isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase) for module in network.modules()):
-            return _summarize(
-                network, input_shape, dtype, "cpu"
-            )  # every step is walked, which the meta device does slowly
-        return _summarize(network, input_shape, dtype, "meta")
-    except Exception:  # a forward may need numbers
-        return _summarize(network, input_shape, dtype, "cpu")
+    # recurrent layers walk every step, which the meta device does slowly
+    walks = any(isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase) for module in network.modules())
+    # a forward may need numbers; or more than one input, where it squeezes the batch's axis away
+    ways = [*([] if walks else [("meta", 1)]), ("cpu", 1)]
+    for device, rows in ways:
+        with contextlib.suppress(Exception):
+            return _summarize(network, input_shape, dtype, device, rows)
+    return _summarize(network, input_shape, dtype, "cpu", rows=2)
 
 
-def _summarize(network: torch.nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype, device: str) -> Summary:
+def _summarize(
+    network: torch.nn.Module, input_shape: tuple[int, ...], dtype: torch.dtype, device: str, rows: int = 1
+) -> Summary:
     import copy
 
     from torch.utils.flop_counter import FlopCounterMode
@@ -120,10 +123,10 @@ def _summarize(network: torch.nn.Module, input_shape: tuple[int, ...], dtype: to
         module.register_forward_hook(note)
     counter = FlopCounterMode(display=False)
     with torch.device(device), torch.no_grad(), torch.random.fork_rng(devices=[]), counter:
-        shadow(torch.full((1, *input_shape), _no_padding(shadow), dtype=dtype))
+        shadow(torch.full((rows, *input_shape), _no_padding(shadow), dtype=dtype))
     counts, prefix = counter.get_flop_counts(), type(shadow).__name__
     parameters = _owned_parameters(shadow, shapes)
-    rows = []
+    found = []
     for name, shape in shapes.items():
         inside = [other for other in shapes if _inside(other, name)]
         if inside and not parameters[name]:
@@ -134,9 +137,9 @@ def _summarize(network: torch.nn.Module, input_shape: tuple[int, ...], dtype: to
         else:
             top = [other for other in inside if not any(_inside(other, between) for between in inside)]
             own, *below = (sum(counts.get(_key(prefix, other), {}).values()) for other in (name, *top))
-            adds = (own - sum(below)) // 2
-        rows.append(Row(name or prefix, type(module).__name__, shape, parameters[name], adds))
-    return Summary(tuple(input_shape), tuple(rows))
+            adds = (own - sum(below)) // (2 * rows)
+        found.append(Row(name or prefix, type(module).__name__, shape, parameters[name], adds))
+    return Summary(tuple(input_shape), tuple(found))
 
 
 def _on(module: torch.nn.Module, device: str) -> torch.nn.Module:

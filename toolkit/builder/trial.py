@@ -12,6 +12,7 @@ import torch
 from runtime.errors import SpecError
 from toolkit.builder.activations import activation_name, make_activation
 from toolkit.builder.arriving import Arriving, Undecided
+from toolkit.builder.initialisation import is_initialised
 from toolkit.builder.layer_modules import flattens, refusals
 from toolkit.builder.layer_spec import OWN, LayerSpec, batch_shape
 from toolkit.builder.layers.registry import Layer, LayerFunction, find_layer
@@ -37,6 +38,10 @@ def run(entry: LayerSpec, position: int, arriving: Arriving) -> Arriving:
     shape = arriving.shape
     leaving = arriving
     for title, modules in _shadows(entry, position, shape):
+        if entry.init is not None and title == entry.layer and not is_initialised(modules[-1]):
+            raise SpecError(
+                f"layer {position} {title!r}: init={entry.init!r} was given, but it has no weights that are drawn. Leave init out."
+            )
         try:
             with refusals(title, position, leaving.shape):
                 if title == entry.layer and _step_by_step(find_layer(entry.layer)):

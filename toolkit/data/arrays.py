@@ -63,11 +63,22 @@ def array_inputs(x: Any, *, tokens: bool = False) -> tuple[InputCard, Store]:
     try:
         rows = np.asarray(x)
     except ValueError as error:
-        raise InputError(f"The inputs or labels are ragged: {error}. Give rows of one length.") from error
+        raise InputError(
+            "The inputs are ragged: their rows differ in length. Give rows of one length, or arrays (steps, features)."
+        ) from error
     if rows.dtype.kind in "US":
         raise InputError("The inputs are texts. Load them with load_texts, which looks them up in a vocabulary.")
-    if rows.ndim < 2 or len(rows) == 0:
-        raise InputError(f"The inputs have the shape {rows.shape}; (N, ...) with at least one row is expected.")
+    if rows.ndim < 2 or rows.size == 0:
+        raise InputError(
+            f"The inputs have the shape {rows.shape}; (N, ...) with at least one row, and at least one number in each, is "
+            f"expected."
+        )
+    if rows.dtype.kind in "Mm":
+        raise InputError(f"The inputs are dates or times ({rows.dtype}); numbers are expected. Turn them into numbers.")
+    if rows.dtype.kind == "c":
+        raise InputError(
+            f"The inputs are complex ({rows.dtype}); real numbers are expected. Give their parts or magnitudes."
+        )
     if tokens:
         if rows.dtype.kind not in "iu" or int(rows.min()) < 0:
             raise InputError(

@@ -80,6 +80,8 @@ class Batches:
             raise InputError(f"batch_size={batch_size!r} was given; a whole number of at least 1 is expected.")
         if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
             raise InputError(f"workers={workers!r} was given; a whole number of at least 0 is expected.")
+        if not isinstance(shuffle, bool | np.bool_ | int):
+            raise InputError(f"shuffle={shuffle!r} was given; True or False is expected.")
         if sampling not in ("all", "balanced"):
             raise InputError(f"sampling={sampling!r} was given.{suggest(str(sampling), ('all', 'balanced'))}")
         if sampling == "balanced":

@@ -113,8 +113,9 @@ def class_targets(
         labels: names for the sorted classes; None names them after themselves.
 
     Raises:
-        InputError: another number of labels than of classes.
+        InputError: another number of labels than of classes, or a label is missing (None, NaN) or infinite.
     """
+    _refuse_missing(values)
     array = np.asarray(values)
     if array.dtype.kind in "fiub" and array.size and not np.equal(np.mod(array, 1), 0).all():
         bad = array[np.mod(array, 1) != 0][0]
@@ -140,3 +141,14 @@ def class_targets(
             f"{len(names)} class names were given ({', '.join(names)}); the data has {len(classes)} classes."
         )
     return indices.reshape(-1).astype(np.int64), names
+
+
+def _refuse_missing(values: Sequence[str] | np.ndarray) -> None:
+    """Before NumPy turns what is missing into the text 'nan' or 'None', a class like any other."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iubUS":
+        return
+    for row, value in enumerate(values, start=1):
+        if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+            raise InputError(
+                f"The label of row {row} is {value}; a whole number or a name is expected. Mend or remove the row."
+            )

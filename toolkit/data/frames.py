@@ -15,7 +15,7 @@ from toolkit.data.stores import RowStore
 from toolkit.data.tables import one_column, scaled_columns, target_columns
 from toolkit.data.targets import make_targets
 
-__all__ = ["is_frame", "load_frame"]
+__all__ = ["is_frame", "join_labels", "load_frame"]
 
 
 def is_frame(value: Any) -> bool:
@@ -65,6 +65,28 @@ def load_frame(
     card: TableInput = scaled_columns(values, columns, scale)
     found, names_ = make_targets(y, task, labels)
     return Dataset(task, card, RowStore(prepare_table(values, card)), found, names_, source)
+
+
+def join_labels(frame: Any, labels: Any) -> tuple[dict[str, Any], list[str]]:
+    """Columns and labels that are kept apart -> (all columns by name, the labels' names), as `load_frame` takes them.
+
+    Args:
+        frame: the columns of numbers.
+        labels: a series, an array (N,), a list, or a frame with one or several columns; rows belong together by position.
+
+    Raises:
+        InputError: a column of the labels has the name of one of the numbers.
+    """
+    columns = {name: _column(frame, name) for name in _names(frame)}
+    if is_frame(labels):
+        targets = {name: _column(labels, name) for name in _names(labels)}
+    else:
+        name = getattr(labels, "name", None)
+        targets = {name if isinstance(name, str) and name else "label": np.asarray(labels)}
+    both = next((name for name in targets if name in columns), None)
+    if both is not None:
+        raise InputError(f"The column {both!r} is among the numbers and among the labels. Take it out of one of them.")
+    return {**columns, **targets}, list(targets)
 
 
 def _names(frame: Any) -> list[str]:

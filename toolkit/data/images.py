@@ -59,6 +59,10 @@ def load_images(
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers={workers} was given; a whole number of at least 1 is expected.")
+    if not Path(root).is_dir():
+        raise InputError(
+            f"{root} does not exist or is not a folder. Check the path; it is looked up from {Path.cwd()}."
+        )
     folders = class_folders(root)
     if not folders:
         raise InputError(
@@ -83,7 +87,8 @@ def _full_card(card: ImageInput, files: list[Path]) -> ImageInput:
         return replace(card, size=card.resize)
     if isinstance(card.resize, int):
         raise InputError(
-            "A resize by the shorter side leaves pictures of different lengths; give a crop (height, width) too."
+            "A resize by the shorter side leaves pictures of different lengths; give a crop (height, width) too, or resize to both, "
+            f"{{'Resize': [{card.resize}, {card.resize}]}}."
         )
     sizes = Counter[tuple[int, int]]()
     example: dict[tuple[int, int], Path] = {}
@@ -95,7 +100,8 @@ def _full_card(card: ImageInput, files: list[Path]) -> ImageInput:
         (common, count), (other, _) = sizes.most_common(2)
         raise InputError(
             f"The pictures have {len(sizes)} different sizes: {count} are {common[0]} x {common[1]}, but {example[other]} is "
-            f"{other[0]} x {other[1]} pixels. Give one size to bring them to, such as size=({common[0]}, {common[1]})."
+            f"{other[0]} x {other[1]} pixels. Give one size to bring them to, such as size=({common[0]}, {common[1]}), in a "
+            f"transform {{'Resize': [{common[0]}, {common[1]}]}}."
         )
     shape = next(iter(sizes))
     # a picture of another size that is met in the field is brought to the size of the training

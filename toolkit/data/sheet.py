@@ -14,7 +14,7 @@ import torch
 
 from runtime.card import ImageInput
 from runtime.errors import InputError
-from toolkit.data.augmentation import Augmentation
+from toolkit.data.augmentation import Augmentation, Mix
 from toolkit.data.augmentation.seeds import example_seeds
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import FileStore, PictureStore
@@ -31,16 +31,20 @@ def augmentation_sheet(
     data: Dataset,
     augment: Augmentation,
     *,
+    mix: Mix | None = None,
     rows: int = 6,
     columns: int = 8,
     seed: int = 0,
     dpi: int = 110,
 ) -> bytes:
-    """One picture a row: first as it is, then as the augmentation changes it, epoch by epoch -> PNG.
+    """One picture a row: first as it is, then as a training sees it, epoch by epoch -> PNG.
+
+    Where nothing but the crops of an evaluation was asked for, these are shown instead.
 
     Args:
         data: pictures, as they were loaded.
         augment: the random changes.
+        mix: mixes the pictures of a column with each other, after they were changed.
         rows: pictures, from as many classes as there are.
         columns: the original and `columns` - 1 samples.
         seed: of the choice and of the changes.
@@ -54,18 +58,29 @@ def augmentation_sheet(
     store, card = _pictures(data)
     chosen = _one_of_each(data, rows, seed)
     plain = _looks(store.take_pixels(torch.from_numpy(chosen)), card)
-    grid = [[picture] for picture in plain.permute(0, 2, 3, 1).numpy()]
-    for epoch in range(columns - 1):
-        seeds = example_seeds(seed, epoch, chosen)
-        for row, picture in zip(grid, augment(plain, seeds, card.size).permute(0, 2, 3, 1).numpy(), strict=True):
-            row.append(picture)
+    looks, captions, titles = [plain], [[_name(data, index) for index in chosen]], ["original"]
+    if augment.crops is not None and not augment.steps and mix is None:
+        looks += list(augment.crops(plain).unbind(1))
+        titles += [f"crop {number}" for number in range(1, len(looks))]
+    else:
+        for epoch in range(columns - 1):
+            changed, names = augment(plain, example_seeds(seed, epoch, chosen), card.size), captions[0]
+            if mix is not None:
+                mix.check(data)
+                changed, names = _mixed(mix, changed, data, chosen, seed, epoch)
+            looks.append(changed)
+            captions.append(names)
+            titles.append(f"epoch {epoch + 1}")
+    columns = len(looks)
+    captions += [captions[0]] * (columns - len(captions))
+    grid = [list(row) for row in zip(*(pictures.permute(0, 2, 3, 1).numpy() for pictures in looks), strict=True)]
     from matplotlib.figure import Figure
 
     ratio = _ratio(grid[0][0])
     figure = Figure(figsize=(columns * _CELL, len(grid) * (ratio * _CELL + _CAPTION) + _CAPTION))
     axes = figure.add_axes((0, 0, 1, 1))
-    _draw_grid(axes, grid, [_name(data, index) for index in chosen], ratio)
-    for column, title in enumerate(["original", *(f"epoch {number}" for number in range(1, columns))]):
+    _draw_grid(axes, grid, [list(row) for row in zip(*captions, strict=True)], ratio)
+    for column, title in enumerate(titles):
         axes.text(column + 0.5, -0.06, title, ha="center", fontsize=8, fontweight="bold")
     return _png(figure, dpi)
 
@@ -99,7 +114,7 @@ def data_sheet(data: Dataset, *, columns: int = 8, classes: int = 20, seed: int 
     figure = Figure(figsize=(width + 5.0, max(height, bars)))
     whole = figure.get_figwidth(), figure.get_figheight()
     axes = figure.add_axes((0, 1 - height / whole[1], width / whole[0], height / whole[1]))
-    _draw_grid(axes, grid, [name for name, _ in shown], ratio)
+    _draw_grid(axes, grid, [[name] * len(where) for name, where in shown], ratio)
     axes.text(0.02, -0.06, "samples", fontsize=9, fontweight="bold")
     bottom = 1 - (bars - 0.1) / whole[1]
     _draw_counts(figure.add_axes(((width + 1.8) / whole[0], bottom, 2.8 / whole[0], (bars - 0.5) / whole[1])), groups)
@@ -179,6 +194,20 @@ def _one_of_each(data: Dataset, count: int, seed: int) -> np.ndarray:
     return np.array(list(taken), np.int64)
 
 
+def _mixed(
+    mix: Mix, pictures: torch.Tensor, data: Dataset, chosen: np.ndarray, seed: int, epoch: int
+) -> tuple[torch.Tensor, list[str]]:
+    """Pictures uint8 (n, C, H, W), mixed with each other, and the greatest share of each as its caption."""
+    targets = torch.from_numpy(data.targets[chosen])
+    mixed, shares = mix(pictures.float() / 255, targets, len(data.labels), seed, epoch, 0)
+    most, best = shares.max(1)
+    captions = [
+        f"{_short(data.labels[index], 11)} {share:.0%}"
+        for share, index in zip(most.tolist(), best.tolist(), strict=True)
+    ]
+    return mixed.mul(255).round().to(torch.uint8), captions
+
+
 def _spaced(values: np.ndarray, count: int) -> np.ndarray:
     """At most `count` of the values, evenly spaced."""
     return values if len(values) <= count else values[np.linspace(0, len(values) - 1, count).astype(np.int64)]
@@ -215,7 +244,7 @@ def _ratio(picture: np.ndarray) -> float:
     return min(3.0, max(1 / 3, int(height) / int(width)))
 
 
-def _draw_grid(axes: Any, grid: Sequence[Sequence[np.ndarray]], names: Sequence[str], ratio: float) -> None:
+def _draw_grid(axes: Any, grid: Sequence[Sequence[np.ndarray]], names: Sequence[Sequence[str]], ratio: float) -> None:
     """Pictures uint8 (H, W, C) in cells of width 1, a name under each; one pair of axes for all, which is much faster than many."""
     step = ratio + _CAPTION / _CELL
     for row, pictures in enumerate(grid):
@@ -226,7 +255,9 @@ def _draw_grid(axes: Any, grid: Sequence[Sequence[np.ndarray]], names: Sequence[
             shown = picture[:, :, 0] if picture.shape[-1] == 1 else picture
             extent = (x - half[0], x + half[0], y + half[1], y - half[1])
             axes.imshow(shown, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
-            axes.text(x, row * step + ratio + 0.1, _short(names[row], 16), ha="center", fontsize=7, parse_math=False)
+            axes.text(
+                x, row * step + ratio + 0.1, _short(names[row][column], 16), ha="center", fontsize=7, parse_math=False
+            )
     axes.set_xlim(0, max(map(len, grid)))
     axes.set_ylim(len(grid) * step, -_CAPTION / _CELL)
     axes.set_aspect("auto")

@@ -43,6 +43,9 @@ def split(
     Raises:
         InputError: a ratio is out of range, or leaves a part empty.
     """
+    for name, share in (("training", train_ratio), ("test", test_ratio)):
+        if isinstance(share, bool | str) or not isinstance(share, int | float | np.number):
+            raise InputError(f"The {name} share is {share!r}; a number from 0 to 1 is expected, such as 0.8.")
     if not 0 < train_ratio <= 1:
         raise InputError(f"The training share is {train_ratio}; a number above 0 and at most 1 is expected.")
     if not 0 <= test_ratio < train_ratio:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from runtime.card import TableInput
 from runtime.errors import InputError, suggest
-from runtime.preprocess import prepare_table, read_table, table_rows
+from runtime.preprocess import is_number, prepare_table, read_table, table_rows
 from toolkit.data.dataset import Dataset, Task, class_targets
 from toolkit.data.stores import RowStore
 from toolkit.data.targets import make_targets
@@ -39,7 +40,10 @@ def load_csv(
         InputError: the file is missing, has fewer than two columns or no rows, names a column twice, lacks the label's
             column, or a cell is not a number.
     """
+    if not isinstance(scale, bool):
+        raise InputError(f"scale={scale!r} was given; True or False is expected.")
     header, rows = read_table(path)
+    _check_header(header, str(path))
     if len(header) < 2 or not rows:
         raise InputError(
             f"{path} has {len(header)} columns and {len(rows)} rows; at least one number column, a label and a row are expected."
@@ -77,6 +81,10 @@ def target_columns(header: Sequence[str], label: str | Sequence[str] | None, sou
     double = next((name for position, name in enumerate(header) if name in header[:position]), None)
     if double is not None:
         raise InputError(f"{source} has two columns named {double!r}. Rename or remove one.")
+    if label is not None and not isinstance(label, str | list | tuple):
+        raise InputError(
+            f"label={label!r} was given; the name of a column is expected. {source} has {', '.join(header)}."
+        )
     chosen = (header[-1],) if label is None else (label,) if isinstance(label, str) else tuple(map(str, label))
     for name in chosen:
         if name not in header:
@@ -107,6 +115,8 @@ def text_targets(
             raise InputError(
                 f"{len(labels)} names were given; {source} has {len(columns)} label columns: {', '.join(columns)}."
             )
+        if task == "multilabel":
+            _check_flags(header, rows, columns, source)
         # the header's own names, so that an error names the column
         values = table_rows([[row[position] for position in positions] for row in rows], columns, source)
         return make_targets(values, task, labels or tuple(columns))
@@ -115,7 +125,7 @@ def text_targets(
     empty = next((number for number, text in enumerate(texts, start=1) if not text), None)
     if empty is not None:
         raise InputError(f"{source}, row {empty}, column {name!r}: the label is empty. Mend or remove the row.")
-    return class_targets(_whole_numbers(texts), labels)
+    return class_targets(_class_names(texts, f"{source}, column {name!r}"), labels)
 
 
 def one_column(columns: Sequence[str]) -> str:
@@ -128,11 +138,40 @@ def one_column(columns: Sequence[str]) -> str:
     return columns[0]
 
 
-def _whole_numbers(texts: list[str]) -> list[str]:
-    """'0.0' as saved by many programs means the class 0; any other text is a name."""
-    try:
-        numbers = [float(text) for text in texts]
-    except ValueError:
+def _class_names(texts: list[str], where: str) -> list[str]:
+    """'0.0' as saved by many programs means the class 0. Raises InputError for numbers that name no class."""
+    if not all(map(is_number, texts)):
         return texts
-    whole = all(number.is_integer() for number in numbers)
-    return [str(int(number)) for number in numbers] if whole else texts
+    for row, text in enumerate(texts, start=1):
+        if not math.isfinite(float(text)):
+            raise InputError(f"{where}, row {row}: the label is {text!r}. Mend or remove the row.")
+        if not float(text).is_integer():
+            raise InputError(
+                f"{where}, row {row}: the label is {text}; a whole number or a name is expected. For values use the task 'reg'."
+            )
+    return [str(int(float(text))) for text in texts]
+
+
+def _check_flags(header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str], source: str) -> None:
+    """Names in a label column are the commonest misunderstanding: a label is a column of its own."""
+    for name in columns:
+        cells = [row[header.index(name)] for row in rows]
+        row = next((number for number, cell in enumerate(cells, start=1) if cell and not is_number(cell)), None)
+        if row is not None:
+            raise InputError(
+                f"{source}, row {row}, column {name!r}: the cell is {cells[row - 1]!r}; 0 or 1 is expected. Give each label a column "
+                f"of 0 and 1, and name these columns as label, such as ['sunny', 'warm']."
+            )
+
+
+def _check_header(header: Sequence[str], source: str) -> None:
+    """A header of numbers is the first row, unless it numbers the columns, as data frames without names do."""
+    if all(map(is_number, header)) and list(header) not in _numbered(len(header)):
+        raise InputError(
+            f"{source} begins with the numbers {', '.join(header[:4])}{', ...' if len(header) > 4 else ''}; a header, a name "
+            f"for each column, is expected. Add one as the first line."
+        )
+
+
+def _numbered(columns: int) -> tuple[list[str], list[str]]:
+    return [str(number) for number in range(columns)], [str(number + 1) for number in range(columns)]

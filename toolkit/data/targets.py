@@ -48,7 +48,7 @@ def _array(y: Any) -> np.ndarray:
     try:
         return np.asarray(y)
     except ValueError as error:
-        raise InputError(f"The labels are ragged: {error}. Give rows of one length.") from error
+        raise InputError("The labels are ragged: their rows differ in length. Give rows of one length.") from error
 
 
 def _regression(targets: np.ndarray, labels: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -79,7 +79,8 @@ def _classification(targets: np.ndarray, labels: Sequence[str] | None) -> tuple[
             )
         return targets.argmax(1).astype(np.int64), _names(labels, targets.shape[1], "one-hot labels")
     if targets.ndim != 1:
-        raise InputError(f"The labels have the shape {targets.shape}; (N,) is expected.")
+        hint = " For one class a position, (N, L) or (N, H, W), use nn('dense')." if targets.ndim == 3 else ""
+        raise InputError(f"The labels have the shape {targets.shape}; (N,) is expected.{hint}")
     return class_targets(targets, labels)
 
 

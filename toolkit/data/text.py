@@ -65,6 +65,7 @@ def load_texts(
     given = _checked(texts)
     if level not in ("character", "word"):
         raise InputError(f"level={level!r} was given.{suggest(str(level), ('character', 'word'))}")
+    _check_options(lowercase, strip_accents, normalization, min_count, size)
     if length is not None and (not isinstance(length, int) or isinstance(length, bool) or length < 1):
         raise InputError(f"length={length!r} was given; a whole number of tokens of at least 1 is expected.")
     if y is not None and (not hasattr(y, "__len__") or len(y) != len(given)):
@@ -114,7 +115,8 @@ def token_dataset(
     Args:
         x: whole numbers (N, L), positions in the vocabulary.
         y: whole numbers (N, L), the token to tell at each position (the one that follows, say): the task is "dense" then, and
-            the labels are the vocabulary. Else as `make_targets` takes it, for `task`.
+            the labels are the vocabulary, where the task is not "dense" with labels of its own. Else as `make_targets` takes
+            it, for `task`.
         word2idx: {token: index}, that as JSON text, or the tokens in the order of their indices. A token named ``<pad>`` (or
             as others name it) fills up, and counts for nothing in `y`.
         task: what `y` is for, where it is not one token a position.
@@ -136,7 +138,7 @@ def token_dataset(
         find_token(vocabulary, "unknown"),
         normalization="none",  # whoever made the vocabulary decided on its form
     )
-    if np.shape(y) != tokens.shape:
+    if np.shape(y) != tokens.shape or (task == "dense" and labels is not None):
         if not hasattr(y, "__len__") or len(y) != len(tokens):
             raise InputError(
                 f"The tokens have the shape {tokens.shape} and the labels {np.shape(y)}; labels of the same shape, or one for "
@@ -221,6 +223,21 @@ def load_text_table(
     return load_texts(texts, y, labels=names, column=text, source=str(path), **options)
 
 
+_FORMS = ("NFC", "NFKC", "none")
+
+
+def _check_options(lowercase: Any, strip_accents: Any, normalization: Any, min_count: Any, size: Any) -> None:
+    """What is done to a text, and the limits of a vocabulary."""
+    for name, value in (("lowercase", lowercase), ("strip_accents", strip_accents)):
+        if not isinstance(value, bool):
+            raise InputError(f"{name}={value!r} was given; True or False is expected.")
+    if normalization not in _FORMS:
+        raise InputError(f"normalization={normalization!r} was given.{suggest(str(normalization), _FORMS)}")
+    for name, value, least in (("min_count", min_count, 1), ("size", size, 3)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            raise InputError(f"{name}={value!r} was given; a whole number of at least {least} is expected.")
+
+
 def _checked(texts: Sequence[str]) -> list[str]:
     given = texts.tolist() if isinstance(texts, np.ndarray) else texts
     if isinstance(given, str) or not hasattr(given, "__len__"):
@@ -239,7 +256,9 @@ def _tokens(values: Any, vocabulary: int, what: str) -> np.ndarray:
     try:
         tokens = np.asarray(values)
     except ValueError as error:
-        raise InputError(f"The {what} are ragged: {error}. Give rows of one length, filled up with a token.") from error
+        raise InputError(
+            f"The {what} are ragged: their rows differ in length. Give rows of one length, filled up with a token."
+        ) from error
     whole = tokens.dtype.kind in "iu" or (tokens.dtype.kind == "f" and np.equal(np.mod(tokens, 1), 0).all())
     if tokens.ndim != 2 or not tokens.size or not whole:
         raise InputError(

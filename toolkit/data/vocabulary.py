@@ -79,6 +79,8 @@ def read_vocabulary(word2idx: Mapping[str, int] | Sequence[str] | np.ndarray | s
         except (ValueError, RecursionError) as error:
             raise _no_vocabulary(f"the text {given[:40]!r}, which is not JSON") from error
     if isinstance(given, Mapping):
+        if not given:
+            raise _no_vocabulary("empty")
         try:
             given = {str(token): int(index) for token, index in given.items()}
         except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import sys
@@ -31,18 +32,19 @@ class WorkerPool:
         self._results: Any = None
         # without a guard of __main__ a script can only be forked, and most scripts have none; torch forks on Linux too
         context = "fork" if sys.platform == "linux" else multiprocessing.get_start_method()
-        self._loader: DataLoader[Any] | None = DataLoader(
-            _Made(make),
-            batch_size=None,
-            sampler=self._jobs,
-            num_workers=workers,
-            collate_fn=_as_it_is,
-            pin_memory=pin_memory,
-            worker_init_fn=_ignore_interrupt,
-            multiprocessing_context=context,
-            persistent_workers=True,
-            generator=torch.Generator(),  # else each epoch would draw from the global one
-        )
+        with _quiet():
+            self._loader: DataLoader[Any] | None = DataLoader(
+                _Made(make),
+                batch_size=None,
+                sampler=self._jobs,
+                num_workers=workers,
+                collate_fn=_as_it_is,
+                pin_memory=pin_memory,
+                worker_init_fn=_ignore_interrupt,
+                multiprocessing_context=context,
+                persistent_workers=True,
+                generator=torch.Generator(),  # else each epoch would draw from the global one
+            )
 
     def run(self, jobs: Sequence[Any]) -> Iterator[Any]:
         """The results of the jobs, in their order.
@@ -54,9 +56,7 @@ class WorkerPool:
         if self._loader is None:
             raise ValueError("the pool is closed")
         self._jobs.now = jobs
-        with warnings.catch_warnings():
-            # Python 3.12 warns of a fork beside threads; the workers run torch with one thread and none of the parent's locks
-            warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+        with _quiet():
             results = self._results = iter(self._loader)
         while True:
             try:
@@ -120,6 +120,18 @@ class _Failure:
 
 def _as_it_is(value: Any) -> Any:
     return value
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without two warnings: of more workers than cores, which the caller asked for, and of a fork beside threads.
+
+    The workers run torch with one thread and hold none of the parent's locks.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*fork.*", DeprecationWarning)
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        yield
 
 
 def _ignore_interrupt(_worker: int) -> None:

@@ -14,6 +14,7 @@ from runtime.atomic import atomic_write
 from runtime.console import table
 from runtime.errors import SpecError
 from toolkit.builder.layer_spec import LayerSpec
+from toolkit.builder.own_modules import keep_instances
 from toolkit.builder.spec import NetworkSpec, build, check, read_shape
 from toolkit.builder.summary import Summary, summarize
 from toolkit.face.state import State
@@ -48,6 +49,10 @@ class Assembly(State):
         Raises:
             SpecError: a name or an argument is unknown, or the layer does not fit the one before it.
         """
+        if isinstance(activation, int | float | list | tuple):
+            raise SpecError(
+                f"add() was given {activation!r} for the activation. Name the layer's arguments: add('linear', size=(4, 3))."
+            )
         if optimizer is not None:
             self.optimizer = find_optimizer(optimizer)
         if layer is None and activation is None:
@@ -64,6 +69,7 @@ class Assembly(State):
         """Add layers that were read from a description. Raises SpecError as `add`."""
         extended = dataclasses.replace(self._spec, layers=(*self._spec.layers, *layers))
         check(extended)
+        keep_instances(entry.own for entry in extended.layers)
         self._spec = extended
         self._network = self._checkpoint = None  # both were of the network without these layers
 
@@ -103,8 +109,16 @@ class Assembly(State):
         print(table(("", "layer", "arguments", "activation"), rows))
         print("Output shapes follow once data is loaded, or with summary((channels, height, width)).")
 
-    def draw(self, path: str | os.PathLike[str] = "network.svg") -> Path:
-        """Draw the network into a .png or .svg file. Raises SpecError while the input's shape is unknown."""
+    def draw(self, path: str | os.PathLike[str] = "network.svg", *, depth: int | None = None) -> Path:
+        """Draw the network into a .png or .svg file.
+
+        Args:
+            path: the file.
+            depth: how many levels of blocks are opened; None chooses by what there is room for.
+
+        Raises:
+            SpecError: the file has another ending, or the input's shape is unknown yet.
+        """
         from toolkit.explain.drawing import draw_network
 
         target = Path(path)
@@ -118,5 +132,8 @@ class Assembly(State):
             )
         with torch.device("meta"):
             network = build(spec)
-        atomic_write(target, draw_network(network, spec.input_shape, kind, input_dtype=spec.input_dtype or "float32"))
+        atomic_write(
+            target,
+            draw_network(network, spec.input_shape, kind, input_dtype=spec.input_dtype or "float32", depth=depth),
+        )
         return target

@@ -34,6 +34,23 @@ class Generating(State):
     def _diffusion(self) -> DiffusionModel | None:
         return _only(self._network, DiffusionModel)
 
+    @property
+    def word2idx(self) -> dict[str, int]:
+        """Token -> index, of the text that was loaded or that the checkpoint was trained on. Raises SpecError without text."""
+        card = self._input_card()
+        if not isinstance(card, TextInput):
+            raise SpecError(
+                "The network takes no text, so it has no vocabulary. load_text_data or word2idx= bring one."
+            )
+        return {token: index for index, token in enumerate(card.vocabulary)}
+
+    @property
+    def idx2word(self) -> dict[int, str]:
+        """Index -> token; `ix2word` is the same. Raises SpecError without text."""
+        return {index: token for token, index in self.word2idx.items()}
+
+    ix2word = idx2word
+
     def _next_token(self, token: str, hidden: Any) -> tuple[np.ndarray, Any]:
         """The probabilities of what follows `token` (V,), and the state to give with the next one."""
         card = self._input_card()
@@ -42,6 +59,11 @@ class Generating(State):
         if not isinstance(card, TextInput) or token not in card.vocabulary:
             raise InputError(
                 f"{token!r} is not in the vocabulary of the network. Give one of its tokens, or train with it."
+            )
+        fits = isinstance(hidden, tuple) and len(hidden) == 2 and all(isinstance(part, torch.Tensor) for part in hidden)
+        if hidden is not None and not fits:
+            raise InputError(
+                f"hidden={hidden!r} was given; what inference returned with the token before, or None, is expected."
             )
         ids = torch.tensor([card.vocabulary.index(token)], device=self.device)
         with torch.inference_mode():
@@ -74,9 +96,10 @@ class Generating(State):
         model = self._diffusion
         if model is None:
             raise SpecError("noisy() is for a diffusion model; add('diffusion_model', img_size=28) makes one.")
-        if not 1 <= timestep <= model.timestep or num < 1:
+        whole = all(isinstance(number, int) and not isinstance(number, bool) for number in (timestep, num))
+        if not whole or not 1 <= timestep <= model.timestep or num < 1:
             raise SpecError(
-                f"timestep={timestep}, num={num} was given; 1 to {model.timestep} steps and at least one picture are expected."
+                f"timestep={timestep!r}, num={num!r} was given; 1 to {model.timestep} steps and at least one picture are expected."
             )
         color = "grayscale" if model.channels == 1 else "RGB"
         picture = np.asarray(convert_image(data, color), np.float32) / 255
@@ -103,7 +126,7 @@ class Generating(State):
         """
         array = np.asarray(data, np.float32)
         array = array[:, None] if array.ndim == 4 else array
-        if array.ndim != 5 or len(size) != 2:
+        if array.ndim != 5 or not isinstance(size, list | tuple) or len(size) != 2:
             raise InputError(
                 f"Pictures of shape {array.shape} and size={size!r} were given; (num, steps, C, H, W) and (rows, columns) are expected."
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from toolkit.face.generating import Generating
 from toolkit.face.state import TASKS
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.producer import producer
+from toolkit.training.run import card_task
 
 __all__ = ["Inference", "pth_info"]
 
@@ -42,7 +42,8 @@ class Inference(Generating):
 
         Args:
             data: a picture's path, a folder, a CSV table, a Pillow image, an array, texts, a list of these, loaded
-                batches, or a torch DataLoader. uint8 arrays are pictures; float arrays of the network's input shape are
+                batches (in the order of the data, also where training shuffles them), or a torch DataLoader; `val_label`
+                then holds the targets (N, ...) of the same rows. uint8 arrays are pictures; float arrays of the network's input shape are
                 taken as prepared; tables are raw. For a text generator one token; for a diffusion model nothing.
             show: print the result.
             checkpoint: use this file's network; None the one trained or loaded last.
@@ -63,8 +64,14 @@ class Inference(Generating):
             self.load(checkpoint)
         network = self.model.to(self.device).eval()
         if self._diffusion is not None and data is None:
+            if not isinstance(num, int) or isinstance(num, bool) or num < 1:
+                raise InputError(f"num={num!r} was given; a whole number of pictures of at least 1 is expected.")
             self.res = self._sample(num, return_all_timesteps)
             return self.res
+        if data is None:
+            raise InputError(
+                "No input was given; inference(data) takes a picture's path, a table, an array, or a list of these."
+            )
         if self._text_model is not None and isinstance(data, str):
             self.res, state = self._next_token(data, hidden)
             return self.res, state
@@ -81,14 +88,18 @@ class Inference(Generating):
         """Prepared batches of whatever was given."""
         card = self._input_card()
         if isinstance(data, Batches):
-            if data.shuffle:
-                raise InputError(
-                    "These batches are shuffled, so results would have no order. Use the validation batches, or shuffle=False."
-                )
-            self.val_label = data.targets().numpy()
-            return (inputs for inputs, _ in data)
+            # whatever the training's order and augmentation: the results are of the inputs as they are, in their own order
+            ordered = Batches(data.data, data.indices, batch_size=data.batch_size, crops=data.crops)
+            self.val_label = ordered.targets().numpy()
+            return (inputs for inputs, _ in ordered)
         if isinstance(data, torch.utils.data.DataLoader):
-            batches = [(torch.as_tensor(inputs), torch.as_tensor(targets)) for inputs, targets in data]
+            batches = []
+            for batch in data:
+                if not isinstance(batch, list | tuple) or len(batch) != 2:
+                    raise InputError(
+                        "The loader gives something else than pairs; (inputs, targets) in each batch are expected."
+                    )
+                batches.append((torch.as_tensor(batch[0]), torch.as_tensor(batch[1])))
             self.val_label = torch.cat([targets for _, targets in batches]).numpy() if batches else None
             return (torch.from_numpy(prepare(inputs.numpy(), card)[0]) for inputs, _ in batches)
         if isinstance(data, str | os.PathLike) and isinstance(card, TableInput):
@@ -103,8 +114,12 @@ class Inference(Generating):
         Returns:
             {row: {"预测值": predicted class or value, "置信度": confidence}}; the keys (predicted value, confidence) are
             those that BaseNN's users know. A regression has no confidence; several labels at once give a list of each.
+            The confidence is a probability, also where the network ends in logits.
         """
-        values = self.res if result is None else np.atleast_2d(np.asarray(result))
+        try:
+            values = self.res if result is None else np.atleast_2d(np.asarray(result, np.float32))
+        except (TypeError, ValueError):
+            raise InputError(f"The result {result!r} was given; rows of numbers (N, K) are expected.") from None
         if values is None:
             raise SpecError("There is no result yet. Call inference(...) first.")
         if values.ndim != 2:
@@ -112,6 +127,7 @@ class Inference(Generating):
                 f"The result has the shape {values.shape}; rows of classes or values (N, K) are expected. show() draws pictures."
             )
         found: dict[int, dict[str, Any]] = {}
+        classes = self.task == "classification" and len(self._labels()) in (0, values.shape[1])  # else they are vectors
         for row, numbers in enumerate(values):
             if self.task == "multilabel":
                 chosen = [index for index, number in enumerate(numbers) if number > 0.5]
@@ -119,11 +135,11 @@ class Inference(Generating):
                     "预测值": [self._label(index) for index in chosen],
                     "置信度": [float(numbers[index]) for index in chosen],
                 }
-            elif self.task == "classification":
+            elif classes:
                 index = int(numbers.argmax())
-                found[row] = {"预测值": self._label(index), "置信度": float(numbers[index])}
+                found[row] = {"预测值": self._label(index), "置信度": float(_probabilities(numbers)[index])}
             else:
-                found[row] = {"预测值": numbers[0] if len(numbers) == 1 else numbers}
+                found[row] = {"预测值": float(numbers[0]) if len(numbers) == 1 else numbers.tolist()}
         print(found)
         return found
 
@@ -173,9 +189,14 @@ class Inference(Generating):
             opset_version, ir_version: versions to ask for; None leaves them to the exporter.
             verbose: print what was written, and where the file has other versions than asked for.
         """
+        for name, version in (("opset_version", opset_version), ("ir_version", ir_version)):
+            if version is not None and (not isinstance(version, int) or isinstance(version, bool) or version < 1):
+                raise SpecError(
+                    f"{name}={version!r} was given; a whole number is expected, or None for the exporter's own."
+                )
         found = {entry.name: entry for entry in importlib.metadata.entry_points(group="toolkit.backends")}
-        if backend.lower() not in found:
-            raise SpecError(f"There is no backend {backend!r}.{suggest(backend, found)}")
+        if not isinstance(backend, str) or backend.lower() not in found:
+            raise SpecError(f"There is no backend {backend!r}.{suggest(str(backend), found)}")
         export = found[backend.lower()].load()
         source = self._present() if checkpoint is None else Path(checkpoint)
         report = export(source, out_file, opset_version=opset_version, ir_version=ir_version)
@@ -197,7 +218,7 @@ class Inference(Generating):
             )
         data = self._train.data
         samples = data.inputs.take(torch.from_numpy(self._train.indices[:16]))
-        card = ModelCard(data.task, (data.card,), labels=data.labels, producer=producer())
+        card = ModelCard(card_task(data.task, self.model), (data.card,), labels=data.labels, producer=producer())
         return Checkpoint(check(self._spec)[0], state, card, samples)
 
     def _label(self, index: int) -> str | int:
@@ -206,11 +227,24 @@ class Inference(Generating):
 
 
 def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
-    """Print and return what a checkpoint says of itself. Raises CheckpointError."""
+    """Print what a checkpoint says of itself, and return all of it as plain values. Raises CheckpointError."""
+    from runtime.describe import card_lines
+    from toolkit.training.describe import describe_checkpoint
+
     content = Checkpoint.load(checkpoint)
-    facts = {**content.card.to_dict(), "network": content.spec.to_dict()}
-    print(json.dumps(facts, indent=2, ensure_ascii=False))
-    return facts
+    try:
+        print(describe_checkpoint(Path(checkpoint))[1])
+    except SpecError as error:  # a module of its maker's own that is not at hand: the card needs none
+        print("\n".join([*card_lines(content.card), "", str(error)]))
+    return {**content.card.to_dict(), "network": content.spec.to_dict()}
+
+
+def _probabilities(numbers: np.ndarray) -> np.ndarray:
+    """(K,) -> what the exported file would give for it: numbers from 0 to 1 are taken for probabilities, others for logits."""
+    if numbers.min() >= 0 and numbers.max() <= 1:
+        return numbers
+    grown = np.exp(numbers - numbers.max())  # of logarithms of probabilities the probabilities themselves
+    return np.asarray(grown / grown.sum())
 
 
 def _csv_rows(path: str | os.PathLike[str], card: TableInput, label: bool) -> np.ndarray:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from runtime.errors import SpecError
+from toolkit.builder.layers.vision import TORCHVISION_NAMES
 from toolkit.builder.spec import batch_shape, check
 from toolkit.data.batches import Batches
 from toolkit.face.state import State
+from toolkit.training.callbacks import Callbacks
 from toolkit.training.checkpoint import Checkpoint
-from toolkit.training.losses import default_loss, make_loss
+from toolkit.training.distributed import setup
+from toolkit.training.losses import default_loss
 from toolkit.training.metrics import check_metrics, default_metrics
+from toolkit.training.named import plain
+from toolkit.training.preparation import check_settings
 from toolkit.training.run import Run
 from toolkit.training.schedules import find_schedule
 from toolkit.training.settings import Settings
@@ -58,9 +64,9 @@ class Learning(State):
             save_fold: folder for checkpoints and pictures.
             loss: a name, {"name": ..., options}, or a function of (outputs, targets); None takes cross-entropy for
                 classes, the squared error for numbers.
-            metrics: names, or {"name": ..., options}; None takes the task's usual ones.
+            metrics: names, or {"name": ..., options}; None takes the task's usual ones, [] none.
             filename: the network after the last epoch is also written under this name in the folder; None leaves it out.
-            checkpoint: start from the weights of this file.
+            checkpoint: start from the weights of this file, and from its layers where none were added.
             schedule: of the learning rate: a name, {"name": ..., options}, or a function from the epochs done to a factor.
             resume: continue the training of this file, bit for bit.
             callbacks: functions that are called at each event; see `toolkit.training.callbacks`.
@@ -79,7 +85,22 @@ class Learning(State):
         """
         if save_fold is not None:
             self.save_fold = save_fold
+        if not isinstance(self.save_fold, str | os.PathLike):
+            raise SpecError(f"save_fold={self.save_fold!r} was given; a folder's path is expected.")
+        if resume is not None and checkpoint is not None:
+            raise SpecError(
+                "resume= continues a training, checkpoint= begins one from learnt weights. Give one of them."
+            )
+        if report is not None and not callable(report):
+            raise SpecError(f"report={report!r} was given; a function that takes a line is expected, such as print.")
+        Callbacks(callbacks)
+        kept = plain(facts or {}, "facts")
         resumed = None if resume is None else Checkpoint.load(resume)
+        learnt = None if checkpoint is None else Checkpoint.load(checkpoint)
+        if learnt is not None and not self._spec.layers:
+            assembled = dataclasses.replace(self._spec, layers=learnt.spec.layers, init=learnt.spec.init)
+            check(assembled)
+            self._spec = assembled
         fresh = self._network is None
         settings = self.plan(
             lr=lr, epochs=epochs, batch_size=batch_size, loss=loss, metrics=metrics, schedule=schedule, **practice
@@ -87,9 +108,11 @@ class Learning(State):
         network = self.model
         if fresh:
             self._start_at_mean()
-        if checkpoint is not None:
-            self._take_weights(Checkpoint.load(checkpoint), checkpoint)
+        if learnt is not None and checkpoint is not None:
+            self._take_weights(learnt, checkpoint)
         assert self._train is not None
+        processes = setup(self.device)
+        self.device = processes.device
         folder = Path(self.save_fold)
         run = Run(
             check(self._spec)[0],
@@ -100,13 +123,17 @@ class Learning(State):
             settings,
             folder,
             report=report if verbose else None,
-            facts=dict(facts or {}),
+            facts=kept,
             loss=loss if callable(loss) else None,
             schedule=schedule if callable(schedule) else None,
             callbacks=tuple(callbacks),
             tensorboard=tensorboard,
+            processes=processes,
         )
-        history = run.execute(resumed)
+        try:
+            history = run.execute(resumed)
+        finally:
+            self._train.close()
         self._checkpoint = Checkpoint.load(folder / "last.pth")
         if filename and run.writes:
             self._checkpoint.save(folder / filename)
@@ -133,10 +160,13 @@ class Learning(State):
                 "There is no data to train on. Load some first: load_img_data, load_tab_data, load_npz_data or load_dataset."
             )
         self._check_output(loss)
-        names = [metrics] if isinstance(metrics, str | Mapping) else metrics or default_metrics(self.task)
-        if self.task == "regression":
+        given = default_metrics(self.task) if metrics is None else metrics
+        if not isinstance(given, Iterable):
+            raise SpecError(f"metrics={metrics!r} was given; a list of names is expected, such as ['acc', 'f1'].")
+        names = [given] if isinstance(given, str | Mapping) else list(given)
+        if self.task == "regression" and names:
             others = [name for name in names if str(name).lower() not in ("acc", "accuracy")]
-            names = others or default_metrics(self.task)
+            names = others or list(default_metrics(self.task))
         value = {
             "optimizer": self.optimizer,
             "loss": _loss_setting(loss, self.task),
@@ -150,7 +180,15 @@ class Learning(State):
             **practice,
         }
         settings = Settings.from_dict(value)
-        make_loss(loss if callable(loss) else settings.loss, self._train.data, self.model)
+        check_settings(
+            self.model,
+            self._train,
+            self._validation,
+            settings,
+            loss if callable(loss) else None,
+            schedule if callable(schedule) else None,
+            self.device,
+        )
         for batches in (self._train, self._validation):
             if batches is not None:
                 batches.batch_size = settings.batch_size
@@ -170,7 +208,7 @@ class Learning(State):
         start: float = 1e-7,
         end: float = 10.0,
         steps: int = 100,
-        loss: str | Mapping[str, Any] | None = None,
+        loss: str | Mapping[str, Any] | Callable[..., torch.Tensor] | None = None,
         picture: str | os.PathLike[str] | None = None,
         **practice: Any,
     ) -> float:
@@ -184,18 +222,26 @@ class Learning(State):
 
         settings = self.plan(epochs=1, loss=loss, **practice)
         assert self._train is not None
-        found = find_learning_rate(self.model.to(self.device), self._train, settings, start=start, end=end, steps=steps)
+        function = loss if callable(loss) else None
+        found = find_learning_rate(
+            self.model.to(self.device), self._train, settings, start=start, end=end, steps=steps, loss=function
+        )
         if picture is not None:
             atomic_write(Path(picture), found.png())
         return found.suggestion
 
     def freeze(self, *names: str) -> None:
-        """Leave the weights of these layers as they are; * stands for anything. Without a name: of all but the last."""
-        known = [name for name, _ in self.model.named_modules() if name]
-        if not names:
-            names = tuple(name for name, _ in list(self.model.named_children())[:-1])
+        """Leave the weights of these layers as they are; * stands for anything. Without a name: of all but the head.
+
+        Raises:
+            SpecError: a name matches no layer; without a name: the network ends in no linear layer.
+        """
+        from toolkit.training.head import find_heads
         from toolkit.training.parameter_groups import matching_layers
 
+        known = [name for name, _ in self.model.named_modules() if name]
+        if not names:
+            names = tuple(_layers_outside(self.model, find_heads(self.model)))
         for name in names:
             matching_layers(name, known)
         self.frozen = list(dict.fromkeys([*self.frozen, *names]))
@@ -208,7 +254,9 @@ class Learning(State):
                 raise SpecError(f"unfreeze({name!r}): it is not frozen. Frozen are: {frozen}.")
         self.frozen = [name for name in self.frozen if names and name not in names]
 
-    def load_weights(self, path: str | os.PathLike[str], *, strict: bool = False) -> WeightsReport:
+    def load_weights(
+        self, path: str | os.PathLike[str] | Mapping[str, torch.Tensor], *, strict: bool = False
+    ) -> WeightsReport:
         """Take from a file what fits by name and shape; `print()` the report to see what did.
 
         Raises:
@@ -225,10 +273,12 @@ class Learning(State):
         """
         from toolkit.training.pretrained import start_from_pretrained
 
-        layers = [entry.layer for entry in self._spec.layers if entry.layer is not None]
-        if len(layers) != 1:
-            raise SpecError("Published weights are for one whole network, such as add('resnet18', num_classes=10).")
-        return start_from_pretrained(self.model[0], layers[0], weights)
+        names = [TORCHVISION_NAMES[entry.layer] for entry in self._spec.layers if entry.layer in TORCHVISION_NAMES]
+        if len(names) != 1:
+            raise SpecError(
+                f"The network holds {len(names)} of torchvision's networks; one is expected, such as add('resnet18', num_classes=10)."
+            )
+        return start_from_pretrained(self.model, names[0], weights)
 
     def change_head(self, num_classes: int) -> None:
         """Give the network a fresh last layer for another number of classes; all else keeps its weights."""
@@ -259,6 +309,10 @@ class Learning(State):
             return
         shape = check(self._spec)[1][-1]
         expected = (len(data.labels),)
+        if shape == (1,) and self.model.ends_in in ("softmax", "logsoftmax"):
+            raise SpecError(
+                f"The network ends in a {self.model.ends_in} of one number, which is always the same. Leave it out, or take a sigmoid."
+            )
         if shape != expected:
             what = "targets" if self.task == "regression" else "classes"
             raise SpecError(
@@ -268,8 +322,21 @@ class Learning(State):
 
     def _take_weights(self, checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
         if checkpoint.spec != check(self._spec)[0]:
-            raise SpecError(f"{path} holds another network than the one assembled here; its weights do not fit.")
+            raise SpecError(
+                f"{path} holds another network than the one assembled here; its weights do not fit. Leave the layers out to take its "
+                f"own, or take what fits by name and shape: load_weights({str(path)!r})."
+            )
         self.model.load_state_dict(checkpoint.state_dict)
+
+
+def _layers_outside(network: torch.nn.Module, heads: Sequence[str], within: str = "") -> Iterator[str]:
+    """The outermost layers with weights that hold none of the heads."""
+    for name, child in network.named_children():
+        path = f"{within}{name}"
+        if any(head.startswith(f"{path}.") for head in heads):
+            yield from _layers_outside(child, heads, f"{path}.")
+        elif path not in heads and any(True for _ in child.parameters()):
+            yield path
 
 
 def _loss_setting(loss: Any, task: Any) -> str | Mapping[str, Any]:

@@ -14,11 +14,12 @@ from runtime.card import TextInput
 from runtime.errors import InputError, suggest
 from toolkit.builder.spec import check
 from toolkit.builder.transforms import parse_transform
+from toolkit.data import pairs
 from toolkit.data.arrays import load_arrays
 from toolkit.data.batches import Batches
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
-from toolkit.data.frames import is_frame, load_frame
+from toolkit.data.frames import is_frame, join_labels, load_frame
 from toolkit.data.images import load_images
 from toolkit.data.npz import load_npz
 from toolkit.data.source import Source
@@ -26,6 +27,7 @@ from toolkit.data.splits import split
 from toolkit.data.tables import load_csv
 from toolkit.data.text import load_texts, token_dataset
 from toolkit.data.torch_sources import load_torch_dataset
+from toolkit.face.calls import check_call
 from toolkit.face.state import State
 
 __all__ = ["Loading"]
@@ -66,6 +68,8 @@ class Loading(State):
         """
         if color not in ("RGB", "grayscale"):
             raise InputError(f"color={color!r} was given.{suggest(str(color), ('RGB', 'grayscale'))}")
+        if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 0:
+            raise InputError(f"num_workers={num_workers!r} was given; a whole number of at least 0 is expected.")
         labels = class_names(classes)
         card, augment, mix = parse_transform(transform, color)
         data = load_images(data_path, card=card, labels=labels, workers=num_workers or None)
@@ -129,7 +133,7 @@ class Loading(State):
             x: (N, ...); uint8 pictures are scaled to 0..1. Tokens (N, L) where `word2idx` is given. A list of (L, F)
                 arrays of different lengths is padded. A pandas DataFrame holds the label too, as does a torch data set.
             y: labels (N,), one-hot (N, K) or values; tokens (N, L) where `word2idx` is given; for a data frame the
-                label column's name.
+                label column's name, or the labels themselves, such as another frame's column.
             num_workers: accepted for familiarity.
             classes: class names.
             word2idx: token -> index, for text.
@@ -137,15 +141,55 @@ class Loading(State):
         """
         labels = class_names(classes)
         if word2idx is not None:
-            data = token_dataset(_array(x), _array(y), word2idx)
+            data = token_dataset(_array(x), _array(y), word2idx, task=self.task, labels=labels)
         elif isinstance(x, torch.utils.data.Dataset | torch.utils.data.DataLoader):
             data = load_torch_dataset(x, task=self.task, labels=labels)
         elif is_frame(x):
+            if not _names_columns(y, x):
+                x, y = join_labels(x, y)
             data = load_frame(x, label=y, task=self.task, labels=labels)
         elif y is None:
             raise InputError("load_dataset was given inputs without labels; give y, one label for each input.")
         else:
             data = load_arrays(_array(x), _array(y), task=self.task, labels=labels)
+        return self._use(data, batch_size, train_val_ratio, shuffle)
+
+    def load_pairs(
+        self,
+        x1: Any,
+        x2: Any,
+        same: Any,
+        *,
+        batch_size: int = 32,
+        train_val_ratio: float = 1.0,
+        shuffle: bool = True,
+    ) -> Any:
+        """Two inputs an example and whether they are alike, for nn("embedding").
+
+        Args:
+            x1, x2: (N, ...) each.
+            same: (N,); True, 1: alike; False, 0, -1: not alike.
+            batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+        """
+        return self._use(pairs.load_pairs(_array(x1), _array(x2), _array(same)), batch_size, train_val_ratio, shuffle)
+
+    def load_triplets(
+        self,
+        anchor: Any,
+        positive: Any,
+        negative: Any,
+        *,
+        batch_size: int = 32,
+        train_val_ratio: float = 1.0,
+        shuffle: bool = True,
+    ) -> Any:
+        """Three inputs an example, for nn("embedding"): the positive is like the anchor, the negative is not.
+
+        Args:
+            anchor, positive, negative: (N, ...) each.
+            batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+        """
+        data = pairs.load_triplets(_array(anchor), _array(positive), _array(negative))
         return self._use(data, batch_size, train_val_ratio, shuffle)
 
     def load_text_data(
@@ -172,6 +216,7 @@ class Loading(State):
             batch_size, train_val_ratio, shuffle: as for `load_img_data`.
             options: further ones of `toolkit.data.text.load_texts`, such as lowercase=True.
         """
+        check_call(load_texts, "load_text_data", texts, y, **options)
         data = load_texts(texts, y, level=level, length=length, task=self.task, labels=class_names(classes), **options)
         return self._use(data, batch_size, train_val_ratio, shuffle)
 
@@ -259,7 +304,20 @@ def facts_for_spec(data: Dataset) -> dict[str, Any]:
     }
 
 
+def _names_columns(y: Any, frame: Any) -> bool:
+    """Whether `y` names columns of the frame, and is not itself the labels."""
+    if y is None or isinstance(y, str):
+        return True
+    return isinstance(y, list | tuple) and all(isinstance(name, str) and name in frame for name in y)
+
+
 def _array(data: Any) -> Any:
     if isinstance(data, torch.Tensor):
-        return data.detach().cpu().numpy()
+        if data.layout is not torch.strided or data.is_meta:
+            kind = "without numbers" if data.is_meta else "sparse"
+            raise InputError(
+                f"A {kind} tensor was given; a dense one with numbers is expected, such as tensor.to_dense()."
+            )
+        dense = data.detach().cpu()
+        return (dense.float() if dense.dtype == torch.bfloat16 else dense).numpy()
     return np.asarray(data) if isinstance(data, tuple) else data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toolkit.face.assembly import Assembly
+from toolkit.face.calls import checked_calls
 from toolkit.face.inference import Inference, pth_info
 from toolkit.face.learning import Learning
 from toolkit.face.loading import Loading
@@ -11,6 +12,7 @@ from toolkit.face.looking import Looking
 __all__ = ["nn", "pth_info"]
 
 
+@checked_calls
 class nn(Assembly, Loading, Learning, Inference, Looking):  # noqa: N801 - the name that its users know
     """A network under construction, with its data and its results.
 

@@ -12,6 +12,7 @@ import torch
 
 from runtime.card import InputCard
 from runtime.errors import SpecError, suggest
+from toolkit.builder.layers.vision import TORCHVISION_NAMES
 from toolkit.builder.network import Network
 from toolkit.builder.spec import NetworkSpec, build, read_shape
 from toolkit.data.batches import Batches
@@ -80,13 +81,15 @@ class State:
 
     @property
     def model(self) -> Network:
-        """The torch network; built with fresh weights when it is first asked for."""
+        """The torch network, built when it is first asked for: with fresh weights, and published ones where a layer names some."""
         if self._network is None:
             if not self._spec.layers:
                 raise SpecError("The network has no layers yet. Add one, such as add('linear', size=(4, 3)).")
             if self._seed is not None:
                 torch.manual_seed(self._seed)
-            self._network = build(self._spec)
+            network = build(self._spec)
+            _load_published(network, self._spec)
+            self._network = network
         return self._network
 
     def _input_card(self) -> InputCard:
@@ -102,3 +105,14 @@ class State:
         if self._checkpoint is not None:
             return self._checkpoint.card.labels
         return self._train.data.labels if self._train is not None else ()
+
+
+def _load_published(network: Network, spec: NetworkSpec) -> None:
+    """Into the layer that names weights, such as add('resnet18', weights='DEFAULT')."""
+    naming = [entry for entry in spec.layers if entry.arguments.get("weights") is not None]
+    if len(naming) > 1:
+        raise SpecError(f"{len(naming)} layers name published weights; one is expected. Leave the others out.")
+    for entry in naming:
+        from toolkit.training.pretrained import start_from_pretrained
+
+        start_from_pretrained(network, TORCHVISION_NAMES[str(entry.layer)], str(entry.arguments["weights"]))

@@ -12,6 +12,7 @@ batches it has had, measured and recorded. Any other exception of a callback lea
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,11 @@ class Callbacks:
     """
 
     def __init__(self, callbacks: Iterable[Any]) -> None:
+        if isinstance(callbacks, str) or not isinstance(callbacks, Iterable):
+            raise SpecError(f"callbacks={callbacks!r} was given; a list of functions is expected, such as [function].")
         given = list(callbacks)
+        for callback in given:
+            _check_arguments(callback)
         found = {event: [_call_for(callback, event) for callback in given] for event in EVENTS}
         for callback, *calls in zip(given, *found.values(), strict=True):
             if not any(calls):
@@ -63,9 +68,31 @@ class Callbacks:
         return bool(self._calls[event])
 
 
+def _check_arguments(callback: Any) -> None:
+    """Raise SpecError for a function that cannot be called with (event, training)."""
+    if not callable(callback) or _has_methods(callback):
+        return
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):  # written in C, it does not tell
+        return
+    try:
+        signature.bind("epoch_end", None)
+    except TypeError as error:
+        name = getattr(callback, "__name__", repr(callback))
+        raise SpecError(
+            f"The callback {name}{signature} is called with (event, training), which it does not take. Write def {name}(event, "
+            f"training), or an object with a method on_epoch_end(self, training)."
+        ) from error
+
+
+def _has_methods(callback: Any) -> bool:
+    return any(callable(getattr(callback, f"on_{name}", None)) for name in EVENTS)
+
+
 def _call_for(callback: Any, event: str) -> Callable[[Training], Any] | None:
     """What is called with the training, or None where the callback does not want the event."""
-    if any(callable(getattr(callback, f"on_{name}", None)) for name in EVENTS):
+    if _has_methods(callback):
         method: Callable[[Training], Any] | None = getattr(callback, f"on_{event}", None)
         return method
     return (lambda training: callback(event, training)) if callable(callback) else None

@@ -127,6 +127,8 @@ class Checkpoint:
 
 def read_plain(path: str | os.PathLike[str]) -> Any:
     """A .pth file of plain containers and tensors -> its content. Raises CheckpointError as `Checkpoint.load`."""
+    if not isinstance(path, str | os.PathLike):
+        raise CheckpointError(f"{path!r} was given; the path of a checkpoint is expected, such as 'basenn.pth'.")
     source = Path(path)
     if not source.is_file():
         raise CheckpointError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_write
+from runtime.card import ImageInput
 from runtime.errors import CheckpointError, InputError
 from toolkit.builder.networks import network_layers
 from toolkit.builder.spec import LayerSpec
@@ -15,6 +17,8 @@ from toolkit.data.source import Source, open_source
 from toolkit.face.nn import nn
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.config import RunConfig
+from toolkit.training.distributed import setup
+from toolkit.training.run import make_folder
 
 __all__ = ["continue_training", "find_rate", "plan_training", "start_training"]
 
@@ -37,7 +41,8 @@ def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
     path = folder / "last.pth"
     if not path.is_file():
         raise CheckpointError(
-            f"{folder} holds no last.pth to continue from: it is written after each whole epoch. Start a training with: toolkit train ... -o {folder}"
+            f"{folder} holds no last.pth to continue from: it is written after each whole epoch, and when a training is stopped. Start one "
+            f"with: toolkit train ... -o {folder}"
         )
     checkpoint = Checkpoint.load(path)
     known = checkpoint.training.get("config")
@@ -56,6 +61,8 @@ def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
 def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]:
     """What a training would do, without doing it: (facts for JSON, text). Raises as `start_training` would."""
     model = _prepare(config, folder, None)
+    if config.model.weights is not None:
+        model.load_weights(config.model.weights)
     settings = model.plan(**_arguments(config))
     train, validation, test = model.batches
     summary = model.summary()
@@ -64,8 +71,12 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "validation": 0 if validation is None else validation.examples,
         "test": 0 if test is None else test.examples,
     }
+    changes = [
+        *(train.augment.to_setting() if train.augment else []),
+        *([train.mix.to_setting()] if train.mix else []),
+    ]
     facts = {
-        "data": {"path": config.data.path, "description": train.data.describe(), **parts},
+        "data": {"path": config.data.path, "description": train.data.describe(), **parts, "augmentation": changes},
         "network": summary.to_dict(),
         "settings": settings.to_dict(),
         "steps": settings.epochs * len(train),
@@ -78,6 +89,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         str(summary),
         f"plan: {settings.epochs} epochs of {len(train):,} steps of {settings.batch_size} examples on {model.device}",
         *(f"  {name}: {value}" for name, value in changed.items()),
+        *([f"  augmentation: {json.dumps(changes)}"] if changes else []),
         f"would write {folder}; nothing was written",
     ]
     return facts, "\n".join(lines)
@@ -87,7 +99,9 @@ def find_rate(config: RunConfig, picture: Path) -> dict[str, Any]:
     """Try rising learning rates; draws the curve into `picture`."""
     model = _prepare(config, picture.parent, None)
     _start_from(model, config, None)
-    return {"lr": model.find_lr(picture=picture), "picture": str(picture)}
+    left_out = ("lr", "epochs", "schedule", "warmup")  # what a search for the rate has no use for
+    practice = {name: value for name, value in _arguments(config).items() if name not in left_out}
+    return {"lr": model.find_lr(picture=picture, **practice), "picture": str(picture)}
 
 
 def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tuple[LayerSpec, ...] | None = None) -> nn:
@@ -96,6 +110,8 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
         raise InputError("--data is needed to start a training, such as: --model lenet --data DIR.")
     source = _source(config)
     data = source.train
+    if config.data.size is not None and not isinstance(data.card, ImageInput):
+        raise InputError(f"data.size is for pictures; {config.data.path} holds {data.describe()}. Leave it out.")
     if layers is None:
         layers = network_layers(config.model.name, config.model.layers, len(data.labels), data.task)
     model = nn(config.data.task, folder, init=config.model.init)
@@ -112,7 +128,7 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
     )
     model.add_layers(layers)
     model.add(optimizer=config.training["optimizer"])
-    if report:
+    if report and setup(model.device).writes:
         report(f"data: {config.data.path}: {data.describe()}")
         report(str(model.summary()))
     return model
@@ -132,7 +148,7 @@ def _source(config: RunConfig) -> Source:
         scale=data.scale,
         level=data.level,
         length=data.length,
-        workers=data.workers,
+        workers=data.workers or None,
     )
 
 
@@ -164,8 +180,11 @@ def _arguments(config: RunConfig) -> dict[str, Any]:
 
 
 def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, report: Report | None) -> dict[str, Any]:
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / "run.toml", config.to_toml())
+    model.plan(**_arguments(config))  # what does not fit is said before anything is written
+    processes = setup(model.device)
+    if processes.writes:
+        make_folder(folder)
+        atomic_write(folder / "run.toml", config.to_toml())
     history = model.train(
         **_arguments(config),
         filename=None,
@@ -176,6 +195,8 @@ def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, repo
         facts={"config": config.to_dict()},
     )
     best = Checkpoint.load(folder / "best.pth").card.training["measured"]
+    if not processes.writes:
+        return {"folder": str(folder), "history": history, "best": best, "files": []}
     return {
         "folder": str(folder),
         "history": history,

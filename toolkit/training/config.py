@@ -43,6 +43,10 @@ class ModelConfig:
     weights: str | None = None
     pretrained: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("name", "weights", "pretrained"):
+            _text(f"model.{name}", getattr(self, name))
+
     @property
     def given(self) -> bool:
         """Whether there is anything to build."""
@@ -95,7 +99,25 @@ class DataConfig:
             raise SpecError(
                 f"data.val_ratio={self.val_ratio} and data.test_ratio={self.test_ratio} leave nothing to train on."
             )
+        _text("data.path", self.path)
+        if self.color not in ("RGB", "grayscale"):
+            raise SpecError(f"data.color={self.color!r} was given.{suggest(str(self.color), ('RGB', 'grayscale'))}")
+        if self.level not in ("character", "word"):
+            raise SpecError(f"data.level={self.level!r} was given.{suggest(str(self.level), ('character', 'word'))}")
+        if not isinstance(self.scale, bool):
+            raise SpecError(f"data.scale={self.scale!r} was given; true or false is expected.")
+        if self.label is not None and not isinstance(self.label, str | list | tuple):
+            raise SpecError(f"data.label={self.label!r} was given; the name of a column is expected.")
+        for name, least in (("length", 1), ("workers", 0)):
+            value = getattr(self, name)
+            if value is not None and (not _whole(value) or value < least):
+                raise SpecError(f"data.{name}={value!r} was given; a whole number of at least {least} is expected.")
         if self.size is not None:
+            fits = isinstance(self.size, list | tuple) and len(self.size) == 2
+            if not fits or not all(_whole(length) and length >= 1 for length in self.size):
+                raise SpecError(
+                    f"data.size={self.size!r} was given; (height, width) of at least 1 is expected, such as [28, 28]."
+                )
             object.__setattr__(self, "size", tuple(self.size))
 
 
@@ -130,7 +152,7 @@ class RunConfig:
         model = dict(_table(value, "model"))
         _only(model, [entry.name for entry in dataclasses.fields(ModelConfig)], "model.")
         layers = model.get("layers", ())
-        if isinstance(layers, str) or not all(isinstance(entry, Mapping) for entry in layers):
+        if not isinstance(layers, list | tuple) or not all(isinstance(entry, Mapping) for entry in layers):
             raise SpecError("model.layers is a list of tables, each with layer, activation and the layer's arguments.")
         data = dict(_table(value, "data"))
         _only(data, [entry.name for entry in dataclasses.fields(DataConfig)], "data.")
@@ -182,21 +204,36 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
 def override(tables: Mapping[str, Any], changes: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Put values in by their dotted keys, such as ("training.lr", 0.01); nothing else changes.
 
+    Within a list a key is a position, counted from 0: ("model.layers.0.kernel_size", 5).
+
     Raises:
-        SpecError: a key leads through something that is no table.
+        SpecError: a key leads through something that is neither table nor list, or to a place that a list does not have.
     """
-    result = {name: dict(value) if isinstance(value, Mapping) else value for name, value in tables.items()}
+    result = dict(tables)
     for key, value in changes:
         *parents, last = key.split(".")
         place: Any = result
         for parent in parents:
-            inner = place.get(parent, {})
-            if not isinstance(inner, Mapping):
+            where = _place(place, parent, key)
+            inner = place.get(where, {}) if isinstance(place, dict) else place[where]
+            if not isinstance(inner, Mapping | list | tuple):
                 raise SpecError(f"--set {key}: {parent!r} is {inner!r} and has no keys below it.")
-            place[parent] = dict(inner)
-            place = place[parent]
-        place[last] = value
+            place[where] = dict(inner) if isinstance(inner, Mapping) else list(inner)
+            place = place[where]
+        place[_place(place, last, key)] = value
     return result
+
+
+def _place(container: dict[str, Any] | list[Any], name: str, key: str) -> Any:
+    """A key of a table as it is, or a position in a list."""
+    if isinstance(container, dict):
+        return name
+    if not name.isdecimal() or int(name) >= len(container):
+        raise SpecError(
+            f"--set {key}: {name!r} was given for a list of {len(container)}; a position from 0 to {len(container) - 1} is "
+            f'expected. A new entry comes with the whole list, such as --set \'training.metrics=["acc", "f1"]\'.'
+        )
+    return int(name)
 
 
 def parse_change(text: str) -> tuple[str, Any]:
@@ -225,6 +262,15 @@ def _table(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if not isinstance(table, Mapping):
         raise SpecError(f"{name}={table!r} was given; a table is expected, such as [{name}].")
     return table
+
+
+def _text(name: str, value: Any) -> None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise SpecError(f"{name}={value!r} was given; a text is expected.")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _given(value: Mapping[str, Any], kind: type[ModelConfig] | type[DataConfig]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def write_history(folder: Path, settings: Mapping[str, Any], history: Sequence[M
     A value that is not finite has no name in JSON, so it is written as null; the table leaves it empty.
     """
     entries = [{name: value if math.isfinite(value) else None for name, value in entry.items()} for entry in history]
-    atomic_write(folder / "history.json", json.dumps({"settings": settings, "epochs": entries}, indent=2))
+    atomic_write(folder / "history.json", json.dumps({"settings": settings, "epochs": entries}, indent=2) + "\n")
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(name for entry in entries for name in entry)), lineterminator="\n")
     writer.writeheader()

@@ -42,7 +42,8 @@ class Monitor:
         if self.name is not None:
             return (_upward(self.name, entry.get(self.name, math.nan)),)
         loss = _upward("loss", entry[f"{self.prefix}loss"])
-        return (entry.get(f"{self.prefix}acc", 0.0), loss) if self.task == "classification" else (loss,)
+        accuracy = entry.get(f"{self.prefix}acc") if self.task == "classification" else None
+        return (loss,) if accuracy is None else (accuracy, loss)  # a loss of vectors leaves no classes to count
 
 
 def better(new: tuple[float, ...], old: tuple[float, ...], margin: float = 0.0) -> bool:

@@ -51,7 +51,10 @@ def find_name(name: Any, known: Iterable[str], what: str, ending: str = "") -> s
     names = {_key(candidate, ending): candidate for candidate in known}
     key = _key(str(name), ending)
     if key not in names or not isinstance(name, str):
-        raise SpecError(f"There is no {what} {name!r}.{suggest(str(name), names.values())}")
+        shown = " ".join(repr(name).split())
+        raise SpecError(
+            f"There is no {what} {shown[:80]}{'...' * (len(shown) > 80)}.{suggest(str(name), names.values())}"
+        )
     return names[key]
 
 

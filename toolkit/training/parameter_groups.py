@@ -44,6 +44,9 @@ def matching_layers(pattern: str, names: Iterable[str]) -> list[str]:
     wanted = str(pattern).lower()
     found = [name for name in names if fnmatch.fnmatchcase(name.lower(), wanted)]
     if not found:
+        deeper = next((name for name in names if fnmatch.fnmatchcase(name.lower(), f"*.{wanted}")), None)
+        if deeper is not None:
+            raise SpecError(f"No layer is called {pattern!r}. {deeper!r} is within another layer: say '*.{pattern}'.")
         top = [name for name in names if "." not in name]
         raise SpecError(
             f"No layer is called {pattern!r}.{suggest(str(pattern), top if '.' not in str(pattern) else names)}"
@@ -155,6 +158,10 @@ def parameter_groups(
             f" freeze={list(settings.freeze)} freezes every layer; leave the last one out." if settings.freeze else ""
         )
         raise SpecError(f"The network has no weights to learn.{frozen}")
+    if not any(group["lr"] for group in groups.values()):
+        raise SpecError(
+            f"rates={dict(settings.rates)} gives every layer a rate of 0, so nothing would learn. Leave one out."
+        )
     # those without a factor first: their rate is the one that is shown
     return [groups[key] for key in sorted(groups, key=lambda key: (key[0] != "", not key[1]))]
 

@@ -65,7 +65,7 @@ class RunRecord:
             "platform": platform.platform(),
             "threads": torch.get_num_threads(),
         }
-        atomic_write(folder / "run.json", json.dumps(content, indent=2, ensure_ascii=False))
+        atomic_write(folder / "run.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def device_text(device: torch.device) -> str:

@@ -14,7 +14,8 @@ import torch
 
 from runtime.atomic import atomic_write
 from runtime.card import ModelCard
-from runtime.errors import CheckpointError, SpecError
+from runtime.errors import CheckpointError, InputError, SpecError
+from toolkit.builder.own_modules import keep_instances
 from toolkit.builder.spec import NetworkSpec
 from toolkit.data.batches import Batches
 from toolkit.explain.plots import confusion_matrix, confusion_png, curves_png
@@ -32,7 +33,7 @@ from toolkit.training.record import RunRecord, device_text
 from toolkit.training.resuming import batches_facts, check_resume, data_facts, holds_best_of
 from toolkit.training.settings import Settings
 
-__all__ = ["Run", "card_task", "epoch_line", "producer"]
+__all__ = ["Run", "card_task", "epoch_line", "make_folder", "producer"]
 
 _SAMPLES = 16
 # What a save that was killed leaves behind, as `runtime.atomic` names it.
@@ -90,10 +91,13 @@ class Run:
             TrainingInterrupted: Ctrl-C or SIGTERM; last.pth continues from where it stopped. A second Ctrl-C stops at once.
             ToolkitError: what `fit` raises.
         """
+        keep_instances(entry.own for entry in self.spec.layers)  # best.pth is read back at the end
         state = None
         if resume is not None:
             self.check_resume(resume)
             state = dict(resume.training)
+            if int(state["epoch"]) >= self.settings.epochs:
+                self._check_written(state["history"])
             if not holds_best_of(
                 state, self.folder
             ):  # its weights are not here, so the best of the epochs to come counts
@@ -184,7 +188,7 @@ class Run:
             )
 
     def _clear_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         (self.folder / "curves.png").unlink(missing_ok=True)
         for path in self.folder.iterdir():
             if _LEFTOVER.fullmatch(path.name):
@@ -266,6 +270,15 @@ class Run:
         if outputs.ndim == 2 and outputs.shape[1] == len(shown.data.labels):
             matrix = confusion_matrix(shown.targets().numpy(), outputs.argmax(1).numpy(), len(shown.data.labels))
             atomic_write(self.folder / "confusion.png", confusion_png(matrix, shown.data.labels))
+
+
+def make_folder(folder: Path) -> None:
+    """The folder and those above it. Raises InputError where they cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror
+        raise InputError(f"The folder {folder} cannot be made: {reason}. Choose another for the training.") from error
 
 
 def card_task(task: str, network: torch.nn.Module | None = None) -> str:

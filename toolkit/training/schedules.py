@@ -20,6 +20,9 @@ from toolkit.training.settings import Named
 
 __all__ = ["SCHEDULES", "Schedule", "ScheduleEntry", "find_schedule", "make_schedule", "peak_factor"]
 
+# A function of the user's is tried at so many epochs before the training.
+_TRIED_EPOCHS = 1000
+
 # (epochs since the warm-up, epochs from the warm-up to the end, the group's own rate) -> factor of that rate
 Factor: TypeAlias = Callable[[float, float, float], float]
 
@@ -39,6 +42,10 @@ def step(*, step_size: float = 10, gamma: float = 0.1) -> Factor:
 def multistep(*, milestones: Sequence[float], gamma: float = 0.1) -> Factor:
     """Times `gamma` after each of the epochs in `milestones`."""
     marks: list[float] = list(milestones) if isinstance(milestones, list | tuple) else [milestones]  # type: ignore[list-item]
+    if not marks:
+        raise SpecError(
+            "The schedule 'multistep' was given no milestones; at least one epoch is expected, such as [10, 20]."
+        )
     for mark in marks:
         _at_least("multistep", "milestones", mark, above=0)
     _at_least("multistep", "gamma", gamma, above=0)
@@ -129,7 +136,22 @@ def plateau(
 
 def custom(*, function: Callable[[float], float]) -> Factor:
     """The factor that `function` gives for the epochs done, a fraction within an epoch. From Python only."""
-    return lambda epoch, _total, _rate: float(function(epoch))
+
+    def factor(epoch: float, _total: float, _rate: float) -> float:
+        try:
+            value = float(function(epoch))
+        except Exception as error:  # whatever a function of the user's raises
+            raise SpecError(
+                f"The schedule's function cannot be used, at {epoch:g} epochs: {error!r}. It gets the epochs done and gives a factor "
+                f"of the rate."
+            ) from error
+        if not math.isfinite(value) or value < 0:
+            raise SpecError(
+                f"The schedule's function gives {value:g} at {epoch:g} epochs; a factor of the rate of at least 0 is expected."
+            )
+        return value
+
+    return factor
 
 
 @dataclass(frozen=True)
@@ -298,9 +320,13 @@ def make_schedule(
         key, options = "lambda", {"function": setting}
     else:
         key, options = _parse(setting)
+    factor = _factor(key, options)
+    if callable(setting):
+        for epoch in range(min(epochs, _TRIED_EPOCHS)):  # what fails later fails now
+            factor(epoch, epochs, 1.0)
     return Schedule(
         optimizer,
-        _factor(key, options),
+        factor,
         options if key == "plateau" else None,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,

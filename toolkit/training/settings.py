@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -102,7 +102,9 @@ class Settings:
                 raise SpecError(f"{name}={getattr(self, name)!r} was given; True or False is expected.")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < 2**32:
             raise SpecError(f"seed={self.seed!r} was given; a whole number from 0 to 4294967295 is expected.")
-        self._keep("metrics", tuple(self.metrics))
+        if self.monitor is not None and not isinstance(self.monitor, str):
+            raise SpecError(f"monitor={self.monitor!r} was given; the name of a value is expected, such as 'val_loss'.")
+        self._keep("metrics", _metrics(self.metrics))
         self._keep("freeze", _names(self.freeze))
         self._keep("rates", _rates(self.rates))
         self._keep("class_weights", _class_weights(self.class_weights))
@@ -142,8 +144,16 @@ def _number(name: str, value: Any, *, above: bool) -> float:
     return number
 
 
+def _metrics(value: Any) -> tuple[Named, ...]:
+    if isinstance(value, str | Mapping):
+        return (value,)
+    if not isinstance(value, list | tuple):
+        raise SpecError(f"metrics={value!r} was given; a list of names is expected, such as ['acc', 'f1'].")
+    return tuple(value)
+
+
 def _names(value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value)
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
     if not all(isinstance(name, str) for name in names):
         raise SpecError(f"freeze={value!r} was given; names of layers are expected, such as ('conv2d1', 'linear*').")
     return names
@@ -162,7 +172,12 @@ def _class_weights(value: Any) -> str | tuple[float, ...] | None:
         return value
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         raise SpecError(f"class_weights={value!r} was given; 'balanced' or one number a class is expected.")
-    return tuple(_number("class_weights", weight, above=False) for weight in value)
+    weights = tuple(_number("class_weights", weight, above=False) for weight in value)
+    if not any(weights):
+        raise SpecError(
+            f"class_weights={value!r} was given; at least one number above 0 is expected, else nothing is learnt."
+        )
+    return weights
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from toolkit.training.optimizers import needs_closure
 from toolkit.training.precision import Precision
 from toolkit.training.settings import Settings
 
-__all__ = ["Step"]
+__all__ = ["Step", "check_closure"]
 
 
 class Step:
@@ -51,8 +51,7 @@ class Step:
         self.precision, self.processes, self.spare = precision, processes, spare
         self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         self.by_closure = needs_closure(settings.optimizer)
-        if self.by_closure:
-            self._check_closure()
+        check_closure(settings, precision, processes)
         self.plain = settings.accumulate == 1 and processes.world == 1
         self.forward: Callable[[torch.Tensor], torch.Tensor] = loss.forward
         if settings.compile:
@@ -190,19 +189,20 @@ class Step:
         scaler.update()
         return scaler.get_scale() >= before  # it falls when gradients overflowed, and the step was left out
 
-    def _check_closure(self) -> None:
-        """Raise SpecError for what an optimiser that computes the loss anew cannot do."""
-        wishes = {
-            f"accumulate={self.settings.accumulate}": self.settings.accumulate > 1,
-            "precision='fp16'": self.precision.scaler is not None,
-            f"{self.processes.world} processes": self.processes.world > 1,
-        }
-        for wish, given in wishes.items():
-            if given:
-                raise SpecError(
-                    f"The optimiser {self.settings.optimizer!r} computes the loss several times a step, which does not go "
-                    f"together with {wish}. Leave that out, or take another optimiser."
-                )
+
+def check_closure(settings: Settings, precision: Precision, processes: Processes) -> None:
+    """Raise SpecError for what an optimiser that computes the loss anew cannot do."""
+    wishes = {
+        f"accumulate={settings.accumulate}": settings.accumulate > 1,
+        "precision='fp16'": precision.scaler is not None,
+        f"{processes.world} processes": processes.world > 1,
+    }
+    for wish, given in wishes.items():
+        if given and needs_closure(settings.optimizer):
+            raise SpecError(
+                f"The optimiser {settings.optimizer!r} computes the loss several times a step, which does not go together with "
+                f"{wish}. Leave that out, or take another optimiser."
+            )
 
 
 class _Forward(torch.nn.Module):

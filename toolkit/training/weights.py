@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -70,7 +71,7 @@ class WeightsReport:
         """A sentence, and a table of what did not fit where there is any."""
         said = (
             f"{len(self.matched)} of {len(self.matched) + len(self.missing) + len(self.mismatched)} weights were loaded from "
-            f"{self.source}: {self.loaded:,} of {self.total:,} parameters ({self.share:.1%})."
+            f"{self.source}: {self.loaded:,} of {self.total:,} parameters ({_percent(self.share)})."
         )
         rows = [
             *((name, "another shape", f"{theirs} in {ours}") for name, (ours, theirs) in self.mismatched.items()),
@@ -78,6 +79,11 @@ class WeightsReport:
             *((name, "not in the network", "") for name in self.unexpected),
         ]
         return f"{said}\n{table(('weight', 'left out', 'shapes'), rows)}" if rows else said
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 100 % are all of them."""
+    return f"{math.floor(share * 1000) / 10:.1f}%"
 
 
 def load_weights(

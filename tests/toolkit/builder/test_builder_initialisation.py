@@ -206,9 +206,9 @@ def test_parsing_leaves_the_random_state_alone() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("xavier", "layer 1: there is no initialisation 'xavier'. Did you mean 'xavier_"),
-        (7, "layer 1: there is no initialisation 7."),
-        ({"std": 1}, "layer 1: there is no initialisation None."),
+        ("xavier", "layer 1 init: there is no initialisation 'xavier'. Did you mean 'xavier_"),
+        (7, "layer 1 init: there is no initialisation 7."),
+        ({"std": 1}, "layer 1 init: there is no initialisation None."),
         ({"name": "normal", "sd": 1}, "layer 1 init 'normal': there is no argument 'sd'. Did you mean 'std'?"),
         ({"name": "normal", "std": -1}, "layer 1 init 'normal': std=-1 was given; a number of at least 0 is expected."),
         ({"name": "sparse", "sparsity": 2}, "sparsity=2 was given; a number from 0 to 1 is expected."),
@@ -223,7 +223,7 @@ def test_a_wrong_initialisation_is_refused(given: Any, message: str) -> None:
 
 
 def test_a_networks_wrong_initialisation_is_refused_at_once() -> None:
-    with pytest.raises(SpecError, match="the network's: there is no initialisation 'kaming_normal'"):
+    with pytest.raises(SpecError, match="the network's init: there is no initialisation 'kaming_normal'"):
         NetworkSpec(None, init="kaming_normal")
 
 

@@ -106,7 +106,7 @@ def test_values_for_a_regression_are_rows(y: Any, shape: tuple[int, ...], names:
 @pytest.mark.parametrize(
     ("x", "y", "arguments", "words"),
     [
-        (np.zeros((0, 3)), [], {}, "The inputs have the shape (0, 3); (N, ...) with at least one row is expected."),
+        (np.zeros((0, 3)), [], {}, "The inputs have the shape (0, 3); (N, ...) with at least one row"),
         (np.zeros(4), range(4), {}, "The inputs have the shape (4,)"),
         (np.zeros((4, 2)), range(3), {}, "There are 4 inputs, but 3 labels"),
         (np.zeros((4, 2)), 3, {}, "The labels are 3; one for each of the 4 inputs is expected."),
@@ -116,8 +116,8 @@ def test_values_for_a_regression_are_rows(y: Any, shape: tuple[int, ...], names:
         ([[1.0, np.nan]], [0], {}, "The inputs hold nan at position (0, 1)"),
         ([[1.0, 2.0], [np.inf, 0]], [0, 1], {}, "The inputs hold inf at position (1, 0)"),
         (np.zeros((2, 2)), [0.5, 1], {}, "The label 0.5 is not a whole number"),
-        (np.zeros((2, 2)), [np.nan, 1], {}, "The label nan is not a whole number"),
-        (np.zeros((2, 2)), np.array([None, "a"], object), {}, "The labels are of several kinds"),
+        (np.zeros((2, 2)), [np.nan, 1], {}, "The label of row 1 is nan"),
+        (np.zeros((2, 2)), np.array([None, "a"], object), {}, "The label of row 1 is None"),
         (np.zeros((2, 2)), np.zeros((2, 3)), {}, "(N,) class labels or one-hot rows (N, K) are expected"),
         (np.zeros((2, 2)), np.zeros((2, 3, 1)), {}, "The labels have the shape (2, 3, 1)"),
         (

@@ -260,6 +260,20 @@ def test_a_setting_holds_nothing_else(setting: Any, words: str) -> None:
         Augmentation.from_setting(setting)
 
 
+def test_pictures_for_several_crops_are_learnt_from_at_their_scale() -> None:
+    inverted = Augmentation.from_setting([{"RandomInvert": 1.0}, {"FiveCrop": [16, 14]}])
+    centre = v2.functional.center_crop(255 - COLOURED, [16, 14])
+    assert torch.equal(inverted(COLOURED, SEEDS, (16, 14)), centre)
+
+
+@pytest.mark.parametrize("name", ["MixUp", "CutMix"])
+def test_a_whole_number_mixes_as_the_same_decimal_one(name: str) -> None:
+    inputs, targets = torch.rand(6, 3, 4, 4), torch.arange(6) % 3
+    one, other = (Mix.from_setting({name: alpha})(inputs, targets, 3, 1, 0, 0) for alpha in (1, 1.0))
+    assert torch.equal(one[0], other[0])
+    assert torch.equal(one[1], other[1])
+
+
 def test_mixing_is_kept_as_json_and_is_one_step() -> None:
     mix = Mix.from_setting({"RandomChoice": {"transforms": [{"MixUp": 0.2}, {"CutMix": {"alpha": 1.0}}], "p": [1, 3]}})
     assert Mix.from_setting(json.loads(json.dumps(mix.to_setting()))) == mix

@@ -97,7 +97,7 @@ def test_mixed_sizes_are_refused_with_the_remedy(tmp_path: Path) -> None:
         load_images(tmp_path)
     assert str(caught.value) == (
         f"The pictures have 2 different sizes: 3 are 6 x 9, but {odd} is 7 x 8 pixels. Give one size to bring them to, such as "
-        f"size=(6, 9)."
+        f"size=(6, 9), in a transform {{'Resize': [6, 9]}}."
     )
     assert inputs(load_images(tmp_path, size=(5, 4))).shape == (4, 3, 5, 4)
 
@@ -142,9 +142,10 @@ def test_without_class_folders_the_layout_is_explained(tmp_path: Path, names: li
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    for place in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(InputError, match="one sub-folder a class is expected, such as"):
-            load_images(place)
+    with pytest.raises(InputError, match="one sub-folder a class is expected, such as"):
+        load_images(tmp_path)
+    with pytest.raises(InputError, match="missing does not exist or is not a folder"):
+        load_images(tmp_path / "missing")
 
 
 def test_sets_beyond_memory_are_read_from_their_files_with_the_same_numbers(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from runtime.errors import InputError
 from toolkit.data.arrays import load_arrays, pixels_dataset
-from toolkit.data.augmentation import Augmentation
+from toolkit.data.augmentation import Augmentation, Mix
 from toolkit.data.digits import digit_pictures, load_digits
 from toolkit.data.images import load_images
 from toolkit.data.sheet import augmentation_sheet, data_facts, data_sheet
@@ -35,6 +35,16 @@ def test_the_augmentation_is_drawn_beside_the_original() -> None:
     assert large.width > 1.8 * small.width
     assert augmentation_sheet(data, ROTATION, seed=1, rows=3) == augmentation_sheet(data, ROTATION, seed=1, rows=3)
     assert augmentation_sheet(data, ROTATION, seed=1, rows=3) != augmentation_sheet(data, ROTATION, seed=2, rows=3)
+
+
+def test_mixed_pictures_and_crops_are_drawn() -> None:
+    data, nothing = load_digits(), Augmentation(())
+    plain = augmentation_sheet(data, nothing, rows=3, columns=3)
+    mixed = augmentation_sheet(data, nothing, mix=Mix.from_setting({"MixUp": 1}), rows=3, columns=3)
+    assert opened(mixed).size == opened(plain).size
+    assert mixed != plain
+    ten = opened(augmentation_sheet(data, Augmentation.from_setting([{"TenCrop": 6}]), rows=3, columns=3))
+    assert ten.width == pytest.approx(opened(plain).width * 11 / 3, abs=2)  # the picture and its crops
 
 
 def test_samples_and_counts_are_drawn_in_colour_and_grey(digit_folder: Path) -> None:

@@ -68,7 +68,6 @@ def test_quotes_bom_and_blank_lines_are_read(tmp_path: Path) -> None:
         (["0.0", "2.0", "1.0"], [0, 2, 1], ("0", "1", "2")),
         (["10", "9", "9"], [1, 0, 0], ("9", "10")),
         (["yes", "no", "1"], [2, 1, 0], ("1", "no", "yes")),
-        (["1", "1.5", "1"], [0, 1, 0], ("1", "1.5")),
     ],
 )
 def test_labels_are_whole_numbers_or_names(
@@ -118,6 +117,7 @@ def test_tabs_separate_the_cells_of_a_tsv_file(tmp_path: Path) -> None:
         ("a,b\n1,2\n", {"label": ["a", "b"], "task": "regression"}, "no columns but the labels a, b"),
         ("a,b\n1,2\n", {"label": []}, "label=[] was given"),
         ("a,b\n1,2\n", {"task": "multilabel"}, "rows (N, K) of 0 and 1"),
+        ("a,b\n1,wet;cold\n", {"task": "multilabel"}, "row 1, column 'b': the cell is 'wet;cold'; 0 or 1 is expected."),
         ("a,b\n1,2\n", {"task": "dense"}, "A table has no targets for the task 'dense'"),
         ("city,b\nRome,2\n", {}, "row 1, column 'city': the cell is 'Rome'; a number is expected."),
         ("a,b,kind\n1,2,x\n3,four,y\n", {}, "row 2, column 'b': the cell is 'four'; a number is expected."),

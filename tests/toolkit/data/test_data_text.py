@@ -84,6 +84,10 @@ def test_tokens_with_their_vocabulary_are_a_language_model() -> None:
     assert prepare("春天来", data.card)[0].tolist() == [[1, 2, 3]]
     assert token_dataset(np.array(x, float), y, ["a", "b", "c", "d"]).targets.tolist() == y
     assert token_dataset(x, ["p", "q"], ["a", "b", "c", "d"]).labels == ("p", "q")
+    words = ["a", "b", "c", "d"]
+    tagged = token_dataset(x, [[0, 1, 1], [1, 0, 0]], words, task="dense", labels=["noun", "verb"])
+    assert tagged.targets.tolist() == [[0, 1, 1], [1, 0, 0]]
+    assert tagged.labels == ("noun", "verb")  # rather than the vocabulary
 
 
 def test_an_archive_brings_its_vocabulary(tmp_path: Path) -> None:

@@ -109,6 +109,14 @@ def test_a_value_error_of_a_callback_is_not_taken_for_a_batch_that_is_too_small(
         train(small_network(), clusters, settings(), callbacks=[callback])
 
 
+def test_a_function_without_the_two_arguments_is_refused_with_what_to_write(clusters: Dataset) -> None:
+    def watch(training: Training) -> None:
+        raise AssertionError(training)
+
+    with pytest.raises(SpecError, match=r"watch.* does not take. Write def watch\(event, training\)"):
+        train(small_network(), clusters, settings(), callbacks=[watch])
+
+
 @pytest.mark.parametrize("callback", [3, "name", object(), None])
 def test_what_cannot_be_called_is_refused_before_training(clusters: Dataset, callback: Any) -> None:
     network = small_network()

@@ -129,6 +129,18 @@ def test_metrics_of_labels_are_those_of_torchmetrics() -> None:
     assert found["acc"] == pytest.approx(float(((outputs > 0.5) == whole.bool()).float().mean()))
 
 
+def test_metrics_of_one_label_alone_are_those_of_a_yes_or_no() -> None:
+    generator = torch.Generator().manual_seed(1)
+    targets = (torch.rand(30, 1, generator=generator) > 0.6).float()
+    outputs = (torch.randn(30, 1, generator=generator) + targets).sigmoid()
+    names = ["acc", "precision", "recall", "f1", "auroc"]
+    found = measure(check_metrics(names, "multilabel"), outputs, targets, "multilabel")
+    functions = ("accuracy", "precision", "recall", "f1_score", "auroc")
+    for name, function in zip(names, functions, strict=True):
+        expected = getattr(by_hand, f"binary_{function}")(outputs[:, 0], targets[:, 0].long())
+        assert found[name] == pytest.approx(float(expected)), name
+
+
 @pytest.mark.parametrize("shape", [(6, 7), (4, 5, 3)])
 def test_metrics_of_positions_leave_out_those_without_a_class(shape: tuple[int, ...]) -> None:
     generator = torch.Generator().manual_seed(2)

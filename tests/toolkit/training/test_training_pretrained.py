@@ -239,3 +239,20 @@ def test_weights_for_features_only(serve: Serve, tmp_path: Path) -> None:
 def test_networks_that_do_not_classify_have_no_card() -> None:
     with pytest.raises(SpecError, match="no ready weights for 'fcn_resnet50'"):
         pretrained_input("fcn_resnet50")
+
+
+def test_a_layer_that_names_weights_begins_with_them(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the classes are others, and only when the network is built for use."""
+    from toolkit import nn
+
+    published = torchvision.models.squeezenet1_1(weights=None).state_dict()
+    entry = torchvision.models.SqueezeNet1_1_Weights.DEFAULT
+    monkeypatch.setattr(entry.value, "url", serve("squeezenet1_1", published))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    model = nn(input_shape=(3, 64, 64))
+    model.add("squeezenet1_1", num_classes=5, weights="DEFAULT")
+    loaded = {name.partition(".")[2]: value for name, value in model.model.state_dict().items()}
+    assert all(torch.equal(loaded[name], value) for name, value in published.items() if "classifier" not in name)
+    assert len(loaded["classifier.1.bias"]) == 5

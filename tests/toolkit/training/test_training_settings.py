@@ -38,7 +38,7 @@ def test_numbers_become_pythons_own(number: Any) -> None:
         ({"lr": float("inf")}, "lr=inf was given"),
         ({"lr": float("nan")}, "lr=nan was given"),
         ({"lr": "0.1"}, "lr='0.1' was given"),
-        ({"weight_decay": -0.1}, "weight_decay=-0.1 was given; a number of at least 0 is expected."),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1 was given; a number of at least 0 is expected"),
         ({"weight_decay": None}, "weight_decay=None was given"),
     ],
 )

@@ -18,7 +18,7 @@ from runtime.card import ArrayInput, ModelCard, OutputCard
 from runtime.errors import CheckpointError, InputError, MissingPackageError, ToolkitError
 from toolkit.builder.spec import NetworkSpec, build
 from toolkit.training.checkpoint import Checkpoint
-from toolkit.training.weights import load_weights, read_weights
+from toolkit.training.weights import WeightsReport, load_weights, read_weights
 
 SPEC = NetworkSpec.from_dict(
     {
@@ -75,6 +75,11 @@ def test_every_form_is_read_whole(tmp_path: Path) -> None:
         assert same(target, source), name
         assert report.share == 1.0
         assert str(report) == (f"9 of 9 weights were loaded from {path}: 63 of 63 parameters (100.0%).")
+
+
+def test_a_share_is_not_rounded_to_all() -> None:
+    report = WeightsReport("a.pth", ("a",), ("b",), (), {}, 9999, 10_000)
+    assert "(99.9%)" in str(report)
 
 
 def test_what_does_not_fit_stays_and_is_reported() -> None:

@@ -80,6 +80,9 @@ class Layer:
 
 LAYERS: dict[str, Layer] = {}
 
+_ELSEWHERE = {"dense": "linear", "fc": "linear", "fullyconnected": "linear", "bn": "batchnorm2d"}
+"""Names that other libraries and papers use and that are too far from ours to be found by their letters."""
+
 
 def layer(
     *,
@@ -139,5 +142,7 @@ def find_layer(name: str) -> Layer:
     wanted = plain_name(str(name))
     alike = [entry for entry in LAYERS.values() if wanted in map(plain_name, names_of(entry))]
     if len(alike) != 1:
-        raise SpecError(f"There is no layer {name!r}.{suggest(str(name), LAYERS)}")
+        elsewhere = _ELSEWHERE.get(wanted)
+        hint = suggest(str(name), LAYERS) if elsewhere is None else f" Here it is called {elsewhere!r}."
+        raise SpecError(f"There is no layer {name!r}.{hint}")
     return alike[0]

@@ -97,7 +97,8 @@ def build_transform(name: str, arguments: Mapping[str, Any], inside: Sequence[An
             return transform_class(name)(**values)
     except (TypeError, ValueError, KeyError, IndexError, RuntimeError, Warning) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise InputError(f"{name} cannot be made with {given or 'no arguments'}: {str(error).rstrip('.')}.") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise InputError(f"{name} cannot be made with {given or 'no arguments'}: {reason}.") from error
 
 
 def size_of(name: str, value: Any) -> list[int]:
@@ -118,7 +119,9 @@ def _hint(name: str, key: str) -> Any:
 
 
 def _native(hint: Any, value: Any) -> Any:
-    """A JSON value as torchvision wants it: tuples for lists, enumerations for their text."""
+    """A JSON value as torchvision wants it: tuples for lists, enumerations for their text, 1.0 for a 1 (which MixUp fails on)."""
+    if hint is float and isinstance(value, int):
+        return float(value)
     if isinstance(value, list):
         return tuple(_native(None, item) for item in value)
     if isinstance(value, str):

@@ -118,6 +118,8 @@ class Augmentation:
                 raise InputError(
                     f"{name} cannot be applied to pictures of {shape}: {str(error).rstrip('.')}."
                 ) from error
+        if self.crops is not None and isinstance(now, torch.Tensor) and not any(s.name in _SIZED for s in self.steps):
+            now = _at_centre(now, self.crops.size)  # at the scale of the crops that an evaluation looks at
         return _brought_to(now, size or tuple(pictures.shape[-2:]), pictures.shape[1])
 
     def _functions(self) -> list[tuple[str, Callable[..., Any]]]:
@@ -176,6 +178,13 @@ def _applied(
         changed: torch.Tensor | list[torch.Tensor] = apply(pictures, seeds)
         return changed
     return [apply(picture[None], seeds[row : row + 1])[0] for row, picture in enumerate(pictures)]
+
+
+def _at_centre(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    from torchvision.transforms.v2.functional import center_crop
+
+    cropped: torch.Tensor = center_crop(pictures, list(size))
+    return cropped
 
 
 def _brought_to(pictures: torch.Tensor | list[torch.Tensor], size: tuple[int, ...], channels: int) -> torch.Tensor:

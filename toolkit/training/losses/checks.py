@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from runtime.errors import SpecError
+from runtime.errors import SpecError, ToolkitError
 from toolkit.data.dataset import IGNORED, Dataset
 from toolkit.training.losses.loss import Loss
 from toolkit.training.losses.registry import LossEntry
 
-__all__ = ["check_targets", "refuse", "try_out"]
+__all__ = ["check_targets", "refuse", "try_out", "untouched"]
 
 
 def refuse(name: str, reason: str, remedy: str) -> SpecError:
@@ -28,6 +28,12 @@ def check_targets(name: str, entry: LossEntry, options: dict[str, Any], data: Da
     if not len(targets):
         raise SpecError("The data holds no examples to train on. Load some.")
     if data.task == "classification":
+        if count < 2:
+            raise refuse(
+                name,
+                f"the data has one class alone, {data.labels[0]!r}." if count else "the data has no classes.",
+                "At least two are expected, to be told apart.",
+            )
         _in_range(name, targets, count)
     elif data.task == "dense":
         known = targets[targets != options.get("ignore_index", IGNORED)] if entry.target == "classes" else targets
@@ -113,36 +119,41 @@ def try_out(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
         targets = torch.nn.functional.one_hot(targets, len(data.labels)).float()
     parameter = next(loss.network.parameters(), torch.empty(0))
     inputs, targets = inputs.to(parameter.device), targets.to(parameter.device)
-    with _untouched(loss.network, parameter.device):
+    name = str(loss.options.get("function", loss.name)) if entry is None else loss.name
+    with untouched(loss.network, parameter.device):
         try:
             with torch.no_grad():
                 outputs = loss.forward(inputs)
-        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        except ToolkitError:
+            raise
+        except Exception as error:  # a module of the user's own raises what it likes
             raise SpecError(
                 f"The network cannot run on the data, whose inputs are of shape (batch, {', '.join(map(str, inputs.shape[1:]))}): "
-                f"{error}."
+                f"{_reason(error)}."
             ) from error
         if not isinstance(outputs, torch.Tensor):
-            raise refuse(loss.name, f"the network gives a {type(outputs).__name__}.", "One tensor is expected.")
+            raise refuse(name, f"the network gives a {type(outputs).__name__}.", "One tensor is expected.")
         if entry is not None:
             _check_shape(loss.name, entry, loss.options, data, outputs)
             _check_kind(loss, entry, outputs)
         outputs = outputs.detach().requires_grad_()
         try:
             value = loss(outputs, targets)
-        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        except ToolkitError:
+            raise
+        except Exception as error:  # a function of the user's own raises what it likes
             raise SpecError(
-                f"The loss {loss.name!r} cannot be computed on outputs of shape {_shape(outputs)} and targets of shape "
-                f"{_shape(targets)}: {error}."
+                f"The loss {name!r} cannot be computed on outputs of shape {_shape(outputs)} and targets of shape "
+                f"{_shape(targets)}: {_reason(error)}."
             ) from error
     if not isinstance(value, torch.Tensor) or value.ndim != 0:
         given = f"shape {_shape(value)}" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
-        raise refuse(loss.name, f"it gives {given}.", "A tensor of a single number is expected, such as loss.mean().")
+        raise refuse(name, f"it gives {given}.", "A tensor of a single number is expected, such as loss.mean().")
     if loss.name != "own" and not value.requires_grad:
-        raise refuse(loss.name, "it does not depend on the outputs.", "Compute it with torch from the outputs.")
+        raise refuse(name, "it does not depend on the outputs.", "Compute it with torch from the outputs.")
     if not bool(torch.isfinite(value)):
         raise refuse(
-            loss.name,
+            name,
             f"on two examples it is {float(value.detach())}.",
             "Look for inputs and targets that are too large or missing.",
         )
@@ -218,7 +229,7 @@ def _check_kind(loss: Loss, entry: LossEntry, outputs: torch.Tensor) -> None:
                 else "End the network in softmax or logsoftmax.",
             )
     elif entry.output == "probabilities" and not isinstance(loss.module, torch.nn.BCEWithLogitsLoss):
-        last = list(loss.network.modules())[-1]
+        last = _last_module(loss.network)
         bounded = isinstance(last, torch.nn.Hardsigmoid | torch.nn.Softmax | torch.nn.LogSoftmax | torch.nn.Sigmoid)
         # a linear layer may give two numbers between 0 and 1 by chance, and others later
         other = type(last).__module__.startswith("torch.nn") and not bounded and hasattr(loss.network, "logits")
@@ -231,8 +242,29 @@ def _check_kind(loss: Loss, entry: LossEntry, outputs: torch.Tensor) -> None:
             )
 
 
+def _last_module(network: torch.nn.Module) -> torch.nn.Module:
+    """What makes the outputs; of a module of the user's own, whose forward says more than the modules in it, itself."""
+    shaping = (torch.nn.Flatten, torch.nn.Unflatten, torch.nn.Identity)  # another shape, the same numbers
+    last = network
+    while isinstance(last, torch.nn.Sequential):
+        inner = [module for module in last if not isinstance(module, shaping)]
+        if not inner:
+            return last
+        last = inner[-1]
+    known = type(last).__module__.partition(".")[0] in ("torch", "torchvision", "model_zoo", "toolkit")
+    return list(last.modules())[-1] if known else last
+
+
+def _reason(error: Exception) -> str:
+    """In one line; of an exception whose text says little alone, with its kind."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return (
+        text if isinstance(error, RuntimeError | TypeError | ValueError) and text else f"{type(error).__name__}: {text}"
+    )
+
+
 @contextlib.contextmanager
-def _untouched(network: torch.nn.Module, device: torch.device) -> Iterator[None]:
+def untouched(network: torch.nn.Module, device: torch.device) -> Iterator[None]:
     """Evaluation mode within; the modes of all modules and the random states are put back."""
     modes = {module: module.training for module in network.modules()}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -77,6 +77,10 @@ def make_loss(
     """
     if getattr(network, "has_own_loss", False):
         return _own_loss(loss, data, network)
+    if isinstance(loss, type):
+        raise SpecError(
+            f"The loss {loss.__name__} is a class; an instance is expected: loss={loss.__name__}(), or its name."
+        )
     if callable(loss):
         name = getattr(loss, "__qualname__", type(loss).__qualname__)
         made = Loss(_CALLABLE, {"function": name}, network, data.task, plain_output, loss, views=data.views)
@@ -157,6 +161,10 @@ def _numbers(name: str, option: str, value: Any, data: Dataset) -> torch.Tensor:
     if len(numbers) != count or not all(isinstance(number, int | float) and 0 <= number < 1e30 for number in numbers):
         raise refuse(
             name, f"{option}={value!r} was given.", f"{count} numbers of at least 0 are expected, one a class."
+        )
+    if not any(numbers):
+        raise refuse(
+            name, f"{option}={value!r} was given.", "At least one number above 0 is expected, else nothing is learnt."
         )
     return torch.tensor(numbers, dtype=torch.float32)
 

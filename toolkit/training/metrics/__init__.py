@@ -6,6 +6,7 @@ from toolkit.training.metrics.registry import (
     MetricEntry,
     check_metrics,
     default_metrics,
+    find_metric,
     higher_is_better,
     metric_key,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "Outputs",
     "check_metrics",
     "default_metrics",
+    "find_metric",
     "higher_is_better",
     "measure",
     "metric_key",

@@ -231,8 +231,10 @@ def _multilabel(
     average: str,
     threshold: float,
 ) -> float:
-    present = (outputs > threshold).long()
-    return float(function(present, targets.round().long(), num_labels=outputs.shape[1], average=average))
+    present, wanted = (outputs > threshold).long(), targets.round().long()
+    if outputs.shape[1] == 1:  # torchmetrics wants two labels at least; two that are the same have the mean of the one
+        present, wanted = present.expand(-1, 2), wanted.expand(-1, 2)
+    return float(function(present, wanted, num_labels=present.shape[1], average=average))
 
 
 def _ranked(
@@ -246,6 +248,8 @@ def _ranked(
     """The mean over the classes for which a ranking is defined: those with examples and counterexamples."""
     if task == "multilabel":
         scores, wanted = outputs, targets.round().long()
+        if scores.shape[1] == 1:
+            scores, wanted = scores.expand(-1, 2), wanted.expand(-1, 2)
         values = multilabel(scores, wanted, num_labels=scores.shape[1], average="none")
         support = wanted.sum(0)
     else:
