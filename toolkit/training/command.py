@@ -18,7 +18,9 @@ from toolkit.face.nn import nn
 from toolkit.training.checkpoint import Checkpoint
 from toolkit.training.config import RunConfig
 from toolkit.training.distributed import setup
+from toolkit.training.optimizers import usual_rate
 from toolkit.training.run import make_folder
+from toolkit.training.schedules import peak_factor
 
 __all__ = ["continue_training", "find_rate", "plan_training", "start_training"]
 
@@ -83,6 +85,10 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "config": config.to_dict(),
     }
     changed = {name: value for name, value in settings.to_dict().items() if value not in (None, False, [], {}, 0.0)}
+    if settings.lr is None:
+        rate = usual_rate(settings.optimizer) * peak_factor(settings.schedule)
+        facts["usual_lr"] = rate
+        changed["lr"] = f"{rate:g} (usual for this optimiser and schedule)"
     lines = [
         f"data: {config.data.path}: {train.data.describe()}",
         "parts: " + ", ".join(f"{count:,} for {name}" for name, count in parts.items() if count),
