@@ -232,6 +232,6 @@ def test_also_with_augmentation_in_two_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [3, 4])
-def test_a_training_killed_ten_times_is_the_one_that_was_not(never_killed: Path, tmp_path: Path, seed: int) -> None:
-    assert_same_folder(never_killed, killed(tmp_path / "run", 10, seed=seed))
+@pytest.mark.parametrize("kills", [8, pytest.param(20, marks=pytest.mark.exhaustive)])
+def test_a_training_killed_many_times_is_the_one_that_was_not(never_killed: Path, tmp_path: Path, kills: int) -> None:
+    assert_same_folder(never_killed, killed(tmp_path / "run", kills, seed=kills))
