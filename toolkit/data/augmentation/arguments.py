@@ -76,6 +76,10 @@ def checked_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]
             known_filters = _PICTURE_FILTERS if name == "Resize" else _FILTERS
             if value not in known_filters:
                 raise InputError(f"{name}: interpolation={value!r} was given.{suggest(value, known_filters)}")
+        if (
+            key == "alpha" and kind_of(name) == "mix" and not value > 0
+        ):  # torch checks it only where nothing switched that off
+            raise InputError(f"{name}: alpha={value!r} was given; a number above 0 is expected, such as 0.2.")
         checked[key] = value
     if "transforms" not in parameters_of(name) and kind_of(name) != "conversion":
         build_transform(name, checked)
