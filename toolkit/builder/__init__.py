@@ -1,1 +1,1 @@
-"""Networks by name: layers.py (what there is), spec.py (plain JSON), nn.py (the face)."""
+"""Networks by name: layers/ (what there is), activations.py, initialisation.py, spec.py (plain JSON), network.py (what is built)."""
