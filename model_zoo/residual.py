@@ -5,6 +5,8 @@ The bottleneck strides in its 3 x 3 convolution, as torchvision's ResNets do, an
 
 from __future__ import annotations
 
+import abc
+
 import torch
 
 __all__ = ["ResidualBlock", "ResidualBottleneck", "residual_stage"]
@@ -22,14 +24,14 @@ def _downsample(channels: int, filters: int, stride: int) -> torch.nn.Module:
     return torch.nn.Sequential(_convolution(channels, filters, 1, stride), torch.nn.BatchNorm2d(filters))
 
 
-class _Residual(torch.nn.Module):
+class _Residual(torch.nn.Module, abc.ABC):
     """ReLU(body(x) + downsample(x))."""
 
     downsample: torch.nn.Module
 
+    @abc.abstractmethod
     def body(self, x: torch.Tensor) -> torch.Tensor:
         """What is learnt beside the input."""
-        raise NotImplementedError
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, channels, H, W) -> (N, filters, ceil(H / stride), ceil(W / stride))."""

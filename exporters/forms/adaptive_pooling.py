@@ -7,6 +7,7 @@ fixed matrix (L, n), a maximum a gather of each window's positions and their max
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ def _fixed(length: int | torch.SymInt) -> int:
     return int(length)
 
 
-class _Adaptive(torch.nn.Module):
+class _Adaptive(torch.nn.Module, abc.ABC):
     """Pools the last axes of (N, C, ...) to the size of `module`; None in it keeps an axis."""
 
     def __init__(self, module: torch.nn.Module, axes: int) -> None:
@@ -51,9 +52,9 @@ class _Adaptive(torch.nn.Module):
                 input = self.pool(input, input.ndim - len(lengths) + place, _windows(length, count))
         return input
 
+    @abc.abstractmethod
     def pool(self, input: torch.Tensor, axis: int, windows: list[range]) -> torch.Tensor:
         """Pool one axis over its windows."""
-        raise NotImplementedError
 
 
 class AdaptiveAverage(_Adaptive):

@@ -109,7 +109,7 @@ def _own_shadow(entry: LayerSpec, position: int, shape: Sequence[int | None]) ->
                     # a copy of its structure alone: weights are replaced by empty ones as they are met
                     tensors = [*module.parameters(), *module.buffers()]
                     module = copy.deepcopy(module, {id(tensor): _empty(tensor) for tensor in tensors})
-        except Exception:
+        except Exception:  # its making needs numbers; what is wrong there too is said by the attempt on the CPU
             with torch.device("cpu"):
                 module = make_module(entry.own, options)
     return module.eval()
@@ -129,7 +129,7 @@ def _pass(modules: list[torch.nn.Module], arriving: Arriving, *, own: bool) -> A
             with torch.device("meta"), torch.no_grad():
                 for module in modules:
                     tensor = step(module, tensor, flowing)
-        except Exception:
+        except Exception:  # its forward needs numbers; what is wrong there too is said by the attempt on the CPU
             if not own:
                 raise
             tensor, flowing = _pass_on_cpu(modules[0], tensor, beside)
