@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gc
 import io
 import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from runtime.errors import InputError, MissingPackageError, ToolkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from runtime.model import Model
     from toolkit.training.config import RunConfig
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 # Commands import when they run. That makes many objects and no garbage; looking for it after every 700 slows the start.
 gc.set_threshold(50_000, 20, 20)
@@ -58,9 +61,15 @@ def main() -> None:
 # What `toolkit predict` is given, by the kind of the model's input.
 _PREDICTED = {"image": "IMAGES", "table": "TABLE.csv", "text": "LINES.txt", "sequence": "ARRAY.npy"}
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+def _flag(*names: str, help: str) -> Callable[[F], F]:
+    """An option that is on or off, and says that it is off."""
+    return click.option(*names, is_flag=True, default=False, help=f"{help}  [default: off]")
+
+
+_json = _flag("--json", "as_json", help="Print JSON instead of text.")
 _device = click.option("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|tensorrt", help="Where to run.")
-_require = click.option("--require-device", is_flag=True, help="Fail rather than run on another device than --device.")
+_require = _flag("--require-device", help="Fail rather than run on another device than --device.")
 
 
 # ---- train and export (extra: train) ----------------------------------------------------------------------------------
@@ -102,10 +111,10 @@ _require = click.option("--require-device", is_flag=True, help="Fail rather than
 @click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Any key of the TOML, such as training.ema=0.999."
 )
-@click.option("--tensorboard", is_flag=True, help="Also write what TensorBoard shows.")
-@click.option("--dry-run", is_flag=True, help="Print the network, the data and the plan, and stop.")
-@click.option("--find-lr", is_flag=True, help="Try learning rates, draw lr.png into the folder, and stop.")
-@click.option("--resume", is_flag=True, help="Continue the training in the output folder, bit for bit.")
+@_flag("--tensorboard", help="Also write what TensorBoard shows.")
+@_flag("--dry-run", help="Print the network, the data and the plan, and stop.")
+@_flag("--find-lr", help="Try learning rates, draw lr.png into the folder, and stop.")
+@_flag("--resume", help="Continue the training in the output folder, bit for bit.")
 @_json
 def train(
     output: str | None, resume: bool, dry_run: bool, find_lr: bool, as_json: bool, run: str | None, **options: Any
@@ -187,50 +196,188 @@ def data_show(path: str, output: str, as_json: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("checkpoint", type=click.Path())
+@click.argument("source", type=click.Path(), metavar="CHECKPOINT|WEIGHTS|PROGRAM")
 @click.option(
-    "-o", "--output", type=click.Path(), default=None, help="The file to write.  [default: beside the checkpoint]"
+    "-o", "--output", type=click.Path(), default=None, help="The file to write.  [default: beside the source]"
 )
 @click.option(
-    "--outputs", default=None, help="Comma-separated: probabilities, logits, embedding, values.  [default: by task]"
+    "--arch",
+    default=None,
+    metavar="WHERE:NAME",
+    help="Of plain weights: torchvision:resnet50, timm:NAME or my_models.py:Net (which is run).  [default: none]",
 )
-@click.option("--fixed-batch", is_flag=True, help="Fix the batch size to that of the checkpoint's samples.")
-@click.option("--no-simplify", is_flag=True, help="Leave onnxsim out.")
 @click.option(
-    "--opset", type=click.IntRange(min=1), default=None, help="ONNX operator set to ask for.  [default: the exporter's]"
+    "--arch-args",
+    default=None,
+    metavar="JSON",
+    help="What the network is made with, such as '{\"num_classes\": 10}'.  [default: none]",
 )
+@click.option(
+    "--preprocess",
+    type=click.Choice(["auto", "published", "none"]),
+    default="auto",
+    help="Prepare pictures as for --arch's published weights: auto where it has as many classes as these.",
+)
+@_flag("--random-weights", help="Take --arch with fresh weights, for a measurement.")
+@_flag("--trust", help="Open a pickled module, which may run any code.")
+@click.option(
+    "--card",
+    default=None,
+    type=click.Path(),
+    metavar="FILE.json",
+    help="Task, labels and inputs of a network from elsewhere.  [default: arrays as they are]",
+)
+@click.option(
+    "--task",
+    default=None,
+    help="Of a network from elsewhere: classification, regression, ...  [default: arrays in, arrays out]",
+)
+@click.option(
+    "--labels", default=None, type=click.Path(), metavar="FILE.txt", help="Class names, one a line.  [default: none]"
+)
+@click.option(
+    "--outputs",
+    default=None,
+    metavar="NAMES",
+    help="Comma-separated: probabilities, logits, embedding, cam, values, layer:NAME.  [default: by task]",
+)
+@click.option(
+    "--dynamic",
+    default=None,
+    metavar="NAMES",
+    help="Axes of any length, comma-separated: batch, height, width, length.  [default: batch and the task's own]",
+)
+@_flag("--static", help="Fix every axis.")
+@_flag("--allow-static", help="Fix an axis that cannot be dynamic, and say so.")
+@click.option(
+    "--input-size",
+    default=None,
+    metavar="LENGTHS",
+    help="Of an input without samples, such as 3,224,224.  [default: the network's own]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Rows of the example, and of the file with --static.  [default: all samples]",
+)
+@click.option(
+    "--target",
+    default=None,
+    metavar="RUNTIME",
+    help="What must run the file, such as onnxruntime==1.16 or a board.  [default: this onnxruntime]",
+)
+@click.option(
+    "--opset",
+    type=click.IntRange(min=1),
+    default=None,
+    help="ONNX operator set.  [default: the target's, else the exporter's]",
+)
+@click.option(
+    "--ir-version",
+    type=click.IntRange(min=3),
+    default=None,
+    help="Version of the file format.  [default: the target's, else the exporter's]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8", "int8-dynamic", "auto"]),
+    default="fp32",
+    help="Of weights and arithmetic; auto tries all here.",
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(min=0),
+    default=0.3,
+    help="Percentage points of accuracy a lower precision may lose.",
+)
+@click.option(
+    "--allow-slower",
+    is_flag=True,
+    help="Keep a lower precision that is slower here, for another machine.  [default: refused]",
+)
+@click.option(
+    "--calibration",
+    default=None,
+    type=click.Path(),
+    metavar="DATA",
+    help="Real inputs for int8.  [default: the checkpoint's]",
+)
+@click.option(
+    "--calibration-method",
+    type=click.Choice(["minmax", "entropy", "percentile"]),
+    default="minmax",
+    help="How int8 finds ranges.",
+)
+@click.option(
+    "--evaluation",
+    default=None,
+    type=click.Path(),
+    metavar="DATA",
+    help="Labelled data to measure accuracy on.  [default: the checkpoint's held-out part]",
+)
+@click.option(
+    "--simplifier",
+    type=click.Choice(["auto", "onnxsim", "onnxslim", "none"]),
+    default="auto",
+    help="auto: onnxsim, else onnxslim.",
+)
+@_flag("--embed-preprocess", help="The file takes uint8 pictures of any size and prepares them itself.")
+@click.option(
+    "--embed-postprocess",
+    multiple=True,
+    metavar="STEP",
+    help="softmax, top-k:K or nms:iou=0.45,score=0.25,max=100.  [default: none]",
+)
+@click.option("--atol", type=click.FloatRange(min=0), default=1e-5, help="Absolute difference from torch that passes.")
+@click.option(
+    "--rtol", type=click.FloatRange(min=0), default=1e-5, help="The same, relative to an output's greatest magnitude."
+)
+@click.option(
+    "--keep-stages", default=None, type=click.Path(), metavar="DIR", help="Keep the file of each stage.  [default: no]"
+)
+@click.option(
+    "--report",
+    default=None,
+    type=click.Path(),
+    metavar="FILE.md",
+    help="Write a model card in Markdown.  [default: no]",
+)
+@click.option(
+    "--bundle",
+    default=None,
+    type=click.Path(),
+    metavar="DIR",
+    help="Also a folder to hand over: model, run.py, sample, check.sh.  [default: no]",
+)
+@click.option(
+    "--triton",
+    default=None,
+    type=click.Path(),
+    metavar="REPOSITORY",
+    help="Also a Triton model repository.  [default: no]",
+)
+@_flag("--ort", help="Also ONNX Runtime's own format, beside the file.")
+@_flag("--dry-run", help="Print the plan, and stop.")
 @_json
-def export(
-    checkpoint: str,
-    output: str | None,
-    outputs: str | None,
-    fixed_batch: bool,
-    no_simplify: bool,
-    opset: int | None,
-    as_json: bool,
-) -> None:
-    """Turn a checkpoint into one verified ONNX file."""
+def export(source: str, output: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Turn a checkpoint, or any torch network, into one verified ONNX file."""
     _need("toolkit export", "torch", "onnx", "onnxscript", "onnxsim")
     from exporters import export as run
+    from exporters import plan_export
+    from exporters.command import settings_of
 
-    report = run(
-        checkpoint,
-        output,
-        outputs=[name.strip() for name in outputs.split(",")] if outputs else None,
-        dynamic_batch=not fixed_batch,
-        simplify=not no_simplify,
-        opset_version=opset,
-        on_stage=None if as_json else _stage,
-    )
+    settings = settings_of(options)
+    if dry_run:
+        facts, text = plan_export(source, output, **settings)
+        click.echo(json.dumps(facts) if as_json else text)
+        return
+    with _stages(as_json) as on_stage:
+        report = run(source, output, on_stage=on_stage, **settings)
     if as_json:
         click.echo(json.dumps(report.to_dict()))
         return
-    click.echo(str(report))
-    for note in report.notes:
-        click.echo(f"note: {note}")
-    click.echo(
-        f"wrote {report.path} (opset {report.opset}): verified against torch at batch sizes {_sizes(report.parity)}"
-    )
+    click.echo(report.closing())
     click.echo(f"next: toolkit info {report.path}")
     kind = report.card.inputs[0].kind if report.card.inputs else "array"
     if kind in _PREDICTED:
@@ -239,22 +386,42 @@ def export(
 
 
 @main.command()
-@click.argument("model", type=click.Path())
-@click.argument("checkpoint", type=click.Path())
+@click.argument("first", type=click.Path())
+@click.argument("second", type=click.Path(), required=False)
+@click.option(
+    "--data", type=click.Path(), help="Real inputs to run as well, read as the card says.  [default: samples]"
+)
+@_flag("--layers", help="Find the first layer where they part.")
+@click.option("--atol", type=float, help="Absolute difference allowed.  [default: 1e-5, or what the export allowed]")
+@click.option("--rtol", type=float, help="The same, times the output's greatest number.  [default: as --atol]")
+@click.option(
+    "--min-agreement",
+    type=float,
+    metavar="SHARE",
+    help="Share of inputs that must get the same label, such as 0.99; by itself it alone decides.  [default: none]",
+)
+@click.option("--outputs", metavar="NAMES", help="Compare these only, comma-separated.  [default: all]")
+@click.option("--target", help="Also: would this runtime or board open the file?  [default: not asked]")
+@click.option("--arch", help="For a plain state_dict: torchvision:NAME, timm:NAME, FILE.py:NAME.  [default: none]")
+@click.option("--arch-args", metavar="JSON", help="What the architecture is made with.  [default: nothing]")
+@click.option("--input-size", metavar="C,H,W", help="For networks without samples.  [default: the network's own]")
+@_flag("--trust", help="Open a pickled module, which may run any code.")
 @_json
-def check(model: str, checkpoint: str, as_json: bool) -> None:
-    """Verify an ONNX file against its checkpoint again."""
-    _need("toolkit check", "torch", "onnx", "onnxscript")
-    from exporters import check as run
-    from runtime.console import table
+def check(first: str, second: str | None, as_json: bool, **options: Any) -> None:
+    """Compare any two: ONNX file, checkpoint, weights, program. Exits with 1 where they differ.
 
-    parity = run(model, checkpoint)
-    if as_json:
-        click.echo(json.dumps(parity.to_dict()))
-        return
-    rows = [(name, f"{worst:.1e}", f"{parity.allowed[name]:.1e}") for name, worst in parity.worst.items()]
-    click.echo(table(("output", "worst difference", "allowed"), rows, right=(1, 2)))
-    click.echo(f"the same: {parity.samples} samples at batch sizes {_sizes(parity)}")
+    Or hold one ONNX file against a --target.
+    """
+    if second is None:
+        _need("toolkit check", "onnx")
+    else:
+        _need("toolkit check", "torch", "onnx", "onnxscript")
+    from exporters.comparing.command import run_check
+
+    facts, text, failure = run_check(first, second, options)
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+    if failure is not None:
+        raise failure
 
 
 @main.command()
@@ -276,18 +443,38 @@ def demo(output: str, epochs: int, seed: int, as_json: bool) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path())
+@click.option(
+    "--picture",
+    default=None,
+    type=click.Path(),
+    metavar="FILE.svg|FILE.png",
+    help="Draw the network, a large one by its modules.  [default: no]",
+)
 @_json
-def info(file: str, as_json: bool) -> None:
-    """What an ONNX file or a checkpoint says of itself."""
-    if Path(file).suffix in (".pth", ".pt"):
+def info(file: str, picture: str | None, as_json: bool) -> None:
+    """What an ONNX file or a checkpoint says of itself, what it holds and costs, and what is odd about it."""
+    from importlib.util import find_spec
+
+    path, drawing = Path(file), None if picture is None else Path(picture)
+    if drawing is not None:
+        _need("toolkit info --picture", "onnx", "matplotlib")
+    if path.suffix in (".pth", ".pt"):
         _need("toolkit info on a checkpoint", "torch")
         from toolkit.training.describe import describe_checkpoint
 
-        facts, text = describe_checkpoint(Path(file))
+        facts, text = describe_checkpoint(path, drawing)
     else:
         from runtime.describe import describe_file
 
-        facts, text = describe_file(Path(file))
+        facts, text = describe_file(path)
+        if path.suffix == ".ort":
+            text += "\nOf the ORT format no more can be told; look at the .onnx file that it was made of."
+        elif find_spec("onnx") is None:
+            text += "\nOperators, weights, multiply-adds and targets are told with: pip install 'onnx-edge-toolkit[train]'"
+        else:
+            from exporters.looking.look import add_look
+
+            facts, text = add_look(path, facts, text, drawing)
     click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
 
 
@@ -297,7 +484,7 @@ def info(file: str, as_json: bool) -> None:
     "paths", nargs=-1, required=True, type=click.Path(), metavar="IMAGES|DIRS|TABLE.csv|LINES.txt|ARRAY.npy..."
 )
 @click.option("--top", type=click.IntRange(min=1), default=5, help="How many classes to list for each input.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead of text.")
+@_flag("--csv", "as_csv", help="Print CSV instead of text.")
 @_json
 @_device
 @_require
@@ -468,11 +655,25 @@ def similarity(first: str, second: str, model: str, as_json: bool, device: str, 
 @click.option("--batch", "batches", default="1,8,32", help="Comma-separated batch sizes.")
 @click.option("--seconds", type=float, default=1.0, help="How long to measure at each batch size.")
 @click.option("--threads", type=int, default=None, help="Threads inside one operator.  [default: onnxruntime's]")
+@click.option(
+    "--length",
+    "lengths",
+    multiple=True,
+    metavar="AXIS=N",
+    help="Length of an axis that the file leaves free, such as length=100; several times.  [default: the card's]",
+)
 @_json
 @_device
 @_require
 def bench(
-    model: str, batches: str, seconds: float, threads: int | None, as_json: bool, device: str, require_device: bool
+    model: str,
+    batches: str,
+    seconds: float,
+    threads: int | None,
+    lengths: tuple[str, ...],
+    as_json: bool,
+    device: str,
+    require_device: bool,
 ) -> None:
     """Measure latency and throughput on random inputs."""
     from runtime.bench import bench as run
@@ -483,7 +684,7 @@ def bench(
     except ValueError as error:
         raise InputError(f"--batch {batches} was given; whole numbers separated by commas are expected.") from error
     opened = _open(model, device, require_device, threads)
-    timings = run(opened.session, sizes, seconds=seconds)
+    timings = run(opened.session, sizes, seconds=seconds, lengths=_lengths(lengths))
     if as_json:
         facts = {"model": model, "device": opened.device.name, "timings": [timing.to_dict() for timing in timings]}
         click.echo(json.dumps(facts))
@@ -583,6 +784,17 @@ def _json_option(name: str, text: str | None) -> Any:
         raise InputError(f"{name} {text!r} is not JSON: {error}.") from error
 
 
+def _lengths(given: tuple[str, ...]) -> dict[str, int]:
+    """("length=100", ...) -> {"length": 100}."""
+    found = {}
+    for entry in given:
+        name, _, length = entry.rpartition("=")
+        if not name or not length.isdecimal():
+            raise InputError(f"--length {entry} was given; an axis and a whole number, such as length=100, are expected.")
+        found[name] = int(length)
+    return found
+
+
 def _open(path: str, device: str, require_device: bool, threads: int | None = None) -> Model:
     """Open a model; say on standard error when another device runs than the one asked for."""
     import warnings
@@ -615,13 +827,19 @@ def _line(text: str) -> None:
     print(text, flush=True)
 
 
-def _stage(name: str) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"{name} ...", err=True)
+@contextlib.contextmanager
+def _stages(quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """What is told of an export under way: its stage and the time so far, on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-
-def _sizes(parity: Any) -> str:
-    return ", ".join(map(str, parity.batch_sizes))
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading")
+        yield lambda name: progress.update(task, description=name)
 
 
 def _fail_for(failures: Any, total: int) -> None:

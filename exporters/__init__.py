@@ -6,12 +6,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exporters.pipeline import check, export
+    from exporters.checking import check, compare_networks
+    from exporters.comparing.comparison import Comparison
+    from exporters.pipeline import export, plan_export
     from exporters.report import Report
 
-__all__ = ["Report", "check", "export"]
+__all__ = ["Comparison", "Report", "check", "compare_networks", "export", "plan_export"]
 
-_HOMES = {"Report": "exporters.report", "check": "exporters.pipeline", "export": "exporters.pipeline"}
+_HOMES = {
+    "Report": "exporters.report",
+    "Comparison": "exporters.comparing.comparison",
+    "check": "exporters.checking",
+    "compare_networks": "exporters.checking",
+    "export": "exporters.pipeline",
+    "plan_export": "exporters.pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:

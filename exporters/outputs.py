@@ -1,30 +1,42 @@
-"""Named outputs of a network: probabilities, logits, and the embedding that its last linear layer takes in."""
+"""A network with named outputs: probabilities, logits, embedding, class activation maps, and the output of any layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from exporters.arguments import Arguments
+from exporters.class_maps import ClassMaps
+from exporters.results import flat_outputs, main_result, named_results
+from exporters.survey import survey
 from runtime.card import OutputCard
 from runtime.predict import class_axis
 from toolkit.builder.network import Ending
+from toolkit.explain.hooks import first_tensor
 
-__all__ = ["NamedOutputs", "flat_outputs", "last_linear", "returns_probabilities"]
+__all__ = ["LAYER", "NamedOutputs", "flat_outputs", "last_linear"]
+
+LAYER = "layer:"
+"""What an output's name begins with that is the output of a layer."""
 
 
 class NamedOutputs(torch.nn.Module):
-    """Inputs -> a tuple with one tensor for each of `cards`, by its role.
+    """Inputs -> a tuple with one tensor for each of `cards`.
 
     Args:
         module: the network, in evaluation mode.
-        cards: the outputs in order; all "raw" stands for the module's own outputs.
+        cards: the outputs in order. Those of the role "raw" are the module's own; the name of one that is a layer's output
+            begins with "layer:", and "cam" are the class activation maps.
         head: the linear layer whose input is the embedding, or None.
         ends_in: what the module ends in, where it returns probabilities, or logarithms of them, already; a module of which
             logits are asked has a method ``logits`` then.
         task: "multilabel" makes each logit a probability by itself; any other makes one distribution of them.
+        arguments: how the module is called; None passes the inputs on as they are.
+        class_maps: where the class activation maps are found.
+        picked: take the module's own outputs by name rather than all of them in order.
     """
 
     def __init__(
@@ -34,41 +46,48 @@ class NamedOutputs(torch.nn.Module):
         head: torch.nn.Linear | None,
         ends_in: Ending | None,
         task: str = "classification",
+        *,
+        arguments: Arguments | None = None,
+        class_maps: ClassMaps | None = None,
+        picked: bool = False,
     ) -> None:
         super().__init__()
         self.module = module
         self.cards = cards
         self.ends_in = ends_in
         self.task = task
+        self.arguments = arguments
+        self.class_maps = class_maps
+        self.picked = picked
         # in a list, so that it is not a child a second time
         self._head = [head] if head is not None and any(card.role == "embedding" for card in cards) else []
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Tensors (B, ...) -> one tensor an output."""
-        if self.cards[0].role == "raw":
-            return tuple(flat_outputs(self.module(*inputs)))
-        entering_head: list[torch.Tensor] = []
-        # for this run only: the module is the caller's, and keeps nothing of ours
-        handles = [
-            head.register_forward_pre_hook(lambda _module, inputs: entering_head.append(inputs[0]))
-            for head in self._head
-        ]
-        try:
+        with contextlib.ExitStack() as stack:
+            # for this run only: the module is the caller's, and keeps nothing of ours
+            caught = stack.enter_context(self._listening())
             found = self._run(*inputs)
-        finally:
-            for handle in handles:
-                handle.remove()
-        if entering_head:
-            found["embedding"] = entering_head[-1].flatten(1)
-        return tuple(found[card.role] for card in self.cards)
+        if "head" in caught:
+            found["embedding"] = caught["head"].flatten(1)
+        if self.class_maps is not None:
+            found["cam"] = self.class_maps.from_features(self.module, caught["cam"])
+        found.update({name: tensor for name, tensor in caught.items() if name.startswith(LAYER)})
+        return tuple(found[card.name] for card in self.cards)
 
-    def _run(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Inputs -> role -> tensor, without the embedding."""
+    def _run(self, *inputs: torch.Tensor) -> dict[str, Any]:
+        """Inputs -> name -> tensor, without those that are caught on the way."""
         roles = {card.role for card in self.cards}
         if "logits" in roles and self.ends_in is not None:
             logits = self.module.logits(*inputs)  # type: ignore[operator]
             return {"logits": logits, "probabilities": self._probabilities(logits, self.ends_in)}
-        result = self.module(*inputs)
+        result = self._call(inputs)
+        if self.task == "raw" or "raw" in roles:
+            if self.picked:
+                return named_results(result)
+            own = [card.name for card in self.cards if card.role == "raw"]
+            return dict(zip(own, flat_outputs(result), strict=True))
+        result = main_result(result)
         found = {"logits": result, "values": result, "embedding": result}
         if "probabilities" in roles:
             if self.ends_in is None:
@@ -79,64 +98,48 @@ class NamedOutputs(torch.nn.Module):
                 found["probabilities"] = result.exp() if self.ends_in == "logsoftmax" else result
         return found
 
+    def _call(self, inputs: tuple[torch.Tensor, ...]) -> Any:
+        return self.module(*inputs) if self.arguments is None else self.arguments.call(self.module, inputs)
+
     def _probabilities(self, logits: torch.Tensor, by: Ending) -> torch.Tensor:
         return logits.sigmoid() if by == "sigmoid" else logits.softmax(class_axis(logits.ndim))
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Within the ``with``: "head", "cam" and "layer:..." -> the tensor that was caught last."""
+        caught: dict[str, torch.Tensor] = {}
+
+        def entering(name: str) -> Callable[..., None]:
+            def hook(_module: torch.nn.Module, inputs: Any, keywords: Any) -> None:
+                caught[name] = first_tensor((inputs, keywords))  # type: ignore[assignment]
+
+            return hook
+
+        def leaving(name: str) -> Callable[..., None]:
+            def hook(_module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+                caught[name] = first_tensor(output)  # type: ignore[assignment]
+
+            return hook
+
+        with contextlib.ExitStack() as stack:
+            for head in self._head:
+                stack.callback(head.register_forward_pre_hook(entering("head"), with_kwargs=True).remove)
+            # by path, because an export form may have taken the module's place
+            if self.class_maps is not None:
+                place = self.module.get_submodule(self.class_maps.path)
+                handle = (
+                    place.register_forward_pre_hook(entering("cam"), with_kwargs=True)
+                    if self.class_maps.enters
+                    else place.register_forward_hook(leaving("cam"))
+                )
+                stack.callback(handle.remove)
+            for card in self.cards:
+                if card.name.startswith(LAYER):
+                    layer = self.module.get_submodule(card.name.removeprefix(LAYER))
+                    stack.callback(layer.register_forward_hook(leaving(card.name)).remove)
+            yield caught
 
 
 def last_linear(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> torch.nn.Linear | None:
     """The linear layer that runs last on `samples`, or None."""
-    order: list[torch.nn.Linear] = []
-    handles = [
-        child.register_forward_pre_hook(lambda layer, _inputs: order.append(layer))
-        for child in module.modules()
-        if isinstance(child, torch.nn.Linear)
-    ]
-    try:
-        with torch.no_grad():
-            module.eval()(*samples)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return order[-1] if order else None
-
-
-def returns_probabilities(module: torch.nn.Module, samples: tuple[torch.Tensor, ...], task: str) -> Ending | None:
-    """What a module of unknown making ends in, told from what it returns on `samples`.
-
-    Rows that add up to 1 are probabilities. Of single ones nothing tells them from logits but the operator that made them.
-    """
-    watch = _Sigmoids()
-    with torch.no_grad(), watch:
-        result = module(*samples)
-    if task == "multilabel":
-        return "sigmoid" if watch.made(result) else None
-    total = result.sum(class_axis(result.ndim))
-    return "softmax" if bool((result >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-4) else None
-
-
-class _Sigmoids(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Remembers which tensors came out of a sigmoid, also when they were put into another shape behind it."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._made: list[torch.Tensor] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        passes_on = func.is_view or any(name in str(func) for name in ("clone", "copy", "cat", "stack"))
-        if "sigmoid" in str(func) or (passes_on and any(self.made(value) for value in flat_outputs(args))):
-            self._made += [value for value in flat_outputs(made) if isinstance(value, torch.Tensor)]
-        return made
-
-    def made(self, result: Any) -> bool:
-        """Whether a sigmoid made it."""
-        return any(result is known for known in self._made)
-
-
-def flat_outputs(result: Any) -> list[Any]:
-    """The tensors of a result, whatever containers they come in, in order."""
-    if isinstance(result, Mapping):
-        return [part for value in result.values() for part in flat_outputs(value)]
-    if isinstance(result, list | tuple):
-        return [part for value in result for part in flat_outputs(value)]
-    return [result]
+    return survey(module.eval(), lambda: module(*samples)).head

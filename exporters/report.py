@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from exporters.verify import Parity
 from runtime.card import ModelCard
 from runtime.console import bytes_text, seconds_text, table
 
-__all__ = ["Report", "Stage"]
+__all__ = ["Report", "StageReport"]
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageReport:
     """One stage: its file's nodes and bytes, the worst difference from torch measured on it, and what it says."""
 
     name: str
@@ -36,15 +37,17 @@ class Report:
         card: the card in the file.
         opset, ir_version: of the file.
         notes: what was done differently from what was asked.
+        facts: what the stages found out besides: stage -> plain containers.
     """
 
     path: Path
-    stages: tuple[Stage, ...]
+    stages: tuple[StageReport, ...]
     parity: Parity
     card: ModelCard
     opset: int
     ir_version: int
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
@@ -56,8 +59,19 @@ class Report:
             "stages": [vars(stage) for stage in self.stages],
             "parity": self.parity.to_dict(),
             "notes": list(self.notes),
+            "facts": dict(self.facts),
             "card": self.card.to_dict(),
         }
+
+    def closing(self) -> str:
+        """What a person is told at the end: the table, the notes, the file and the shapes that it was verified at."""
+        lines = [str(self), *(f"note: {note}" for note in self.notes)]
+        if "precision" in self.facts:
+            lines += ["", str(self.facts["precision"]["table"]), ""]
+        shapes = self.parity.shapes_text
+        lines.append(f"wrote {self.path} (opset {self.opset}): verified against torch at {shapes}")
+        lines += [f"wrote {path} ({what})" for what, path in self.facts.get("delivery", {}).items()]
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         rows = [

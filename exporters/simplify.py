@@ -2,85 +2,214 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import onnx
 
-from exporters.subject import Subject
-from exporters.verify import ABSOLUTE, RELATIVE, compare
-from runtime.errors import ToolkitError
+from exporters.limited_process import run_limited
+from exporters.settings import Simplifier
+from exporters.tolerance import Tolerance
+from exporters.verify import Parity, References, compare
+from exporters.work import Work
+from runtime.console import bytes_text
+from runtime.errors import CheckFailed, MissingPackageError, ToolkitError
 
-__all__ = ["simplify"]
+__all__ = ["Limits", "Simplified", "run_simplify", "simplify"]
 
-TIME_LIMIT_SECONDS = 120
-MEMORY_LIMIT_BYTES = 4 * 1024**3
+_ORDER: dict[str, tuple[str, ...]] = {
+    "auto": ("onnxsim", "onnxslim"),
+    "onnxsim": ("onnxsim",),
+    "onnxslim": ("onnxslim",),
+}
+# A graph that grew beyond this has constants worked out that are better left to be worked out where it runs.
+_GROWTH, _GROWTH_BYTES = 1.5, 1_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What simplifying may take, all simplifiers together.
+
+    Attributes:
+        seconds: of time; a graph gets 0.02 more a node and 0.2 a megabyte.
+        memory_bytes: resident memory of the child beyond eight times the file's size.
+        address_space_bytes: as much again in addresses, of which libraries reserve far more than they use.
+    """
+
+    seconds: float = 45.0
+    memory_bytes: int = 1_500_000_000
+    address_space_bytes: int = 8_000_000_000
+
+
+LIMITS = Limits()
+# A second simplifier is given at least this, whatever the first has left over.
+LEAST_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Simplified:
+    """What came of it.
+
+    Attributes:
+        note: what was done, or why not, in words.
+        parity: measured on the file that was kept; None where the file was left as it was.
+        facts: for the report: each simplifier that was tried, the last first, with what came of it.
+    """
+
+    note: str
+    parity: Parity | None
+    facts: dict[str, Any]
+
+
+class _Refused(Exception):
+    """Why a simplifier's result is not taken, in words."""
+
+
+class _NothingToRemove(_Refused):
+    """The graph is as small as it gets; another simplifier need not be asked."""
+
+
+def run_simplify(work: Work) -> str:
+    """The stage: simplify the file; where it is left as it was, what was measured on it still holds."""
+    asked = work.settings.simplifier
+    if asked != "auto" and find_spec(asked) is None:
+        raise MissingPackageError(f"Simplifying with {asked}", asked, "train")
+    result = simplify(work.path, work.references, work.tolerance, simplifier=asked)
+    work.facts["simplify"] = result.facts
+    if result.parity is not None:
+        work.parity = result.parity
+    return result.note
 
 
 def simplify(
     path: Path,
-    subject: Subject,
-    batch_sizes: tuple[int, ...],
+    references: References,
+    tolerance: Tolerance,
     *,
-    time_limit: float = TIME_LIMIT_SECONDS,
-    memory_limit: int = MEMORY_LIMIT_BYTES,
-    absolute: float = ABSOLUTE,
-    relative: float = RELATIVE,
-) -> str:
-    """Replace the file at `path` by a simpler one that gives the same results; return what was done, or why not.
+    simplifier: Simplifier = "auto",
+    limits: Limits = LIMITS,
+) -> Simplified:
+    """Replace the file at `path` by a simpler one that gives the same results, or leave it as it was and say why.
 
-    The child gets `memory_limit` bytes beyond eight times the file's size.
+    A result is kept where it has fewer nodes, and where the results on every probe, the inputs, the outputs, their free
+    axes, the operator sets and the metadata are those of before. "auto" asks onnxsim, and onnxslim where onnxsim's result
+    is not kept. No failure of a simplifier, and no limit that it meets, is an error.
     """
+    size = path.stat().st_size
+    if path.with_name(path.name + ".data").exists():
+        reason = "left as it was: its weights lie in a file beside it, which is too large to simplify"
+        return Simplified(reason, None, {"tried": [], "kept": None})
+    before = onnx.load(path)
+    seconds = limits.seconds + 0.02 * len(before.graph.node) + 0.2 * size / 1e6
+    tried: list[dict[str, Any]] = []
     candidate = path.with_suffix(".simplified.onnx")
-    limit = memory_limit + 8 * path.stat().st_size
-    command = [
-        sys.executable,
-        str(Path(__file__).with_name("simplify_child.py")),
-        str(path),
-        str(candidate),
-        str(limit),
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=time_limit, check=False)
-        if done.returncode != 0:
-            words = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            return f"left as it was: onnxsim failed ({words[:160]})"
-        return _accept(path, candidate, subject, batch_sizes, absolute, relative)
-    except subprocess.TimeoutExpired:
-        return f"left as it was: onnxsim took more than {time_limit:.0f} s"
-    finally:
-        candidate.unlink(missing_ok=True)
+    deadline = time.monotonic() + seconds
+    for name in _ORDER[simplifier]:
+        if find_spec(name) is None:
+            continue
+        attempt: dict[str, Any] = {"simplifier": name}
+        tried.insert(0, attempt)
+        started = time.monotonic()
+        try:
+            _run(name, path, candidate, max(LEAST_SECONDS, deadline - started), limits, attempt)
+            removed, parity = _accept(before, candidate, references, tolerance)
+            candidate.replace(path)
+            attempt["outcome"] = f"removed {removed} node{'s' if removed > 1 else ''}"
+            return Simplified(_note(tried), parity, {"tried": tried, "kept": name})
+        except _Refused as refused:
+            attempt["outcome"] = str(refused)
+            if isinstance(refused, _NothingToRemove):
+                break
+        finally:
+            attempt["seconds"] = round(time.monotonic() - started, 3)
+            candidate.unlink(missing_ok=True)
+    return Simplified(
+        "left as it was: " + (_note(tried) or "no simplifier is installed"), None, {"tried": tried, "kept": None}
+    )
+
+
+def _run(name: str, path: Path, candidate: Path, seconds: float, limits: Limits, attempt: dict[str, Any]) -> None:
+    """Let a simplifier write the candidate, and note its peak of memory. Raises _Refused where it does not end well."""
+    size = path.stat().st_size
+    memory = limits.memory_bytes + 8 * size
+    child = str(Path(__file__).with_name("simplify_child.py"))
+    address_space, processor_seconds = limits.address_space_bytes + 8 * size, int(4 * seconds) + 1
+    command = [sys.executable, child, name, str(path), str(candidate), str(address_space), str(processor_seconds)]
+    outcome = run_limited(command, seconds=seconds, memory_bytes=memory)
+    attempt["peak_bytes"] = outcome.peak_bytes
+    if outcome.ended_by == "time":
+        raise _Refused(f"took more than {seconds:.0f} s")
+    if outcome.ended_by == "memory":
+        raise _Refused(f"took more than {bytes_text(memory)} of memory")
+    if outcome.exit_code != 0:
+        words = outcome.last_words or f"exit code {outcome.exit_code}"
+        raise _Refused(f"failed ({words[:160]})")
 
 
 def _accept(
-    path: Path, candidate: Path, subject: Subject, batch_sizes: tuple[int, ...], absolute: float, relative: float
-) -> str:
+    before: onnx.ModelProto, candidate: Path, references: References, tolerance: Tolerance
+) -> tuple[int, Parity]:
+    """(nodes removed, what was measured) of a result that may take the file's place. Raises _Refused."""
+    size, allowed = before.ByteSize(), _GROWTH * before.ByteSize() + _GROWTH_BYTES
     try:
-        before, after = onnx.load(path), onnx.load(candidate)
+        if candidate.stat().st_size > allowed:
+            raise _Refused(f"made {bytes_text(candidate.stat().st_size)} out of {bytes_text(size)}")
+        after = onnx.load(candidate)
+    except _Refused:
+        raise
     except Exception as error:  # no file, or protobuf's own error
-        return f"left as it was: onnxsim wrote no model ({error})"
-    nodes_before, nodes_after = len(before.graph.node), len(after.graph.node)
-    if nodes_after >= nodes_before:
-        return "left as it was: onnxsim found nothing to remove"
-    if _interface(before) != _interface(after):
-        return "left as it was: onnxsim changed an input, an output or a dynamic axis"
+        raise _Refused(f"wrote no model ({error})") from error
+    removed = len(before.graph.node) - len(after.graph.node)
+    if removed < 0:
+        raise _Refused(f"added {-removed} node{'s' if removed < -1 else ''}")
+    if removed == 0:
+        raise _NothingToRemove("found nothing to remove")
+    _restore(before, after)
+    onnx.save(after, candidate)
     try:
-        compare(subject, candidate, batch_sizes, absolute=absolute, relative=relative)
+        return removed, compare(references, candidate, tolerance)
+    except CheckFailed as error:
+        raise _Refused(f"changed the results ({error})") from error
     except ToolkitError as error:
-        return f"left as it was: onnxsim changed the results ({error})"
-    candidate.replace(path)
-    return f"onnxsim removed {nodes_before - nodes_after} nodes"
+        raise _Refused(f"wrote a file that onnxruntime does not run ({error})") from error
 
 
-def _interface(model: onnx.ModelProto) -> list[tuple[str, int, tuple[str, ...]]]:
-    """Names, element types and axes of the inputs and outputs."""
-    values = [*model.graph.input, *model.graph.output]
-    return [
-        (
-            value.name,
-            value.type.tensor_type.elem_type,
-            tuple(axis.dim_param or str(axis.dim_value) for axis in value.type.tensor_type.shape.dim),
-        )
-        for value in values
+def _restore(before: onnx.ModelProto, after: onnx.ModelProto) -> None:
+    """Give the result the names that its free axes had, and no metadata but the file's. Raises _Refused for what was lost."""
+    for what in ("input", "output"):
+        old, new = list(getattr(before.graph, what)), list(getattr(after.graph, what))
+        if [value.name for value in old] != [value.name for value in new]:
+            raise _Refused(f"changed an {what}: {[v.name for v in new]} instead of {[v.name for v in old]}")
+        for first, second in zip(old, new, strict=True):
+            if not _same_type(first, second):
+                raise _Refused(f"changed the type or an axis of the {what} {first.name!r}")
+            second.CopyFrom(first)
+    versions = [{entry.domain: entry.version for entry in model.opset_import} for model in (before, after)]
+    if any(versions[0].get(domain) != version for domain, version in versions[1].items()):
+        raise _Refused("changed the operator sets")
+    kept = {entry.key: entry.value for entry in after.metadata_props}
+    lost = [entry.key for entry in before.metadata_props if kept.get(entry.key) != entry.value]
+    if lost:
+        raise _Refused(f"changed or lost the metadata {', '.join(lost)}")
+    del after.metadata_props[:]
+    after.metadata_props.extend(before.metadata_props)
+    after.ir_version = before.ir_version
+
+
+def _same_type(before: onnx.ValueInfoProto, after: onnx.ValueInfoProto) -> bool:
+    """Whether the element types are equal, a free axis is still free, and a fixed one has its length."""
+    old, new = before.type.tensor_type, after.type.tensor_type
+    if old.elem_type != new.elem_type or old.HasField("shape") != new.HasField("shape"):
+        return False
+    lengths = [
+        [axis.dim_value if axis.HasField("dim_value") else None for axis in value.shape.dim] for value in (old, new)
     ]
+    return lengths[0] == lengths[1]
+
+
+def _note(tried: list[dict[str, Any]]) -> str:
+    return "; ".join(f"{entry['simplifier']} {entry['outcome']}" for entry in tried)

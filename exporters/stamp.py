@@ -6,24 +6,29 @@ from pathlib import Path
 
 import onnx
 
+from exporters.external_data import external_names, save_model
 from runtime.card import CARD_KEY, ImageInput, ModelCard
+from runtime.external_data import EXTERNAL_DATA_KEY, describe_external_data
 
 __all__ = ["image_metadata", "stamp"]
 
 
-def stamp(path: Path, card: ModelCard, *, ir_version: int | None = None) -> None:
-    """Rewrite the file at `path` with the card and ONNX's own image metadata.
-
-    `ir_version` is taken where the file's operator sets allow it; else the file keeps its own.
-    """
-    model = onnx.load(path)
+def stamp(path: Path, card: ModelCard) -> None:
+    """Rewrite the file at `path` with the card and ONNX's own image metadata."""
+    model = onnx.load(path, load_external_data=False)
     _strip(model)
     model.producer_name = "onnx-edge-toolkit"
     model.producer_version = str(card.producer.get("onnx-edge-toolkit", ""))
-    if ir_version is not None and ir_version >= onnx.helper.find_min_ir_version_for(model.opset_import):
-        model.ir_version = ir_version
-    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json(), **image_metadata(card)})
-    onnx.save(model, path)
+    onnx.helper.set_model_props(
+        model, {CARD_KEY: card.to_json(), **image_metadata(card), **_second_file(path, external_names(model))}
+    )
+    save_model(model, path)
+
+
+def _second_file(path: Path, names: set[str]) -> dict[str, str]:
+    """What is said of weights in a second file, so that another one in its place is found out."""
+    name = next(iter(names), None)
+    return {} if name is None else {EXTERNAL_DATA_KEY: describe_external_data(path.parent / name).to_json()}
 
 
 def image_metadata(card: ModelCard) -> dict[str, str]:
@@ -37,7 +42,9 @@ def image_metadata(card: ModelCard) -> dict[str, str]:
         "Image.ColorSpaceGamma": "SRGB",
     }
     means, deviations = set(picture.mean or (0.0,)), set(picture.std or (1.0,))
-    if abs(picture.scale - 1 / 255) < 1e-9 and means == {0.0} and deviations == {1.0}:
+    if picture.prepared_in_graph:
+        found["Image.NominalPixelRange"] = "NominalRange_0_255"
+    elif abs(picture.scale - 1 / 255) < 1e-9 and means == {0.0} and deviations == {1.0}:
         found["Image.NominalPixelRange"] = "Normalized_0_1"
     elif abs(picture.scale - 1 / 255) < 1e-9 and means == {0.5} and deviations == {0.5}:
         found["Image.NominalPixelRange"] = "Normalized_1_1"

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
-from exporters.outputs import NamedOutputs, flat_outputs, last_linear, returns_probabilities
-from runtime.card import ArrayInput, InputCard, ModelCard, OutputCard
-from runtime.errors import InputError, SpecError, suggest
+from exporters.arguments import Arguments, read_example
+from exporters.axes import Axes, AxisRange, batch_axes, without_axes
+from exporters.choosing_outputs import choose_outputs
+from exporters.detection import padded_detections
+from exporters.evaluation_mode import check_modes, check_rows, check_same_again
+from exporters.exportable import check_exportable
+from exporters.outputs import NamedOutputs, flat_outputs
+from exporters.results import main_result
+from exporters.settings import DEFAULTS, ExportSettings
+from exporters.sources import Opened, Source, open_source
+from exporters.sources.architectures import is_architecture
+from exporters.sources.torchscript import TorchScriptNetwork
+from exporters.survey import Survey, survey
+from runtime.card import ArrayInput, InputCard, ModelCard
+from runtime.errors import InputError, SpecError, ToolkitError
 from runtime.predict import class_axis
-from toolkit.builder.network import Ending, Network
-from toolkit.training.checkpoint import Checkpoint
 
-__all__ = ["Source", "Subject", "make_subject"]
+__all__ = ["Source", "Subject", "default_target", "make_subject"]
 
-Source: TypeAlias = "str | os.PathLike[str] | Checkpoint | torch.nn.Module"
-
-# By task: the outputs that can be asked for, those of every export first.
-_OUTPUTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "classification": (("probabilities",), ("logits", "embedding")),
-    "multilabel": (("probabilities",), ("logits", "embedding")),
-    "regression": (("values",), ("embedding",)),
-    "dense": (("probabilities",), ("logits",)),
-    "embedding": (("embedding",), ()),
-}
+# Rows that a network is watched on before it is traced; all are compared later.
+_WATCHED_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,26 @@ class Subject:
         module: inputs -> a tuple of the outputs named in `card.outputs`, in evaluation mode.
         samples: one tensor an input, real or given rows, (n, ...).
         card: everything but the parity figures.
+        axes: which axes of the inputs may have any length.
+        recorded: what a checkpoint wrote of its training and of the data it was trained on; empty without one.
+        ranges: axis name -> the lengths that torch takes along it, of axes other than the batch.
+        source_axes: the only axes that may have any length, where the source was made for lengths of its own (an
+            ExportedProgram); None where torch can be asked at any.
+        notes: what was decided while the source was opened.
+        real: whether the samples are real inputs rather than random ones.
+        rows: of the file, where its batch is fixed; None takes the samples' number.
     """
 
     module: NamedOutputs
     samples: tuple[torch.Tensor, ...]
     card: ModelCard
+    axes: Axes
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, AxisRange] = field(default_factory=dict)
+    source_axes: Axes | None = None
+    notes: tuple[str, ...] = ()
+    real: bool = True
+    rows: int | None = None
 
     @property
     def input_names(self) -> list[str]:
@@ -52,156 +69,194 @@ class Subject:
 
     @property
     def output_names(self) -> list[str]:
-        """The outputs in order."""
-        return [entry.name for entry in self.card.outputs]
+        """What the network itself returns, in order; the card goes on with what steps behind it give."""
+        return [entry.name for entry in self.card.outputs[: len(self.module.cards)]]
 
 
 def make_subject(
     source: Source,
     *,
     example: Any = None,
-    outputs: Sequence[str] | None = None,
-    task: str | None = None,
-    labels: Sequence[str] = (),
-    inputs: Sequence[InputCard] | None = None,
+    settings: ExportSettings = DEFAULTS,
 ) -> Subject:
-    """A checkpoint (file or object) or any module with example inputs -> a subject.
+    """Anything that can be exported -> a subject; see `exporters.sources.open_source`.
 
     Raises:
-        CheckpointError: the file cannot be read.
-        InputError: a module comes without an example, or the example does not fit.
-        SpecError: an output is asked for that there is not.
+        CheckpointError: a file cannot be read, or holds what must not be opened.
+        InputError: nothing tells what the inputs are, or the example does not fit.
+        SpecError: an output, an architecture or a task is asked for that there is not.
+        CheckFailed: the network does not go into evaluation mode, or its result is random.
     """
-    if isinstance(source, torch.nn.Module):
-        return _from_module(source, example, outputs, task, labels, inputs)
-    checkpoint = source if isinstance(source, Checkpoint) else Checkpoint.load(source)
-    card = checkpoint.card
-    network = checkpoint.network().eval()
-    samples = (checkpoint.samples,)
-    named = _named(network, samples, card.task, outputs)
-    full = ModelCard(card.task, card.inputs, named.cards, card.labels, card.training, {}, card.producer)
-    return Subject(named, samples, full)
+    opened = open_source(source, example, settings)
+    module = padded_detections(opened.module)
+    check_exportable(module)
+    check_modes(module)
+    arguments, samples = read_example(module, opened.example)
+    cards, arguments = _input_cards(opened, settings, arguments, samples)
+    _check_rows_agree(samples, settings, opened)
+    watched, found = _watched(module, arguments, samples, opened, settings)
+
+    def run(rows: tuple[torch.Tensor, ...] = watched) -> Any:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return arguments.call(module, rows)
+
+    notes = list(opened.notes)
+    check_same_again(module, found, run)
+    if len(watched[0]) > 1 and _has_plain_batch(watched, opened, settings):
+        first = tuple(tensor[:1] for tensor in watched)
+        depends = check_rows(module, found, lambda: run(first), flat_outputs)
+        notes += [depends] if depends else []
+    if isinstance(module, TorchScriptNetwork):
+        module.convert(watched)
+    task = _task(opened, settings, found)
+    named = choose_outputs(module, task, settings.outputs, arguments, found, run).eval()
+    labels = tuple(map(str, settings.labels)) or opened.labels
+    labels, said = _checked_labels(labels, task, opened, settings, found)
+    notes += said
+    notes += [f"{path}={value!r} is fixed in the file" for path, value in arguments.constants.items()]
+    card = ModelCard(task, cards, named.cards, labels, opened.training, {}, opened.producer or _producer())
+    subject = Subject(
+        named,
+        samples,
+        card,
+        (),
+        recorded=opened.recorded,
+        source_axes=opened.source_axes,
+        notes=tuple(notes),
+        real=opened.real,
+        rows=settings.batch_size,
+    )
+    return _with_axes(subject, settings)
 
 
-def _from_module(
-    module: torch.nn.Module,
-    example: Any,
-    outputs: Sequence[str] | None,
-    task: str | None,
-    labels: Sequence[str],
-    inputs: Sequence[InputCard] | None,
-) -> Subject:
-    if example is None:
-        raise InputError(
-            f"The module {type(module).__name__} was given without an example of its input. Give one batch: "
-            f"export(module, 'model.onnx', example=torch.randn(2, 1, 28, 28))."
+def _with_axes(subject: Subject, settings: ExportSettings) -> Subject:
+    """The axes before any are looked for: those of the source, or the batch where it is the first axis of all."""
+    if subject.source_axes is not None:
+        axes = subject.source_axes if settings.dynamic != () else without_axes(subject)
+    else:
+        axes = without_axes(subject) if settings.dynamic == () else batch_axes(subject.samples)
+    return replace(subject, axes=axes)
+
+
+def _input_cards(
+    opened: Opened, settings: ExportSettings, arguments: Arguments, samples: tuple[torch.Tensor, ...]
+) -> tuple[tuple[InputCard, ...], Arguments]:
+    """How each input is prepared: as the user says, as the source says, or arrays as they are."""
+    cards = settings.inputs if settings.inputs is not None else opened.inputs
+    if cards is None:
+        plain = tuple(
+            ArrayInput(name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
+            for name, tensor in zip(arguments.names, samples, strict=True)
         )
-    samples = _tensors(example)
-    cards = tuple(inputs) if inputs is not None else tuple(_array_card(index, t) for index, t in enumerate(samples))
+        return plain, arguments
     if len(cards) != len(samples):
         raise InputError(
             f"{len(samples)} example inputs were given, but {len(cards)} are described. Describe each one."
         )
-    named = _named(module, samples, task or "raw", outputs)
-    if labels and task is not None:
-        result = _evaluate(module, samples)
-        width = result.shape[class_axis(result.ndim)]
-        if len(labels) != width:
-            raise SpecError(f"{len(labels)} labels were given; {type(module).__name__} returns {width} numbers a row.")
-    from toolkit.training.run import producer
-
-    card = ModelCard(task or "raw", cards, named.cards, tuple(map(str, labels)), producer=producer())
-    return Subject(named, samples, card)
+    return tuple(cards), arguments.with_names(tuple(card.name for card in cards))
 
 
-def _named(
-    module: torch.nn.Module, samples: tuple[torch.Tensor, ...], task: str, outputs: Sequence[str] | None
-) -> NamedOutputs:
-    """Wrap a module so that it returns the outputs asked for, or those of its task."""
-    try:
-        head = last_linear(module, samples)
-        result = _evaluate(module, samples)
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        shapes = ", ".join(str(tuple(sample.shape)) for sample in samples)
+def _check_rows_agree(samples: tuple[torch.Tensor, ...], settings: ExportSettings, opened: Opened) -> None:
+    """Where no axes are named, the first one of every input is the batch."""
+    if opened.source_axes is not None or settings.dynamic == () or isinstance(settings.dynamic, Mapping):
+        return
+    if len({len(sample) for sample in samples}) != 1:
         raise InputError(
-            f"{type(module).__name__} failed on its example of shape {shapes}: {reason}. Give an example that it takes."
-        ) from error
-    if task == "raw":
-        names = tuple(outputs or _raw_names(result))
-        cards = tuple(OutputCard(name, "raw") for name in names)
-        if len(names) != len(flat_outputs(result)):
-            raise SpecError(
-                f"{len(names)} output names were given; the module returns {len(flat_outputs(result))} tensors. Name each one."
-            )
-        return NamedOutputs(module, cards, None, None)
-    if task not in _OUTPUTS:
-        raise SpecError(f"The task {task!r} was given.{suggest(task, (*_OUTPUTS, 'raw'))}")
-    axes, expected = ((3, 4), "(N, L, K) or (N, K, H, W)") if task == "dense" else ((2,), "(N, K)")
-    if not isinstance(result, torch.Tensor) or result.ndim not in axes:
+            f"The example inputs have different batch sizes: {[len(sample) for sample in samples]}. Say in Python which axis is the "
+            f"batch, dynamic={{'x': {{0: 'batch'}}, 'state': {{1: 'batch'}}}}, or fix all lengths with --static."
+        )
+
+
+def _has_plain_batch(samples: tuple[torch.Tensor, ...], opened: Opened, settings: ExportSettings) -> bool:
+    """Whether the first axis of every input is the batch, and may have any length."""
+    if settings.dynamic == ():
+        return False
+    if isinstance(settings.dynamic, Mapping):
+        return all(axes.get(0) == "batch" for axes in settings.dynamic.values()) and len(settings.dynamic) == len(
+            samples
+        )
+    if opened.source_axes is not None:
+        return all(axes.get(0) == "batch" for axes in opened.source_axes)
+    return True
+
+
+def _watched(
+    module: torch.nn.Module,
+    arguments: Arguments,
+    samples: tuple[torch.Tensor, ...],
+    opened: Opened,
+    settings: ExportSettings,
+) -> tuple[tuple[torch.Tensor, ...], Survey]:
+    """Run a few rows, or all where fewer do not run: (the rows, what was seen)."""
+    tries = [samples]
+    if len(samples[0]) > _WATCHED_ROWS and _has_plain_batch(samples, opened, settings):
+        tries.insert(0, tuple(sample[:_WATCHED_ROWS] for sample in samples))
+    for rows in tries:
+        try:
+            return rows, survey(module, _call(arguments, module, rows))
+        except ToolkitError:
+            raise
+        except Exception as error:  # whatever a module raises
+            failed = error
+    reason = (str(failed).splitlines() or [type(failed).__name__])[0]
+    shapes = ", ".join(str(tuple(sample.shape)) for sample in samples)
+    source = "its example" if opened.real else "inputs"
+    raise InputError(
+        f"{type(module).__name__} failed on {source} of shape {shapes}: {reason}. Give an example that it takes"
+        f"{'' if opened.real else ', another --input-size, or a --card that describes its inputs'}."
+    ) from failed
+
+
+def _call(arguments: Arguments, module: torch.nn.Module, rows: tuple[torch.Tensor, ...]) -> Callable[[], Any]:
+    return lambda: arguments.call(module, rows)
+
+
+def _task(opened: Opened, settings: ExportSettings, found: Survey) -> str:
+    """What the user says, what the source says where the result is of that kind, or none."""
+    if settings.task is not None:
+        return settings.task
+    if opened.task is None:
+        return "raw"
+    if opened.recorded or opened.producer is not None or opened.task not in ("classification", "embedding"):
+        return opened.task
+    result = main_result(found.result)
+    return opened.task if isinstance(result, torch.Tensor) and result.ndim == 2 else "raw"
+
+
+def _checked_labels(
+    labels: tuple[str, ...], task: str, opened: Opened, settings: ExportSettings, found: Survey
+) -> tuple[tuple[str, ...], list[str]]:
+    """The labels, where they are as many as the classes. Raises SpecError for the user's own that are not."""
+    result = main_result(found.result)
+    if not labels or task == "raw" or not isinstance(result, torch.Tensor) or opened.producer is not None:
+        return (labels if settings.labels or task != "raw" else ()), []
+    width = result.shape[class_axis(result.ndim)]
+    if len(labels) == width:
+        return labels, []
+    if settings.labels:
         raise SpecError(
-            f"For {task} one output of shape {expected} is expected; the module returns {_describe(result)}."
+            f"{len(labels)} labels were given; {type(opened.module).__name__} returns {width} numbers a row."
         )
-    default, further = _OUTPUTS[task]
-    if "probabilities" in default and "embedding" in further and head is not None:
-        default = (*default, "embedding")
-    names = tuple(outputs) if outputs else default
-    for name in names:
-        if name not in (*default, *further):
-            raise SpecError(f"There is no output {name!r} for {task}.{suggest(name, {*default, *further})}")
-    if task == "embedding":
-        return NamedOutputs(module, (OutputCard("embedding", "embedding"),), None, None, task)
-    if "embedding" in names and head is None:
-        raise SpecError(
-            "An embedding was asked for (the input of the last linear layer), but the network has no linear layer."
-        )
-    ending: Ending | None = module.ends_in if isinstance(module, Network) else None
-    if ending is None and task != "regression":
-        ending = returns_probabilities(module, samples, task)
-        if "logits" in names and ending is not None:
-            raise SpecError(
-                f"Logits were asked for, but the module returns probabilities. Ask for probabilities, or export it without its "
-                f"{ending}."
-            )
-    return NamedOutputs(module, tuple(OutputCard(name, name) for name in names), head, ending, task)
+    return (), [
+        f"the published labels were left out: they are {len(labels)}, and the network returns {width} numbers a row"
+    ]
 
 
-def _evaluate(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> Any:
-    with torch.no_grad():
-        return module.eval()(*samples)
+def _producer() -> dict[str, str]:
+    from toolkit.training.producer import producer
 
-
-def _tensors(example: Any) -> tuple[torch.Tensor, ...]:
-    parts = example if isinstance(example, list | tuple) else (example,)
-    if not parts or not all(isinstance(part, torch.Tensor) and part.ndim >= 1 and len(part) >= 1 for part in parts):
-        raise InputError(
-            f"The example is {_describe(example)}; a tensor or a tuple of tensors with a batch axis is expected."
-        )
-    if len({len(part) for part in parts}) != 1:
-        raise InputError(f"The example inputs have different batch sizes: {[len(part) for part in parts]}.")
-    return tuple(parts)
-
-
-def _array_card(index: int, tensor: torch.Tensor) -> ArrayInput:
-    name = "input" if index == 0 else f"input{index + 1}"
-    return ArrayInput(name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
-
-
-def _raw_names(result: Any) -> list[str]:
-    if isinstance(result, Mapping) and len(flat_outputs(result)) == len(result):
-        return [str(name) for name in result]
-    count = len(flat_outputs(result))
-    return ["output"] if count == 1 else [f"output{number}" for number in range(1, count + 1)]
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return f"a {type(value).__name__}"
+    return producer()
 
 
 def default_target(source: Source) -> Path:
-    """`model.pth` -> `model.onnx`. Raises SpecError when there is no file to take the name from."""
+    """`model.pth` -> `model.onnx`, `torchvision:resnet18` -> `resnet18.onnx`.
+
+    Raises:
+        SpecError: there is no file to take the name from.
+    """
     if isinstance(source, str | os.PathLike):
+        text = os.fspath(source)
+        if is_architecture(text) and not Path(text).exists():
+            return Path(f"{text.rpartition(':')[2]}.onnx")
         return Path(source).with_suffix(".onnx")
     raise SpecError("No output file was given. Name one, such as export(model, 'model.onnx', ...).")

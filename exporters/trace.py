@@ -1,150 +1,133 @@
-"""Torch module -> ONNX graph, by the torch.export based exporter, with a dynamic batch."""
+"""Torch module -> ONNX graph: several routes in order, each behind the same comparison with torch.
+
+First torch.export, then the legacy exporter, both with export forms in place of what they refuse or get wrong; and only where
+the user allows it the same two again with axes fixed.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import onnx
-import torch
-
-from exporters.forms import apply_forms
+from exporters.axes import Axes, example_lengths, without_axes
+from exporters.lengths import cycle
+from exporters.probes import make_probes
+from exporters.routes import BranchFound, Route, by_legacy_exporter, by_torch_export
 from exporters.subject import Subject
-from runtime.console import bytes_text
-from runtime.errors import CheckFailed, ToolkitError
+from exporters.tolerance import STRICT, Tolerance
+from exporters.verify import Parity, References, compare
+from exporters.work import Work
+from runtime.errors import CheckFailed, ModelFileError
 
-__all__ = ["trace"]
+__all__ = ["Traced", "cycle", "trace", "trace_stage"]
 
-_PLACEHOLDER = "toolkit output "
-
-SIZE_LIMIT_BYTES = 2**31 - 1
-
-
-def trace(subject: Subject, path: Path, *, dynamic_batch: bool = True, opset_version: int | None = None) -> None:
-    """Write the traced and optimised graph to `path`, weights inside.
-
-    Raises:
-        CheckFailed: torch cannot export the module, its result depends on the batch size of the example, or its weights are
-            larger than one file can be.
-    """
-    _check_size(subject.module)
-    # Never a batch of 1: the exporter bakes a length of 1 in.
-    rows = max(2, min(3, len(subject.samples[0]))) if dynamic_batch else len(subject.samples[0])
-    examples = tuple(cycle(sample, rows) for sample in subject.samples)
-    batch = torch.export.Dim("batch", min=1)
-    shapes = tuple({0: batch} for _ in examples) if dynamic_batch else None
-    try:
-        with _quiet(), apply_forms(subject.module):
-            program = torch.onnx.export(
-                subject.module,
-                examples,
-                input_names=subject.input_names,
-                output_names=[_PLACEHOLDER + name for name in subject.output_names],
-                # the wrapper takes *inputs, which torch.export sees as one tuple
-                dynamic_shapes=(shapes,) if shapes is not None else None,
-                opset_version=opset_version,
-                dynamo=True,
-                optimize=True,
-                verbose=False,
-            )
-        assert program is not None
-        program.save(path, external_data=False)
-        _name_outputs(path, subject.output_names)
-        narrowed = _narrowed_batch(program.exported_program) if dynamic_batch else None
-    except Exception as error:
-        raise CheckFailed(f"torch could not export the network: {_reason(error)}") from error
-    if narrowed is not None:
-        raise CheckFailed(
-            f"torch could not export the network: {_DEPENDS} (It holds for batches of {narrowed} rows only.)"
-        )
-
-
-def _check_size(module: torch.nn.Module) -> None:
-    """One ONNX file is one protobuf message, which has a limit."""
-    size = sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
-    if size > SIZE_LIMIT_BYTES:
-        raise CheckFailed(
-            f"The network's weights take {bytes_text(size)}; one ONNX file holds up to {bytes_text(SIZE_LIMIT_BYTES)}. Choose a "
-            f"smaller network."
-        )
-
-
-def _name_outputs(path: Path, names: list[str]) -> None:
-    """Give the outputs their names. torch calls values after its operators, so `embedding` may be taken inside the graph."""
-    model = onnx.load(path)
-    taken = {name: f"{name}_inside" for name in names}
-    final = {_PLACEHOLDER + name: name for name in names}
-    _rename(model.graph, {**taken, **final})
-    onnx.save(model, path)
-
-
-def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
-    for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
-        value.name = names.get(value.name, value.name)
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
-                _rename(inner, names)
-
-
-def _narrowed_batch(program: torch.export.ExportedProgram | None) -> str | None:
-    """'0 to 8' where a branch on the batch size was followed: the exporter narrows the axis without a word."""
-    if program is None:
-        return None
-    given = set(program.graph_signature.user_inputs)
-    lengths = [
-        node.meta["val"].shape[0] for node in program.graph.nodes if node.op == "placeholder" and node.name in given
-    ]
-    for length in lengths:
-        bounds = None if isinstance(length, int) else program.range_constraints.get(length.node.expr)
-        if bounds is not None and (bounds.lower > 1 or str(bounds.upper).isdecimal()):
-            return f"{bounds.lower} to {bounds.upper}"
-    return None
-
-
-def cycle(sample: torch.Tensor, rows: int) -> torch.Tensor:
-    """(n, ...) -> (rows, ...), repeating from the start where n is smaller."""
-    return sample[torch.arange(rows) % len(sample)]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter's own log lines and warnings say nothing that the verification does not find out."""
-    before = logging.root.manager.disable
-    sink = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logging.disable(before)
-
-
-_DEPENDS = (
-    "its computation depends on the batch size, so a file made from it would be wrong at other sizes. Remove the dependence "
-    "on x.shape[0], or export with a fixed batch (dynamic_batch=False)."
+_ROUTES: tuple[tuple[str, Route], ...] = (
+    ("torch.export", by_torch_export),
+    ("the legacy exporter", by_legacy_exporter),
 )
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost cause, in one paragraph, with the remedy for what is known."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = " ".join(str(error).split())
-    if isinstance(error, ToolkitError):
-        return text
-    if "data-dependent" in text or "DataDependent" in text:
-        return (
-            "a branch in its forward depends on the values of its input, and a graph holds one path only. Write the choice "
-            f"with torch.where or torch.cond. ({text[:160].rstrip('.')})"
-        )
-    if "specialized" in text.lower() or "Constraints violated" in text or "is inconsistent" in text:
-        return f"{_DEPENDS} ({text[:300]})"
-    return f"{type(error).__name__}: {text[:500].rstrip('.')}."
+@dataclass(frozen=True)
+class Traced:
+    """How a graph came about.
+
+    Attributes:
+        subject: with the axes that the file has.
+        references: the probes that it passed.
+        parity: what the comparison measured.
+        route: "torch.export" or "the legacy exporter".
+        failures: route -> why it led nowhere, of those tried before.
+        fixed: axis -> its length, of those that were to be dynamic and are not.
+    """
+
+    subject: Subject
+    references: References
+    parity: Parity
+    route: str
+    failures: dict[str, str]
+    fixed: dict[str, int]
+
+
+def trace_stage(work: Work) -> str:
+    """The stage: replaces the file, and says by which route it was made."""
+    traced = trace(
+        work.subject,
+        work.path,
+        references=work.references,
+        tolerance=work.tolerance,
+        allow_static=work.settings.allow_static,
+    )
+    work.subject, work.references, work.parity = traced.subject, traced.references, traced.parity
+    work.facts["trace"] = {"route": traced.route, "failures": traced.failures, "fixed": traced.fixed}
+    for name, length in traced.fixed.items():
+        work.notes.append(f"the {name} is fixed to {length}, as --allow-static allows: {_first(traced.failures)}")
+    return f"by {traced.route}" + (f", {_lengths_words(traced.fixed)} fixed" if traced.fixed else "")
+
+
+def trace(
+    subject: Subject,
+    path: Path,
+    *,
+    references: References | None = None,
+    tolerance: Tolerance = STRICT,
+    allow_static: bool = False,
+) -> Traced:
+    """Write the traced and optimised graph to `path`, compared with torch.
+
+    Args:
+        subject: the network, with the axes that are to be dynamic.
+        path: the file; weights above 2 GB go beside it.
+        references: what torch says on the probes; None makes them.
+        tolerance: what may differ.
+        allow_static: where no route leads to a file with all axes dynamic, fix them: first all but the batch, then all.
+
+    Raises:
+        CheckFailed: no route leads to a file that says what torch says; names the reason of each.
+    """
+    failures: dict[str, str] = {}
+    for tried in (subject, *(_fixed_subjects(subject) if allow_static else ())):
+        fixed = {name: n for name, n in example_lengths(subject).items() if name not in example_lengths(tried)}
+        known = references if references is not None and tried is subject else References(tried, make_probes(tried))
+        for name, route in _ROUTES:
+            try:
+                suspected = route(tried, path)
+                known = References(tried, (*known.probes, *suspected)) if suspected else known
+                return Traced(tried, known, compare(known, path, tolerance), name, failures, _rows_told(tried, fixed))
+            except (CheckFailed, ModelFileError) as error:
+                failures[f"{name} ({_lengths_words(fixed)} fixed)" if fixed else name] = str(error)
+                if isinstance(error, BranchFound):
+                    break  # the legacy exporter would freeze one side of the branch, perhaps where no probe sees it
+    raise CheckFailed(_refusal(subject, failures, allow_static))
+
+
+def _fixed_subjects(subject: Subject) -> Iterator[Subject]:
+    """With ever fewer dynamic axes."""
+    batch_only: Axes = tuple({axis: name for axis, name in axes.items() if name == "batch"} for axes in subject.axes)
+    if batch_only != subject.axes and any(batch_only):
+        yield replace(subject, axes=batch_only, ranges={})
+    if any(subject.axes):
+        yield replace(subject, axes=without_axes(subject), ranges={})
+
+
+def _rows_told(subject: Subject, fixed: dict[str, int]) -> dict[str, int]:
+    return {name: (subject.rows or length) if name == "batch" else length for name, length in fixed.items()}
+
+
+def _lengths_words(fixed: dict[str, int]) -> str:
+    return ", ".join(fixed)
+
+
+def _first(failures: dict[str, str]) -> str:
+    return next(iter(failures.values()), "")[:200]
+
+
+def _refusal(subject: Subject, failures: dict[str, str], allow_static: bool) -> str:
+    """The first reason whole, the others short, and what to try."""
+    (_, first), *others = failures.items()
+    parts = [f"torch could not export the network: {first}"]
+    parts += [f"Nor could {name}: {reason[:160].rstrip('. ')}." for name, reason in others[:2]]
+    if any(subject.axes) and not allow_static and "dynamic=()" not in first:
+        names = ", ".join(example_lengths(subject))
+        parts.append(f"These axes were to be dynamic: {names}; fewer (--dynamic batch), or --allow-static, may help.")
+    return " ".join(parts)

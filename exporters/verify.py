@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from exporters.detection import PaddedDetections
+from exporters.detection_order import same_order
+from exporters.probes import Probe
 from exporters.subject import Subject
+from exporters.tolerance import STRICT, Tolerance
 from runtime.errors import CheckFailed, InputError, ModelFileError
 from runtime.predict import THRESHOLD, class_axis
 from runtime.session import Session
 
-__all__ = ["ABSOLUTE", "RELATIVE", "Parity", "compare"]
-
-# A difference passes up to ABSOLUTE + RELATIVE * (greatest magnitude of that output).
-ABSOLUTE = 1e-5
-RELATIVE = 1e-5
+__all__ = ["Parity", "References", "compare"]
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,35 @@ class Parity:
 
     Attributes:
         worst: output -> worst absolute difference.
-        allowed: output -> what was allowed for it.
+        allowed: output -> what was allowed for it; of a root mean square, the greatest one.
         batch_sizes: the sizes that were run.
+        shapes: every shape that was run, in words.
         samples: how many different inputs.
         labels_agree: share of inputs (positions, labels) with the same answer, or None where there are no probabilities.
+        root_mean_square: output -> |found - torch| / |torch|.
     """
 
     worst: Mapping[str, float]
     allowed: Mapping[str, float]
     batch_sizes: tuple[int, ...]
+    shapes: tuple[str, ...]
     samples: int
     labels_agree: float | None
+    root_mean_square: Mapping[str, float]
 
     @property
     def worst_difference(self) -> float:
         """The worst of all outputs."""
         return max(self.worst.values(), default=0.0)
+
+    @property
+    def shapes_text(self) -> str:
+        """Every shape in words, plain batch sizes put together: "batch sizes 1, 2, 5; batch size 2, length 8"."""
+        plain = [shape.removeprefix("batch size ") for shape in self.shapes if shape.startswith("batch size ")]
+        sizes = [size for size in plain if size.isdecimal()]
+        others = [shape for shape in self.shapes if shape.removeprefix("batch size ") not in sizes]
+        first = [f"batch size{'s' if len(sizes) > 1 else ''} {', '.join(sizes)}"] if sizes else []
+        return "; ".join(first + others)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for the card and JSON."""
@@ -51,61 +66,165 @@ class Parity:
             "worst": dict(self.worst),
             "allowed": dict(self.allowed),
             "batch_sizes": list(self.batch_sizes),
+            "shapes": list(self.shapes),
             "samples": self.samples,
             "labels_agree": self.labels_agree,
+            "root_mean_square": dict(self.root_mean_square),
         }
 
 
-def compare(
-    subject: Subject,
-    path: Path,
-    batch_sizes: tuple[int, ...],
-    *,
-    absolute: float = ABSOLUTE,
-    relative: float = RELATIVE,
-    outputs: tuple[str, ...] | None = None,
-) -> Parity:
-    """Run torch and the file on the subject's samples at every batch size, and compare every output.
+class References:
+    """What torch says on every probe; torch is run once, when it is first asked.
 
     Args:
-        subject: the network and its samples.
+        subject: the network.
+        probes: the inputs to run.
+    """
+
+    def __init__(self, subject: Subject, probes: Sequence[Probe]) -> None:
+        self.subject = subject
+        self.probes = tuple(probes)
+        self._found: list[dict[str, np.ndarray]] = []
+        self._weights: int | None = None
+
+    def __iter__(self) -> Iterator[tuple[Probe, dict[str, np.ndarray]]]:
+        """(probe, output -> array) one after the other."""
+        for position, probe in enumerate(self.probes):
+            if position == len(self._found):
+                if self._weights is None:
+                    self._weights = _fingerprint(self.subject.module)
+                self._found.append(_torch(self.subject, probe.inputs))
+            yield probe, self._found[position]
+
+    def afresh(self) -> References:
+        """The same probes, for which torch is asked again.
+
+        Where no weight has changed since the first time and torch says the same once more of the first probe, it would of
+        the others too, and they are not repeated.
+        """
+        again = References(self.subject, self.probes)
+        if self._found and self._weights == _fingerprint(self.subject.module):
+            first = _torch(self.subject, self.probes[0].inputs)
+            if all(np.array_equal(first[name], found, equal_nan=True) for name, found in self._found[0].items()):
+                again._found, again._weights = self._found, self._weights
+        return again
+
+
+def _fingerprint(module: torch.nn.Module) -> int:
+    """A check sum (CRC-32) of all parameters and buffers, whichever way they may have been changed."""
+    total = 0
+    for tensor in (*module.parameters(), *module.buffers()):
+        content = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        total = zlib.crc32(content.numpy().data, total)
+    return total
+
+
+def compare(
+    references: References,
+    path: Path,
+    tolerance: Tolerance = STRICT,
+    *,
+    outputs: tuple[str, ...] | None = None,
+    session: Session | None = None,
+) -> Parity:
+    """Run the file on every probe, and compare every output with torch's.
+
+    Args:
+        references: the network, the probes, and what torch says.
         path: the file.
-        batch_sizes: how many rows at a time; all samples are covered at each size.
-        absolute, relative: the tolerance, see `ABSOLUTE` and `RELATIVE`.
+        tolerance: what may differ.
         outputs: the outputs to compare; None compares all of the subject's.
+        session: the file, where it is open already.
 
     Raises:
         CheckFailed: the file does not run on the samples, shapes differ, or a difference is above the tolerance; names the
             output, the difference and where.
         ModelFileError: the file cannot be opened.
     """
-    session = Session(path, "cpu")
+    subject = references.subject
+    session = session or Session(path, "cpu")
     names = subject.output_names
     wanted = names if outputs is None else [name for name in names if name in outputs]
-    _same_interface(session, subject, wanted)
-    worst = dict.fromkeys(wanted, 0.0)
-    allowed = dict.fromkeys(wanted, absolute)
+    if references.probes and references.probes[0].feeds is None:
+        _same_inputs(session, subject)
+    _has_outputs(session, wanted)
+    measured = {name: _Measured(name, tolerance) for name in wanted}
     agree: list[np.ndarray] = []
-    rows = len(subject.samples[0])
-    for size in batch_sizes:
-        for start in range(0, max(rows, size), size):
-            # the last batch wraps around, so that every batch has this size
-            positions = torch.arange(start, start + size) % rows
-            inputs = tuple(sample[positions] for sample in subject.samples)
-            reference = _torch(subject, inputs)
-            feeds = {name: tensor.numpy() for name, tensor in zip(subject.input_names, inputs, strict=True)}
-            try:
-                found = session.run(feeds, wanted)
-            except (InputError, ModelFileError) as error:
-                raise CheckFailed(f"The file does not run at batch size {size}: {error}") from error
-            for name in wanted:
-                difference, tolerance = _difference(name, reference[name], found[name], size, absolute, relative)
-                worst[name] = max(worst[name], difference)
-                allowed[name] = max(allowed[name], tolerance)
-                if subject.card.output("probabilities") == name:
-                    agree.append(_same_labels(subject, reference[name], found[name]))
+    for probe, reference in references:
+        feeds = probe.feeds
+        if feeds is None:
+            feeds = {name: tensor.numpy() for name, tensor in zip(subject.input_names, probe.inputs, strict=True)}
+        try:
+            found = session.run(feeds, wanted)
+        except (InputError, ModelFileError) as error:
+            raise CheckFailed(f"The file does not run at {probe.label}: {error}") from error
+        if isinstance(subject.module.module, PaddedDetections):
+            found = same_order(reference, found)
+        for name in wanted:
+            measured[name].add(probe.label, reference[name], found[name])
+            if subject.card.output("probabilities") == name:
+                agree.append(_same_labels(subject, reference[name], found[name]))
     share = float(np.concatenate(agree).mean()) if agree else None
-    return Parity(worst, allowed, batch_sizes, rows, share)
+    for entry in measured.values():
+        entry.check()
+    if tolerance.min_agreement is not None and share is not None and share < tolerance.min_agreement:
+        raise CheckFailed(
+            f"The file and torch give the same label to {share:.2%} of the inputs; at least {tolerance.min_agreement:.2%} is asked for."
+        )
+    return Parity(
+        {name: entry.worst for name, entry in measured.items()},
+        {name: entry.allowed for name, entry in measured.items()},
+        tuple(sorted({len(probe.inputs[0]) for probe in references.probes if probe.inputs and probe.inputs[0].ndim})),
+        tuple(dict.fromkeys(probe.label for probe in references.probes)),
+        len(subject.samples[0]),
+        share,
+        {name: entry.root_mean_square for name, entry in measured.items()},
+    )
+
+
+class _Measured:
+    """What was found of one output so far."""
+
+    def __init__(self, name: str, tolerance: Tolerance) -> None:
+        self.name = name
+        self.tolerance = tolerance
+        self.worst = 0.0
+        self.allowed = tolerance.absolute if tolerance.root_mean_square is None else tolerance.root_mean_square
+        self._squares = [0.0, 0.0]
+
+    @property
+    def root_mean_square(self) -> float:
+        """|found - torch| / |torch| over all that was added."""
+        difference, reference = (math.sqrt(value) for value in self._squares)
+        return difference / reference if reference else (math.inf if difference else 0.0)
+
+    def add(self, where: str, reference: np.ndarray, found: np.ndarray) -> None:
+        """One run's arrays. Raises CheckFailed where they can be told to differ at once."""
+        single = self.tolerance.root_mean_square is None
+        exact, difference = _differences(self.name, where, reference, found)
+        if difference.size == 0:
+            return
+        allowed = self.tolerance.absolute + self.tolerance.relative * float(np.abs(exact).max(initial=0.0))
+        worst = float(difference.max())
+        if single and not worst <= allowed:
+            place = tuple(int(axis) for axis in np.unravel_index(difference.argmax(), difference.shape))
+            raise CheckFailed(
+                f"The output {self.name!r} differs from torch by {worst:.3g} at {where}, position {place} "
+                f"(torch {reference[place]:.6g}, the file {found[place]:.6g}); up to {allowed:.3g} is allowed."
+            )
+        self.worst = max(self.worst, worst)
+        self.allowed = max(self.allowed, allowed) if single else self.allowed
+        self._squares[0] += float(np.square(difference).sum())
+        self._squares[1] += float(np.square(exact).sum())
+
+    def check(self) -> None:
+        """Raises CheckFailed where all together are too far off."""
+        limit = self.tolerance.root_mean_square
+        if limit is not None and not self.root_mean_square <= limit:
+            raise CheckFailed(
+                f"The output {self.name!r} differs from torch by {self.root_mean_square:.3g} of its length (root mean square); up to "
+                f"{limit:.3g} is allowed."
+            )
 
 
 def _same_labels(subject: Subject, reference: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -137,40 +256,28 @@ def _array(name: str, result: Any) -> np.ndarray:
         ) from error
 
 
-def _same_interface(session: Session, subject: Subject, wanted: list[str]) -> None:
+def _same_inputs(session: Session, subject: Subject) -> None:
     inputs = [tensor.name for tensor in session.inputs]
     if inputs != subject.input_names:
         raise CheckFailed(f"The file takes the inputs {inputs}; the network takes {subject.input_names}.")
+
+
+def _has_outputs(session: Session, wanted: list[str]) -> None:
     outputs = [tensor.name for tensor in session.outputs]
     missing = [name for name in wanted if name not in outputs]
     if missing:
         raise CheckFailed(f"The file has the outputs {outputs}; {missing} are missing.")
 
 
-def _difference(
-    name: str, reference: np.ndarray, found: np.ndarray, size: int, absolute: float, relative: float
-) -> tuple[float, float]:
-    """(worst absolute difference, what is allowed). Raises CheckFailed above it."""
+def _differences(name: str, where: str, reference: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(torch's numbers, absolute differences), both float64, 0 where both are infinite or NaN alike."""
     if reference.shape != found.shape or reference.dtype != found.dtype:
         raise CheckFailed(
-            f"The output {name!r} at batch size {size} is {found.dtype} {found.shape} in the file, but {reference.dtype} "
+            f"The output {name!r} at {where} is {found.dtype} {found.shape} in the file, but {reference.dtype} "
             f"{reference.shape} in torch."
         )
-    if reference.size == 0:
-        return 0.0, absolute
     exact, got = reference.astype(np.float64), found.astype(np.float64)
     finite = np.isfinite(exact)
     if not np.array_equal(finite, np.isfinite(got)) or not np.array_equal(exact[~finite], got[~finite], equal_nan=True):
-        raise CheckFailed(
-            f"The output {name!r} at batch size {size} is NaN or infinite in one of torch and the file only."
-        )
-    difference = np.abs(np.where(finite, exact - got, 0.0))
-    tolerance = absolute + relative * float(np.abs(exact[finite]).max(initial=0.0))
-    worst = float(difference.max())
-    if not worst <= tolerance:
-        where = tuple(int(axis) for axis in np.unravel_index(difference.argmax(), difference.shape))
-        raise CheckFailed(
-            f"The output {name!r} differs from torch by {worst:.3g} at batch size {size}, position {where} "
-            f"(torch {exact[where]:.6g}, the file {got[where]:.6g}); up to {tolerance:.3g} is allowed."
-        )
-    return worst, tolerance
+        raise CheckFailed(f"The output {name!r} at {where} is NaN or infinite in one of torch and the file only.")
+    return np.where(finite, exact, 0.0), np.abs(np.where(finite, exact - got, 0.0))

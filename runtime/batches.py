@@ -14,7 +14,7 @@ from runtime.card import ImageInput, InputCard
 from runtime.errors import InputError
 from runtime.inputs import prepare_items
 from runtime.predict import Failure
-from runtime.preprocess import Picture, prepare_image
+from runtime.preprocess import Picture, prepare_image, raw_pixels
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -28,6 +28,8 @@ __all__ = ["Chunk", "run_items", "run_pictures", "run_rows"]
 # Rows of one run on the CPU: larger inputs gain nothing from a batch and lose the processor's caches.
 _CPU_RUN_ELEMENTS = 65_536
 _MOST_ROWS = 32
+# Pixels that wait at most in a run of unprepared pictures; one picture may have more by itself.
+_RAW_ELEMENTS = 2**24
 # Texts and sequences that are prepared together.
 _ITEMS = 1024
 
@@ -129,11 +131,25 @@ def run_items(session: Session, items: Sequence[Any], card: InputCard, output: s
 
 def _run_chunk(session: Session, pictures: Sequence[Picture], card: ImageInput, output: str) -> Chunk:
     sources = [str(picture) if isinstance(picture, str | os.PathLike) else None for picture in pictures]
-    prepared, failures = [], {}
+    failures: dict[int, Failure] = {}
+    read = raw_pixels if card.prepared_in_graph else prepare_image
+    waiting: list[npt.NDArray[Any]] = []
+    results = []
     for index, picture in enumerate(pictures):
         try:
-            prepared.append(prepare_image(picture, card))
+            row = read(picture, card)
         except InputError as error:
             failures[index] = Failure(sources[index], error)
-    values = run_rows(session, np.stack(prepared), output) if prepared else None
-    return Chunk(sources, failures, values)
+            continue
+        # unprepared pictures have sizes of their own, and may be large
+        if waiting and (row.shape != waiting[0].shape or (card.prepared_in_graph and _is_much(waiting))):
+            results.append(run_rows(session, np.stack(waiting), output))
+            waiting = []
+        waiting.append(row)
+    if waiting:
+        results.append(run_rows(session, np.stack(waiting), output))
+    return Chunk(sources, failures, np.concatenate(results) if results else None)
+
+
+def _is_much(rows: list[npt.NDArray[Any]]) -> bool:
+    return sum(row.size for row in rows) + rows[0].size > _RAW_ELEMENTS

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from runtime.errors import InputError
-from runtime.session import Session
+from runtime.card import ImageInput, InputCard
+from runtime.errors import InputError, suggest
+from runtime.session import Session, Tensor
 
 __all__ = ["Timing", "bench", "random_inputs"]
+
+# Height and width of the pictures that a file is measured on which takes any.
+_PICTURE = (480, 640)
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,23 @@ class Timing:
 
 
 def bench(
-    session: Session, batch_sizes: Sequence[int] = (1, 8, 32), *, seconds: float = 1.0, warm_up: float = 0.2
+    session: Session,
+    batch_sizes: Sequence[int] = (1, 8, 32),
+    *,
+    seconds: float = 1.0,
+    warm_up: float = 0.2,
+    lengths: Mapping[str, int] | None = None,
 ) -> list[Timing]:
     """Run random inputs for about `seconds` at each batch size, after a warm-up.
 
     A file that insists on a batch size is measured at that one.
+
+    Args:
+        session: the file.
+        batch_sizes: rows of a run.
+        seconds: to measure at each batch size.
+        warm_up: seconds before that.
+        lengths: as for `random_inputs`.
 
     Raises:
         InputError: a batch size is below 1, or the file's other axes are of unknown length.
@@ -48,7 +64,7 @@ def bench(
     sizes = [session.fixed_batch] if session.fixed_batch else list(batch_sizes)
     timings = []
     for size in sizes:
-        feeds = random_inputs(session, size)
+        feeds = random_inputs(session, size, lengths=lengths)
         end = time.perf_counter() + warm_up
         session.run(feeds)
         while time.perf_counter() < end:
@@ -64,24 +80,34 @@ def bench(
     return timings
 
 
-def random_inputs(session: Session, batch_size: int, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
-    """Standard normal floats, small whole numbers, for every input of a file; the first free axis is the batch.
+def random_inputs(
+    session: Session, batch_size: int, seed: int = 0, lengths: Mapping[str, int] | None = None
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Standard normal floats, small whole numbers, noise for pictures, for every input of a file; the first axis is the batch.
+
+    Args:
+        session: the file.
+        batch_size: rows.
+        seed: of the random numbers.
+        lengths: of axes that the file leaves free, by the axis's name, or by input and position such as "input.2". Without it
+            the card's lengths are taken, and 480 x 640 pixels where the file prepares pictures of any size by itself.
 
     Raises:
-        InputError: an axis other than the first is of unknown length.
+        InputError: the length of an axis other than the first is in neither, or there is no free axis of a name.
     """
     random = np.random.default_rng(seed)
+    cards = {entry.name: entry for entry in session.card.inputs} if session.card is not None else {}
+    _check_lengths(session, lengths or {})
     feeds = {}
     for tensor in session.inputs:
-        shape = [length if isinstance(length, int) else batch_size for length in tensor.shape]
-        free = [axis for axis, length in enumerate(tensor.shape) if not isinstance(length, int)]
-        if any(axis > 0 for axis in free):
-            raise InputError(f"The input {tensor} has free axes besides the batch; their lengths are not known.")
+        card = cards.get(tensor.name)
+        raw = isinstance(card, ImageInput) and card.prepared_in_graph
+        shape = [_length(tensor, axis, batch_size, lengths or {}, card) for axis in range(len(tensor.shape))]
         try:
             if tensor.dtype in ("float16", "float32", "float64"):
                 feeds[tensor.name] = random.standard_normal(shape).astype(tensor.dtype)
             elif tensor.dtype == "bool" or tensor.dtype.lstrip("u").startswith("int"):
-                feeds[tensor.name] = random.integers(0, 2, shape).astype(tensor.dtype)
+                feeds[tensor.name] = random.integers(0, 256 if raw else 2, shape).astype(tensor.dtype)
             else:
                 raise InputError(f"The input {tensor} takes no numbers; only these can be made up for a measurement.")
         except (MemoryError, ValueError) as error:
@@ -89,3 +115,43 @@ def random_inputs(session: Session, batch_size: int, seed: int = 0) -> dict[str,
                 f"A batch of {batch_size} rows for the input {tensor} does not fit into memory. Measure smaller batches."
             ) from error
     return feeds
+
+
+def _length(tensor: Tensor, axis: int, batch_size: int, lengths: Mapping[str, int], card: InputCard | None) -> int:
+    """The length of one axis: the file's, the one given, or the card's."""
+    length = tensor.shape[axis]
+    if isinstance(length, int):
+        return length
+    given = lengths.get(length, lengths.get(f"{tensor.name}.{axis}"))
+    if given is not None:
+        return given
+    if axis == 0 or length == "batch":
+        return batch_size
+    known: tuple[int | None, ...] = () if card is None else card.shape
+    if isinstance(card, ImageInput) and card.prepared_in_graph:
+        known = (*_PICTURE, card.channels)
+    found = known[axis - 1] if len(known) == len(tensor.shape) - 1 else None
+    if found is None:
+        name = f"{tensor.name}.{axis}" if length == "?" else length
+        raise InputError(
+            f"The input {tensor} has free axes besides the batch; the length of {length!r} is not known. Say it with "
+            f"--length {name}=100 (lengths={{{name!r}: 100}} in Python)."
+        )
+    return found
+
+
+def _check_lengths(session: Session, lengths: Mapping[str, int]) -> None:
+    free = {
+        name
+        for tensor in session.inputs
+        for axis, length in enumerate(tensor.shape)
+        if not isinstance(length, int)
+        for name in (length, f"{tensor.name}.{axis}")
+        if name != "?"
+    }
+    for name, length in lengths.items():
+        if name not in free:
+            there_is = suggest(name, free) if free else " It has none."
+            raise InputError(f"{session.path} has no free axis {name!r}.{there_is}")
+        if length < 1:
+            raise InputError(f"The length {length} was given for the axis {name!r}; at least 1 is expected.")

@@ -21,12 +21,14 @@ from runtime.input_cards import (
     SequenceInput,
     TableInput,
     TextInput,
+    input_facts,
     read_input,
 )
 
 __all__ = [
     "CARD_KEY",
     "CARD_VERSION",
+    "STEP_ROLES",
     "ArrayInput",
     "ImageInput",
     "InputCard",
@@ -41,7 +43,12 @@ CARD_KEY = "onnx_edge_toolkit.card"
 CARD_VERSION = 1
 
 TASKS = ("classification", "multilabel", "regression", "dense", "embedding", "raw")
-ROLES = ("logits", "probabilities", "embedding", "values", "feature_map", "raw")
+# Of steps behind the network: the K most probable classes, and what non-maximum suppression leaves of boxes.
+STEP_ROLES = (
+    *("top_indices", "top_probabilities"),
+    *("selected", "selected_boxes", "selected_scores", "selected_classes"),
+)
+ROLES = ("logits", "probabilities", "embedding", "values", "feature_map", "raw", *STEP_ROLES)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ class ModelCard:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers only; `from_dict` reads them back."""
-        return {"version": CARD_VERSION, **_plain(dataclasses.asdict(self))}
+        facts = {**dataclasses.asdict(self), "inputs": [input_facts(entry) for entry in self.inputs]}
+        return {"version": CARD_VERSION, **_plain(facts)}
 
     def to_json(self) -> str:
         """One line of JSON."""

@@ -6,17 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
+from runtime.card import CARD_KEY, ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
 from runtime.console import bytes_text
+from runtime.external_data import EXTERNAL_DATA_KEY, told_external_data
 from runtime.session import Session
 
 __all__ = ["card_lines", "describe_file", "preparation"]
 
 
 def describe_file(path: Path) -> tuple[dict[str, Any], str]:
-    """(facts for JSON, text). Raises ModelFileError when the file cannot be opened."""
-    session = Session(path, "cpu")
+    """(facts for JSON, text). Raises ModelFileError when the file cannot be opened.
+
+    Its constants are not computed, for they may be made to fill the memory.
+    """
+    session = Session(path, "cpu", optimize=False)
     size = path.stat().st_size
+    second = told_external_data(session.metadata)
     facts = {
         "path": str(path),
         "bytes": size,
@@ -24,9 +29,13 @@ def describe_file(path: Path) -> tuple[dict[str, Any], str]:
         "inputs": [vars(tensor) for tensor in session.inputs],
         "outputs": [vars(tensor) for tensor in session.outputs],
         "card": session.card.to_dict() if session.card else None,
-        "metadata": {key: value for key, value in session.metadata.items() if not key.endswith(".card")},
+        "external_data": None if second is None else vars(second),
+        "metadata": {key: value for key, value in session.metadata.items() if key not in (CARD_KEY, EXTERNAL_DATA_KEY)},
     }
-    lines = [f"{path}: ONNX model, {bytes_text(size)}"]
+    kind = "ORT format" if path.suffix == ".ort" else "ONNX model"
+    lines = [f"{path}: {kind}, {bytes_text(size)}"]
+    if second is not None:
+        lines.append(f"weights  in {second.name} beside it, {bytes_text(second.bytes)}, SHA-256 {second.sha256[:16]}…")
     lines += [f"input    {tensor}" for tensor in session.inputs]
     lines += [f"output   {tensor}" for tensor in session.outputs]
     if session.card is None:
@@ -56,9 +65,15 @@ def card_lines(card: ModelCard) -> list[str]:
             (value for value in _mapping(card.parity, "worst").values() if isinstance(value, float)), default=0.0
         )
         sizes = card.parity.get("batch_sizes")
+        shapes = card.parity.get("shapes")
+        among = (
+            f" among {len(shapes)} shapes"
+            if isinstance(sizes, list | tuple) and isinstance(shapes, list | tuple) and len(shapes) > len(sizes)
+            else ""
+        )
         lines.append(
             f"verified against torch on {card.parity.get('samples')} samples at batch sizes "
-            f"{', '.join(map(str, sizes)) if isinstance(sizes, list | tuple) else sizes}: worst difference {worst:.1e}"
+            f"{', '.join(map(str, sizes)) if isinstance(sizes, list | tuple) else sizes}{among}: worst difference {worst:.1e}"
         )
     if card.producer:
         lines.append("made by  " + ", ".join(f"{name} {version}" for name, version in card.producer.items()))
@@ -89,7 +104,8 @@ def preparation(entry: InputCard) -> str:
         steps.append("scale to 0..1" if abs(entry.scale - 1 / 255) < 1e-9 else f"times {entry.scale:g}")
         if entry.mean or entry.std:
             steps.append(f"mean {list(entry.mean)}, std {list(entry.std)}")
-        return ", ".join([*steps, entry.layout])
+        where = ["all of it in the file, which takes uint8 pictures"] if entry.prepared_in_graph else []
+        return ", ".join([*steps, entry.layout, *where])
     if isinstance(entry, ArrayInput):
         return f"{entry.dtype} array {tuple(length if length else 'any' for length in entry.shape)}, as it is"
     if isinstance(entry, TextInput):

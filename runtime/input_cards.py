@@ -8,12 +8,21 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from runtime.errors import CardError, suggest
 
-__all__ = ["ArrayInput", "ImageInput", "InputCard", "SequenceInput", "TableInput", "TextInput", "read_input"]
+__all__ = [
+    "ArrayInput",
+    "ImageInput",
+    "InputCard",
+    "SequenceInput",
+    "TableInput",
+    "TextInput",
+    "input_facts",
+    "read_input",
+]
 
 FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 COLORS = ("RGB", "grayscale")
@@ -33,6 +42,9 @@ class ImageInput:
     (`resize`: (height, width) stretches, one int is the length of the shorter side, None keeps), cropped at
     the centre to `crop` (height, width), and normalised: (pixel * scale - mean) / std, one mean and std a channel.
     `size` is the (height, width) that comes out.
+
+    With `prepared_in_graph` the file does all of it from the resizing on: it takes the upright pictures in their colour as uint8
+    (N, height, width, channels) of any size.
     """
 
     name: str
@@ -46,6 +58,8 @@ class ImageInput:
     std: tuple[float, ...] = ()
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     orientation: Literal["exif", "stored"] = "exif"
+    # left out of the card where it is False, so that older versions read cards without it, and refuse those with it
+    prepared_in_graph: bool = field(default=False, metadata={"optional": True})
     kind: Literal["image"] = "image"
 
     def __post_init__(self) -> None:
@@ -193,6 +207,13 @@ _KINDS: dict[str, type[InputCard]] = {
 }
 
 
+def input_facts(card: InputCard) -> dict[str, Any]:
+    """Plain containers that `read_input` reads back."""
+    optional = {item.name: item.default for item in dataclasses.fields(card) if item.metadata.get("optional")}
+    facts = dataclasses.asdict(card)
+    return {name: value for name, value in facts.items() if name not in optional or value != optional[name]}
+
+
 def read_input(mapping: Mapping[str, Any]) -> InputCard:
     """An input of a card from plain containers, whatever they hold.
 
@@ -293,6 +314,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "unknown": (_is_index, "an index, or null for none, is"),
     "lowercase": (_is_flag, "true or false is"),
     "strip_accents": (_is_flag, "true or false is"),
+    "prepared_in_graph": (_is_flag, "true or false is"),
     "shape": (_is_tuple_of(lambda value: value is None or _is_length(value)), "lengths, or null for any, are"),
     "dtype": (_is_text, "a dtype's name is"),
 }

@@ -45,7 +45,8 @@ def collect(data: Any, card: InputCard) -> tuple[Any, bool]:
       A string that ends in one of these is a file's name; within a list every string is a text.
     - Sequences: an array (L, features), a list of such, or a file: ``.npy`` with one sequence or (N, L, features), ``.npz``
       with ``data`` (N, L, features), or ``data`` (all steps, features) and ``lengths`` (N,).
-    - A float array of the model's own input shape, with or without the batch axis, is taken as already prepared.
+    - A float array of the model's own input shape, with or without the batch axis, is taken as already prepared, unless the
+      file prepares its pictures by itself.
 
     Raises:
         InputError: the data is of another kind or shape than the card's input.
@@ -68,6 +69,11 @@ def collect(data: Any, card: InputCard) -> tuple[Any, bool]:
         except ValueError as error:
             raise InputError(f"The model takes arrays of shape {card.shape}; the data given is ragged.") from error
     if isinstance(data, np.ndarray):
+        if card.prepared_in_graph and data.dtype != np.uint8:
+            raise InputError(
+                f"The array has the dtype {data.dtype}; the model prepares its pictures by itself and takes uint8 only. Give files, "
+                f"Pillow images, or arrays of the pixels as they are stored."
+            )
         return _picture_items(data, card) if data.dtype == np.uint8 else _prepared_items(data, card)
     if isinstance(data, str | os.PathLike):
         return find_images([data]), not Path(data).is_dir()
@@ -113,7 +119,7 @@ def _picture_items(data: npt.NDArray[np.uint8], card: ImageInput) -> tuple[Any, 
     channels_first = data.ndim == 3 and data.shape[0] in (1, card.channels)
     single = data.ndim == 2 or channels_last or channels_first
     pictures = [data] if single else list(data)
-    if data.ndim == 4 and data.shape[1:] == card.shape and _keeps_size(card):
+    if data.ndim == 4 and data.shape[1:] == card.shape and _keeps_size(card) and not card.prepared_in_graph:
         return normalize(
             np.ascontiguousarray(data), card
         ), False  # already of the right size: no need to go through Pillow

@@ -17,6 +17,7 @@ import numpy as np
 
 from runtime.card import CARD_KEY, ModelCard
 from runtime.errors import DeviceError, InputError, ModelFileError, suggest
+from runtime.external_data import check_external_data
 from runtime.providers import Device, DeviceWarning, Obstacle, onnxruntime, plan
 
 if TYPE_CHECKING:
@@ -56,9 +57,12 @@ class Session:
         device: "auto" (CUDA where it works, else the CPU), "cpu", "cuda", "cuda:N", "tensorrt".
         require_device: raise DeviceError when another device than `device` would run.
         threads: threads inside one operator; None leaves it to onnxruntime.
+        optimize: let onnxruntime rewrite the graph and compute its constants. Without, a file is opened faster and runs slower;
+            for looking at files of unknown making, whose constants may be too large to compute.
 
     Raises:
-        ModelFileError: the file is missing or is not a model that onnxruntime opens.
+        ModelFileError: the file is missing, is not a model that onnxruntime opens, or its weights in a second file are not
+            those that it was written with.
         DeviceError: `device` is unknown, or required and not to be had.
         CardError: the file's card is malformed.
     """
@@ -70,13 +74,14 @@ class Session:
         *,
         require_device: bool = False,
         threads: int | None = None,
+        optimize: bool = True,
     ) -> None:
         self.path = Path(path)
         self.threads = threads
         module = onnxruntime()
         providers, self.device = plan(device)
         self._check_device(require_device)
-        self._session = _open(module, self.path, providers, threads)
+        self._session = _open(module, self.path, providers, threads, optimize)
         self.device = self._device_that_runs()
         self._check_device(require_device)
         if not self.device.as_asked:
@@ -90,6 +95,7 @@ class Session:
             raise ModelFileError(
                 f"{self.path} is damaged: a text in it is not UTF-8. {_fetch_again(self.path)}"
             ) from error
+        check_external_data(self.path, self.metadata)
         text = self.metadata.get(CARD_KEY)
         self.card: ModelCard | None = None if text is None else ModelCard.from_json(text)
 
@@ -210,13 +216,17 @@ class Session:
         return InputError(f"The input {name!r} is {given}; {tensor.dtype} of shape ({shape}) is expected.{cast}")
 
 
-def _open(module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], threads: int | None) -> Any:
+def _open(
+    module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], threads: int | None, optimize: bool
+) -> Any:
     if not path.is_file():
         raise ModelFileError(
             f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )
     options = module.SessionOptions()
     options.log_severity_level = 4
+    if not optimize:
+        options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
     if threads is not None:
         if not isinstance(threads, int) or threads < 1:
             raise InputError(f"{threads!r} threads were asked for; a whole number of at least 1 is expected.")
@@ -236,11 +246,13 @@ def _open(module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], 
         return session
     except Exception as error:
         raise ModelFileError(
-            f"{path} is not an ONNX model that onnxruntime can open: {_reason(error)}. {_fetch_again(path)}"
+            f"{path} is not an ONNX model that onnxruntime can open: {_reason(error)}. {_fetch_again(path, str(error))}"
         ) from error
 
 
-def _fetch_again(path: Path) -> str:
+def _fetch_again(path: Path, reason: str = "") -> str:
+    if "external data" in reason.lower() or "external_data" in reason.lower():
+        return "Its weights lie in a second file, which must lie whole beside it: copy the two together."
     if path.suffix in (".pth", ".pt"):
         return f"It looks like a checkpoint; turn it into one with: toolkit export {path}"
     return "If the file was downloaded or copied, fetch it again; else export it again."

@@ -118,7 +118,7 @@ def _trained_on_table(folder: Path, task: str, table: Path, size: tuple[int, int
     model.load_tab_data(table)
     model.add("linear", size=size, activation=activation)
     model.train(lr=0.1, epochs=25, verbose=False, filename=None)
-    export(folder / "last.pth", folder / "model.onnx", simplify=False)
+    export(folder / "last.pth", folder / "model.onnx", simplifier="none")
     return folder / "model.onnx"
 
 

@@ -275,7 +275,7 @@ def test_a_folder_of_texts_is_trained_exported_and_predicted(tmp_path: Path) -> 
     (tmp_path / "network.json").write_text(json.dumps({"layers": layers}))
     run = tmp_path / "run"
     done("train", "--model", tmp_path / "network.json", "--data", tmp_path / "names", "--lr", 0.03, "-o", run)
-    said = done("export", run / "best.pth", "--no-simplify")
+    said = done("export", run / "best.pth", "--simplifier", "none")
     assert f"toolkit predict {run / 'best.onnx'} LINES.txt" in said
     (tmp_path / "lines.txt").write_text("Vermini\nYamamoto\n", encoding="utf-8")
     found = json.loads(done("predict", run / "best.onnx", tmp_path / "lines.txt", "--json"))["predictions"]
@@ -294,7 +294,7 @@ def test_the_accuracy_of_the_test_part_is_that_of_the_exported_file(digit_files:
     options = ["--color", "grayscale", "--epochs", 8, "--batch-size", 8, "--augment", '{"RandomRotation": 5}']
     text = done("train", "--model", "mlp", "--data", data, *options, "-o", tmp_path / "run")
     (said,) = re.findall(r"test part, 40 examples, .* acc (\d\.\d+)", text)
-    done("export", tmp_path / "run" / "best.pth", "--no-simplify")
+    done("export", tmp_path / "run" / "best.pth", "--simplifier", "none")
     found = json.loads(done("predict", tmp_path / "run" / "best.onnx", data / "test", "--json"))["predictions"]
     right = sum(entry["label"] == Path(entry["source"]).parent.name for entry in found)
     assert right / len(found) == pytest.approx(float(said), abs=1e-4)

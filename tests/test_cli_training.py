@@ -303,7 +303,7 @@ def test_export_prints_the_stages_the_file_and_the_next_steps(exported: tuple[Pa
 
 def test_export_prints_json_alone_when_asked(trained: tuple[Path, str], tmp_path: Path) -> None:
     done = here(
-        "export", trained[0] / "best.pth", "-o", tmp_path / "a.onnx", "--outputs", "logits, embedding", "--no-simplify",
+        "export", trained[0] / "best.pth", "-o", tmp_path / "a.onnx", "--outputs", "logits, embedding", "--simplifier", "none",
         "--opset", 18, "--json",
     )  # fmt: skip
     assert done.exit_code == 0
@@ -317,7 +317,7 @@ def test_export_prints_json_alone_when_asked(trained: tuple[Path, str], tmp_path
 
 def test_a_fixed_batch_is_that_of_the_samples(trained: tuple[Path, str], tmp_path: Path) -> None:
     done = here(
-        "export", trained[0] / "best.pth", "-o", tmp_path / "a.onnx", "--fixed-batch", "--no-simplify", "--json"
+        "export", trained[0] / "best.pth", "-o", tmp_path / "a.onnx", "--static", "--simplifier", "none", "--json"
     )
     assert done.exit_code == 0
     samples = len(Checkpoint.load(trained[0] / "best.pth").samples)
@@ -366,23 +366,26 @@ def test_a_refused_export_is_exit_code_1_and_leaves_the_old_file(
 def test_check_passes_on_the_checkpoint_of_the_file(exported: tuple[Path, str], trained: tuple[Path, str]) -> None:
     done = toolkit("check", exported[0], trained[0] / "best.pth")
     assert done.returncode == 0, done.stderr
-    assert "worst difference" in done.stdout
-    assert "the same: 9 samples at batch sizes 1, 2, 5" in done.stdout
-    result = json.loads(here("check", exported[0], trained[0] / "best.pth", "--json").stdout)
-    assert set(result["worst"]) == {"probabilities", "embedding"}
-    assert max(result["worst"].values()) < 1e-5
+    assert "worst absolute" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("the same: ")
+    assert "batch size 1, batch size 2, batch size 5" in done.stdout
+    result = json.loads(here("check", trained[0] / "best.pth", exported[0], "--json").stdout)
+    assert {entry["first"] for entry in result["outputs"]} == {"probabilities", "embedding"}
+    assert max(entry["absolute"] for entry in result["outputs"]) < 1e-5
 
 
 def test_check_fails_with_exit_code_1_on_another_checkpoint(
     exported: tuple[Path, str], options: list[object], tmp_path: Path
 ) -> None:
     assert here("train", *options, "--seed", 8, "--epochs", 1, "-o", tmp_path, "--json").exit_code == 0
-    assert "differs from torch" in refused(here("check", exported[0], tmp_path / "last.pth"), code=1)
+    assert " differs by " in refused(here("check", exported[0], tmp_path / "last.pth"), code=1)
 
 
-def test_check_on_files_that_are_none_is_exit_code_2(exported: tuple[Path, str], trained: tuple[Path, str]) -> None:
-    assert "is not an ONNX model" in refused(here("check", trained[0] / "best.pth", trained[0] / "best.pth"))
-    assert "best.onnx" in refused(here("check", exported[0], exported[0]))
+def test_check_on_what_cannot_be_opened_is_exit_code_2(exported: tuple[Path, str], tmp_path: Path) -> None:
+    (tmp_path / "noise.onnx").write_bytes(b"noise")
+    assert "is not an ONNX model" in refused(here("check", tmp_path / "noise.onnx", exported[0]))
+    assert "Name what to compare it with" in refused(here("check", exported[0]))
+    assert "between 0 and 1" in refused(here("check", exported[0], exported[0], "--min-agreement", 99))
 
 
 # ---- info ----------------------------------------------------------------------------------------------------------------

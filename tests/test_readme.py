@@ -102,6 +102,20 @@ def test_training_page_from_the_toml_to_the_reproduced_run(workplace: Path) -> N
     assert all(torch.equal(value, again["state_dict"][name]) for name, value in first["state_dict"].items())
 
 
+@pytest.mark.slow
+def test_exporting_page(workplace: Path) -> None:
+    """Its Python comes before the commands that use what it writes."""
+    script = workplace / "exporting.py"
+    script.write_text("\n".join(blocks("docs/exporting.md", "python")), encoding="utf-8")
+    assert "length" in run([sys.executable, str(script)], workplace)
+    commands = [line for block in blocks("docs/exporting.md", "sh") for line in block.splitlines()]
+    assert len(commands) >= 11
+    for line in commands:
+        assert run([str(TOOLKIT), *shlex.split(line)[1:]], workplace).strip(), line
+    assert "digits.svg" in [path.name for path in workplace.iterdir()]
+    assert sorted(path.name for path in (workplace / "stages").iterdir())[0] == "1-trace.onnx"
+
+
 def test_snippets_for_contributors(tmp_path: Path) -> None:
     script = tmp_path / "contributing.py"
     lines = [

@@ -4,11 +4,17 @@ from exporters.forms import (  # noqa: F401 - each registers its forms
     activations,
     adaptive_pooling,
     average_pooling,
+    numeric,
+    packed,
     padded_recurrent,
+    pooling,
     recurrent,
     response_norm,
+    single_stage_detection,
+    suppressed,
     transformer,
 )
+from exporters.forms.functions import function_form, python_form
 from exporters.forms.registry import FORMS, apply_forms, find_form, form
 
-__all__ = ["FORMS", "apply_forms", "find_form", "form"]
+__all__ = ["FORMS", "apply_forms", "find_form", "form", "function_form", "python_form"]

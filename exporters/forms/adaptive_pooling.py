@@ -1,123 +1,149 @@
-"""Adaptive pooling to sizes that do not divide the input, which torch writes as many slices or not at all.
+"""Adaptive pooling to any size over any lengths, which torch exports only where the cells divide a fixed length.
 
 Output position i of n covers the input positions floor(i * L / n) .. ceil((i + 1) * L / n) - 1 of an axis of length L
 (torch's own definition). Windows are boxes, so the axes are pooled one after the other: an average is a product with a
-fixed matrix (L, n), a maximum a gather of each window's positions and their maximum.
+matrix (L, n), a maximum a gather of each window's positions and their maximum. Both are worked out from L in the graph.
 """
 
 from __future__ import annotations
 
-import abc
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import torch
+from torch.nn import functional
 
+from exporters.forms.functions import function_form
 from exporters.forms.registry import form
 from model_zoo.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
-from runtime.errors import SpecError
 
-__all__ = ["AdaptiveAverage", "AdaptiveMaximum"]
+__all__ = ["adaptive_average", "adaptive_maximum"]
 
-
-def _windows(length: int, count: int) -> list[range]:
-    return [range(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
+Length: TypeAlias = "int | torch.SymInt"
+Size: TypeAlias = "Length | Sequence[Length | None] | None"
 
 
-def _fixed(length: int | torch.SymInt) -> int:
-    """An axis's length, which must not be dynamic: the windows are worked out from it here and now."""
-    if isinstance(length, torch.SymInt):
-        raise SpecError(
-            "Adaptive pooling to this size needs a fixed input size in the file, but the size is dynamic. Export with a fixed "
-            "size, or pool to size 1."
-        )
-    return int(length)
+def adaptive_average(input: torch.Tensor, output_size: Size, axes: int) -> torch.Tensor:
+    """(..., L1, ...) -> (..., size1, ...) over the last `axes` axes: the mean of every window; None keeps an axis."""
+    return _pooled(input, output_size, axes, _average_axis)
 
 
-class _Adaptive(torch.nn.Module, abc.ABC):
-    """Pools the last axes of (N, C, ...) to the size of `module`; None in it keeps an axis."""
-
-    def __init__(self, module: torch.nn.Module, axes: int) -> None:
-        super().__init__()
-        self.module = module
-        self.size = _each(module.output_size, axes)
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(N, C, L1, ...) -> (N, C, size1, ...)."""
-        lengths = [_fixed(length) for length in input.shape[-len(self.size) :]]
-        if all(count is None or length % count == 0 for length, count in zip(lengths, self.size, strict=True)):
-            result: torch.Tensor = self.module(input)  # ordinary pooling, one node
-            return result
-        for place, (length, count) in enumerate(zip(lengths, self.size, strict=True)):
-            if count is not None and count != length:
-                input = self.pool(input, input.ndim - len(lengths) + place, _windows(length, count))
-        return input
-
-    @abc.abstractmethod
-    def pool(self, input: torch.Tensor, axis: int, windows: list[range]) -> torch.Tensor:
-        """Pool one axis over its windows."""
+def adaptive_maximum(input: torch.Tensor, output_size: Size, axes: int) -> torch.Tensor:
+    """As the average, with the greatest value of every window."""
+    return _pooled(input, output_size, axes, _maximum_axis)
 
 
-class AdaptiveAverage(_Adaptive):
-    """(N, C, L1, ...) -> (N, C, size1, ...): the mean of every window."""
-
-    def pool(self, input: torch.Tensor, axis: int, windows: list[range]) -> torch.Tensor:
-        """A product with the matrix (L, n) that holds 1 / (length of the window) where a position is in it."""
-        matrix = torch.zeros(input.shape[axis], len(windows), dtype=input.dtype)
-        for column, window in enumerate(windows):
-            matrix[window.start : window.stop, column] = 1 / len(window)
-        return (input.movedim(axis, -1) @ matrix.to(input.device)).movedim(-1, axis)
+def _pooled(
+    input: torch.Tensor, output_size: Size, axes: int, pool: Callable[[torch.Tensor, int, Length], torch.Tensor]
+) -> torch.Tensor:
+    for axis, count in zip(range(input.ndim - axes, input.ndim), _each(output_size, axes), strict=True):
+        if count is not None and not _is_same(count, input.shape[axis]):
+            input = pool(input, axis, count)
+    return input
 
 
-class AdaptiveMaximum(_Adaptive):
-    """(N, C, L1, ...) -> (N, C, size1, ...): the maximum of every window."""
-
-    def pool(self, input: torch.Tensor, axis: int, windows: list[range]) -> torch.Tensor:
-        """Gather the windows, the shorter ones filled up with their last position, and take the maximum of each."""
-        longest = max(map(len, windows))
-        positions = [[min(window.start + step, window.stop - 1) for step in range(longest)] for window in windows]
-        gathered = input.index_select(axis, torch.tensor(positions, device=input.device).flatten())
-        shape = (*gathered.shape[:axis], len(windows), longest, *gathered.shape[axis + 1 :])
-        return gathered.reshape(shape).amax(axis + 1)
+def _windows(length: Length, count: Length, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first position of every window, and the one behind its last: (n,) each."""
+    numbers = torch.arange(count, device=device)
+    cells: Any = count
+    starts = (numbers * length) // cells
+    return starts, ((numbers + 1) * length + (cells - 1)) // cells
 
 
-@form(torch.nn.AdaptiveAvgPool1d, torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveAvgPool3d)
-def adaptive_average(module: torch.nn.AdaptiveAvgPool2d) -> AdaptiveAverage | None:
-    """Global pooling stays as it is: it has an operator of its own."""
-    axes = _axes(module)
-    return None if set(_each(module.output_size, axes)) == {1} else AdaptiveAverage(module, axes)
+def _average_axis(input: torch.Tensor, axis: int, count: Length) -> torch.Tensor:
+    """A product with the matrix (L, n) that holds 1 / (length of the window) where a position is in it."""
+    if _is_same(count, 1):
+        return input.mean(axis, keepdim=True)
+    starts, ends = _windows(input.shape[axis], count, input.device)
+    positions = torch.arange(input.shape[axis], device=input.device)[:, None]
+    inside = ((positions >= starts) & (positions < ends)).to(input.dtype)  # (L, n)
+    return (input.movedim(axis, -1) @ (inside / (ends - starts).to(input.dtype))).movedim(-1, axis)
 
 
-@form(torch.nn.AdaptiveMaxPool1d, torch.nn.AdaptiveMaxPool2d, torch.nn.AdaptiveMaxPool3d)
-def adaptive_maximum(module: torch.nn.AdaptiveMaxPool2d) -> AdaptiveMaximum | None:
-    """As the average; with `return_indices` it stays as it is."""
-    axes = _axes(module)
-    if module.return_indices or set(_each(module.output_size, axes)) == {1}:
-        return None
-    return AdaptiveMaximum(module, axes)
+def _maximum_axis(input: torch.Tensor, axis: int, count: Length) -> torch.Tensor:
+    """Gather the windows, the shorter ones filled up with their last position, and take the maximum of each."""
+    if _is_same(count, 1):
+        return input.amax(axis, keepdim=True)
+    length = input.shape[axis]
+    starts, ends = _windows(length, count, input.device)
+    # a window of ceil(L / n) + 1 positions is the longest that there can be
+    steps = torch.arange((length + count - 1) // count + 1, device=input.device)
+    positions = torch.minimum(starts[:, None] + steps, ends[:, None] - 1)  # (n, longest)
+    shape = (*input.shape[:axis], *positions.shape, *input.shape[axis + 1 :])
+    return input.index_select(axis, positions.flatten()).reshape(shape).amax(axis + 1)
+
+
+def _exports_well(input: torch.Tensor, output_size: Size, axes: int) -> bool:
+    """Global pooling, and cells that divide fixed lengths, are one node by themselves."""
+    sizes, lengths = _each(output_size, axes), input.shape[input.ndim - axes :]
+    if all(_is_same(count, 1) for count in sizes) and len({*sizes}) == 1:
+        return all(isinstance(length, int) for length in lengths)
+    return all(
+        isinstance(length, int) and (count is None or (isinstance(count, int) and length % count == 0))
+        for length, count in zip(lengths, sizes, strict=True)
+    )
+
+
+def _register(axes: int, pool: Callable[[torch.Tensor, Any, int], torch.Tensor], *functions: Any) -> None:
+    @function_form(*functions)
+    def pooled(input: torch.Tensor, output_size: Any, return_indices: bool = False) -> Any:
+        if return_indices or _exports_well(input, output_size, axes):
+            return NotImplemented
+        return pool(input, output_size, axes)
+
+
+for _axes in (1, 2, 3):
+    _average = getattr(functional, f"adaptive_avg_pool{_axes}d")
+    _register(_axes, adaptive_average, _average)
+    _register(_axes, adaptive_maximum, getattr(functional, f"adaptive_max_pool{_axes}d"))
+
+
+@function_form(functional.interpolate)
+def area_interpolation(
+    input: torch.Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Any:
+    """`mode="area"` is adaptive average pooling; every other mode has an operator of its own."""
+    axes = input.ndim - 2
+    if mode != "area":
+        return NotImplemented
+    if size is None:
+        factors = _each(scale_factor, axes)
+        size = [
+            int(length * factor) if isinstance(length, int) else torch.sym_int(length * factor)
+            for length, factor in zip(input.shape[2:], factors, strict=True)
+        ]
+    return NotImplemented if _exports_well(input, size, axes) else adaptive_average(input, size, axes)
 
 
 @form(AdaptiveAvgPool)
-def adaptive_average_of_zoo(module: AdaptiveAvgPool) -> AdaptiveAverage | torch.nn.Module:
-    """model_zoo's pooling, which is written out slice by slice for other exporters."""
-    return _of_zoo(module, AdaptiveAverage, "AdaptiveAvgPool")
+def average_of_zoo(module: AdaptiveAvgPool) -> torch.nn.Module:
+    """model_zoo's pooling is written out slice by slice for other exporters; torch's own has a form above."""
+    return _of_torch(module.output_size, "AdaptiveAvgPool")
 
 
 @form(AdaptiveMaxPool)
-def adaptive_maximum_of_zoo(module: AdaptiveMaxPool) -> AdaptiveMaximum | torch.nn.Module:
+def maximum_of_zoo(module: AdaptiveMaxPool) -> torch.nn.Module:
     """As the average."""
-    return _of_zoo(module, AdaptiveMaximum, "AdaptiveMaxPool")
+    return _of_torch(module.output_size, "AdaptiveMaxPool")
 
 
-def _of_zoo(module: AdaptiveAvgPool | AdaptiveMaxPool, kind: type[_Adaptive], name: str) -> torch.nn.Module:
-    size = module.output_size
-    pool: torch.nn.Module = getattr(torch.nn, f"{name}{len(size)}d")(size if len(size) > 1 else size[0])
-    return pool if set(size) == {1} else kind(pool, len(size))
+def _of_torch(size: tuple[int | None, ...], name: str) -> torch.nn.Module:
+    module: torch.nn.Module = getattr(torch.nn, f"{name}{len(size)}d")(size if len(size) > 1 else size[0])
+    return module
 
 
-def _each(size: Any, axes: int) -> tuple[int | None, ...]:
-    return tuple(size) if isinstance(size, tuple | list) else (size,) * axes
+def _each(value: Any, axes: int) -> tuple[Any, ...]:
+    if not isinstance(value, tuple | list | torch.Size):
+        return (value,) * axes
+    return tuple(value) * axes if len(value) == 1 else tuple(value)
 
 
-def _axes(module: torch.nn.Module) -> int:
-    """AdaptiveAvgPool2d -> 2."""
-    return next(int(kind.__name__[-2]) for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn"))
+def _is_same(count: Length | None, length: Length) -> bool:
+    """Whether two lengths are equal for certain; a dynamic one must not be frozen by the question."""
+    return isinstance(count, int) and isinstance(length, int) and count == length

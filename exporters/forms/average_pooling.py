@@ -1,15 +1,18 @@
-"""Average pooling with `divisor_override`, which the exporter leaves out without a word."""
+"""Average pooling that the exporter gets wrong without a word, or freezes: an own divisor, and `ceil_mode` over dynamic lengths."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch.nn import functional
 
+from exporters.forms.functions import function_form
 from exporters.forms.registry import form
 
-__all__ = ["DividedAverage"]
+__all__ = ["DividedAverage", "average_rounded_up"]
 
 
 class DividedAverage(torch.nn.Module):
@@ -56,5 +59,54 @@ def divided_average(module: torch.nn.AvgPool2d | torch.nn.AvgPool3d) -> torch.nn
     return DividedAverage(module, 2 if isinstance(module, torch.nn.AvgPool2d) else 3)
 
 
+def average_rounded_up(
+    input: torch.Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    count_include_pad: bool,
+) -> torch.Tensor | None:
+    """`ceil_mode` over lengths that may be dynamic: zeros behind, and each sum by the positions that count.
+
+    None where a window may begin in the far padding, which torch leaves out.
+    """
+    if any(size < pad + step for size, pad, step in zip(kernel, padding, stride, strict=True)):
+        return None
+    axes = len(kernel)
+    pool = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[axes - 1]
+    around = [pad for one in reversed(padding) for pad in (one, one)]
+    behind = [pad for step in reversed(stride) for pad in (0, step - 1)]
+    ones = functional.pad(torch.ones_like(input.narrow(-axes - 1, 0, 1)), around, value=float(count_include_pad))
+    sums = pool(functional.pad(functional.pad(input, around), behind), kernel, stride)
+    return sums / pool(functional.pad(ones, behind), kernel, stride)
+
+
+def _register(axes: int, function: Any) -> None:
+    @function_form(function)
+    def rounded_up(
+        input: torch.Tensor,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Any:
+        dynamic = any(not isinstance(length, int) for length in input.shape[input.ndim - axes :])
+        if not ceil_mode or divisor_override is not None or not dynamic:
+            return NotImplemented
+        kernel = _each(kernel_size, axes)
+        result = average_rounded_up(
+            input, kernel, _each(stride or kernel, axes), _each(padding, axes), count_include_pad
+        )
+        return NotImplemented if result is None else result
+
+
+for _axes, _function in enumerate((functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d), start=1):
+    _register(_axes, _function)
+
+
 def _each(value: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
-    return tuple(value) if isinstance(value, tuple | list) else (value,) * axes
+    if not isinstance(value, tuple | list):
+        return (value,) * axes
+    return tuple(value) * axes if len(value) == 1 else tuple(value)

@@ -41,13 +41,13 @@ class PaddedRecurrent(torch.nn.Module):
         return result
 
 
-@form(RNN, GRU, LSTM)
+@form(RNN, GRU, LSTM, symbolic=True)
 def padded_recurrent(module: RNN | GRU | LSTM) -> PaddedRecurrent:
     """Whole layers; packing is what a graph cannot hold."""
     return PaddedRecurrent(onnx_recurrent(module.core), module.last_step)
 
 
-@form(RNNCell, GRUCell, LSTMCell)
+@form(RNNCell, GRUCell, LSTMCell, symbolic=True)
 def rolled_cells(module: RNNCell | GRUCell | LSTMCell) -> PaddedRecurrent:
     """Cells that are unrolled step by step in torch: the same as one layer."""
     cells = [cell for cell in (module.forward_cell, module.backward_cell) if cell is not None]

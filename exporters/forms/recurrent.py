@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
+from exporters.forms.packed import lengths_of
 from exporters.forms.registry import form
 from runtime.errors import SpecError
 
@@ -72,20 +74,41 @@ class OnnxRecurrent(torch.nn.Module):
         """(N, L, in) -> (outputs (N, L, directions * hidden), last states (layers * directions, N, hidden)).
 
         Args:
-            input: float32; a PackedSequence cannot be exported.
+            input: float32; or a PackedSequence as `exporters.forms.packed` has it, and one comes back.
             hx: first states as the last ones are shaped, for an LSTM a pair (h, c); zeros by default.
             lengths: (N,) whole numbers: leading steps of each row that count. As with a PackedSequence the outputs behind
                 them are zero, and each row's own end is where its last state is taken and its backward direction begins.
 
         Raises:
-            SpecError: the input is packed or has no batch axis.
+            SpecError: the input has no batch axis.
         """
+        if isinstance(input, PackedSequence):
+            return self._packed(input, hx)
         if not isinstance(input, torch.Tensor) or input.ndim != 3:
             raise SpecError(
-                f"The {self.operator} is called with {_described(input)}; it can be exported with a tensor (N, L, features) only. "
-                f"In place of a packed sequence give the padded one, and take the steps that count with a mask."
+                f"The {self.operator} is called with {_described(input)}; it can be exported with a tensor (N, L, features) or a "
+                f"packed sequence only. Give one row a batch axis of 1."
             )
-        steps = input.transpose(0, 1) if self.batch_first else input  # (L, N, in)
+        steps, finals = self._run(input.transpose(0, 1) if self.batch_first else input, hx, lengths)
+        return steps.transpose(0, 1) if self.batch_first else steps, finals
+
+    def _packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+        """Rows are sorted by length in a packed sequence, states are not: as torch does it, both ways."""
+        data, batch_sizes, order, back = input
+        if hx is not None and order is not None:
+            hx = self._each_state(hx, order)
+        steps, finals = self._run(data, hx, lengths_of(data, batch_sizes))
+        if back is not None:
+            finals = self._each_state(finals, back)
+        return PackedSequence(steps, batch_sizes, order, back), finals
+
+    def _each_state(self, states: Any, order: torch.Tensor) -> Any:
+        if isinstance(states, tuple):
+            return tuple(state.index_select(1, order) for state in states)
+        return states.index_select(1, order)
+
+    def _run(self, steps: torch.Tensor, hx: Any, lengths: torch.Tensor | None) -> tuple[torch.Tensor, Any]:
+        """(L, N, in) -> (L, N, directions * hidden) and the last states."""
         first = () if hx is None else hx if self.operator == "LSTM" else (hx,)
         last: list[tuple[torch.Tensor, ...]] = []
         for layer in range(self.num_layers):
@@ -94,8 +117,7 @@ class OnnxRecurrent(torch.nn.Module):
             steps, *found = self._layer(layer, steps, states, lengths)
             last.append(tuple(found))
         finals = tuple(torch.cat(states) for states in zip(*last, strict=True))
-        outputs = steps.transpose(0, 1) if self.batch_first else steps
-        return outputs, finals if self.operator == "LSTM" else finals[0]
+        return steps, finals if self.operator == "LSTM" else finals[0]
 
     def _layer(
         self, layer: int, steps: torch.Tensor, states: list[torch.Tensor], lengths: torch.Tensor | None
@@ -123,7 +145,7 @@ class OnnxRecurrent(torch.nn.Module):
         return outputs.transpose(1, 2).flatten(2), *last
 
 
-@form(torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM)
+@form(torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM, symbolic=True)
 def onnx_recurrent(module: torch.nn.RNNBase) -> OnnxRecurrent:
     """Called as the module itself, and beyond that with `lengths`. Raises SpecError for an LSTM with projections."""
     if module.proj_size:

@@ -31,7 +31,7 @@ class OnnxResponseNorm(torch.nn.Module):
         )
 
 
-@form(torch.nn.LocalResponseNorm)
+@form(torch.nn.LocalResponseNorm, symbolic=True)
 def onnx_response_norm(module: torch.nn.LocalResponseNorm) -> OnnxResponseNorm | None:
     """Where the window has a middle: an even one reaches one channel further back in torch, and forward in ONNX."""
     return OnnxResponseNorm(module) if module.size % 2 else None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
+from exporters.forms.functions import python_form
 from exporters.forms.registry import form
 
-__all__ = ["PaddedEncoder"]
+__all__ = ["PaddedEncoder", "causal_if_said"]
 
 
 class PaddedEncoder(torch.nn.Module):
@@ -42,3 +45,9 @@ class PaddedEncoder(torch.nn.Module):
 def padded_encoder(module: torch.nn.TransformerEncoder) -> torch.nn.Module | None:
     """Only where torch would take the nested path."""
     return PaddedEncoder(module) if module.use_nested_tensor and module.mask_check else None
+
+
+@python_form("torch.nn.modules.transformer", "_detect_is_causal_mask")
+def causal_if_said(mask: torch.Tensor | None, is_causal: bool | None = None, size: Any = None) -> bool:
+    """Whether a mask is the causal one: torch looks at its numbers, which a graph cannot; the mask itself is used then."""
+    return bool(is_causal)

@@ -4,7 +4,17 @@ Training, calibration, verification, `predict`, `embed` and the server all call 
 card's inputs, so a file behaves in the field as it did in training.
 """
 
-from runtime.preprocess.pictures import Picture, convert_image, decode, normalize, open_image, prepare_image
+from runtime.preprocess.pictures import (
+    Picture,
+    convert_image,
+    crop_start,
+    decode,
+    normalize,
+    open_image,
+    prepare_image,
+    raw_pixels,
+    resized_size,
+)
 from runtime.preprocess.sequences import prepare_sequences, read_arrays, split_steps
 from runtime.preprocess.tables import is_number, prepare_table, read_table, table_rows
 from runtime.preprocess.text import prepare_text, read_lines, split_tokens
@@ -12,6 +22,7 @@ from runtime.preprocess.text import prepare_text, read_lines, split_tokens
 __all__ = [
     "Picture",
     "convert_image",
+    "crop_start",
     "decode",
     "is_number",
     "normalize",
@@ -20,9 +31,11 @@ __all__ = [
     "prepare_sequences",
     "prepare_table",
     "prepare_text",
+    "raw_pixels",
     "read_arrays",
     "read_lines",
     "read_table",
+    "resized_size",
     "split_steps",
     "split_tokens",
     "table_rows",

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     Float32Array: TypeAlias = npt.NDArray[np.float32]
     Uint8Array: TypeAlias = npt.NDArray[np.uint8]
 
-__all__ = ["Picture", "convert_image", "decode", "normalize", "open_image", "prepare_image"]
+__all__ = [
+    "Picture",
+    "convert_image",
+    "crop_start",
+    "decode",
+    "normalize",
+    "open_image",
+    "prepare_image",
+    "raw_pixels",
+    "resized_size",
+]
 
 Picture: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[np.uint8]"
 
@@ -52,16 +62,34 @@ def decode(picture: Picture, card: ImageInput) -> Uint8Array:
     except Exception as error:
         raise _unreadable(name, error) from error
     if image.size != card.size[::-1]:
-        raise InputError(
-            f"{name} is {image.height} x {image.width} pixels; the model takes {card.size[0]} x {card.size[1]} and its card "
-            f"says not to resize. Resize the picture, or export the model with a resize in its pre-processing."
-        )
+        raise _wrong_size(name, image, card)
     pixels = np.asarray(image)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if card.layout == "NCHW":
         pixels = pixels.transpose(2, 0, 1)
     return np.ascontiguousarray(pixels)
+
+
+def raw_pixels(picture: Picture, card: ImageInput) -> Uint8Array:
+    """One picture -> uint8 (H, W, C), upright and in the card's colour: what a file takes that does the rest by itself.
+
+    Raises:
+        InputError: as `prepare_image`.
+    """
+    image = convert_image(picture, card.color, card.orientation)
+    if card.crop is None and resized_size(image.height, image.width, card) != card.size:
+        raise _wrong_size(_name(picture), image, card)
+    pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _wrong_size(name: str, image: Image.Image, card: ImageInput) -> InputError:
+    how = "not to resize" if card.resize is None else f"to bring the shorter side to {card.resize} and no crop"
+    return InputError(
+        f"{name} is {image.height} x {image.width} pixels; the model takes {card.size[0]} x {card.size[1]} and its card "
+        f"says {how}. Resize the picture, or export the model with a resize in its pre-processing."
+    )
 
 
 def convert_image(picture: Picture, color: str = "RGB", orientation: str = "exif") -> Image.Image:
@@ -181,28 +209,31 @@ def _convert(image: Image.Image, color: str) -> Image.Image:
 
 
 def _resize(image: Image.Image, card: ImageInput) -> Image.Image:
-    if card.resize is None:
+    height, width = resized_size(image.height, image.width, card)
+    if (height, width) == (image.height, image.width):
         return image
+    return image.resize((width, height), _FILTERS[card.filter])
+
+
+def resized_size(height: int, width: int, card: ImageInput) -> tuple[int, int]:
+    """(height, width) of a picture once the card's resizing, without its crop, is done."""
+    if card.resize is None:
+        return height, width
     if isinstance(card.resize, int):
-        height, width = image.height, image.width
         shorter = min(height, width)
         # As torchvision's Resize(int): the shorter side exactly, the longer one rounded down.
-        target = (int(card.resize * height / shorter), int(card.resize * width / shorter))
-    else:
-        target = card.resize
-    if target == (image.height, image.width):
-        return image
-    return image.resize(target[::-1], _FILTERS[card.filter])
+        return int(card.resize * height / shorter), int(card.resize * width / shorter)
+    return card.resize
 
 
 def _center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
     height, width = crop
-    top, left = _crop_start(image.height, height), _crop_start(image.width, width)
+    top, left = crop_start(image.height, height), crop_start(image.width, width)
     # Pillow fills what lies outside with black.
     return image.crop((left, top, left + width, top + height))
 
 
-def _crop_start(length: int, crop: int) -> int:
+def crop_start(length: int, crop: int) -> int:
     """Where a crop at the centre begins, as in torchvision's CenterCrop; negative where the picture is shorter."""
     return round((length - crop) / 2) if length >= crop else -((crop - length) // 2)
 

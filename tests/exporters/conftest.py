@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from exporters import Report, export
+from exporters.settings import ExportSettings
 from exporters.subject import Subject, make_subject
 from exporters.trace import trace
 from toolkit import nn
@@ -68,7 +68,7 @@ def rows() -> torch.Tensor:
 def traced_once(
     dense: torch.nn.Module, rows: torch.Tensor, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Subject, bytes]:
-    subject = make_subject(dense, example=rows, task="classification", labels=("a", "b", "c"))
+    subject = make_subject(dense, example=rows, settings=ExportSettings(task="classification", labels=("a", "b", "c")))
     path = tmp_path_factory.mktemp("traced") / "traced.onnx"
     trace(subject, path)
     return subject, path.read_bytes()
@@ -80,14 +80,3 @@ def traced(traced_once: tuple[Subject, bytes], tmp_path: Path) -> tuple[Subject,
     path = tmp_path / "traced.onnx"
     path.write_bytes(traced_once[1])
     return traced_once[0], path
-
-
-@pytest.fixture
-def instant_trace(traced_once: tuple[Subject, bytes], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Make exports of `dense` take its traced file instead of tracing again; returns what stands in for the trace."""
-
-    def stand_in(_subject: Subject, path: Path, **_options: object) -> None:
-        path.write_bytes(traced_once[1])
-
-    monkeypatch.setattr("exporters.pipeline.trace", stand_in)
-    return stand_in

@@ -9,7 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporters.forms import FORMS, apply_forms, find_form, form
+from exporters.forms import FORMS, apply_forms, find_form, form, functions
+from exporters.forms.adaptive_pooling import adaptive_average, adaptive_maximum
+from exporters.forms.average_pooling import average_rounded_up
+from exporters.lengths import cycle
 from model_zoo.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
 from runtime.errors import SpecError
 
@@ -31,25 +34,98 @@ def same(module: torch.nn.Module, *inputs: Any, **options: Any) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(lengths, st.integers(2, 15) | st.none()), min_size=1, max_size=3), st.booleans())
+@given(st.lists(st.tuples(lengths, st.integers(1, 15) | st.none()), min_size=1, max_size=3), st.booleans())
 def test_adaptive_pooling_to_any_size(axes: list[tuple[int, int | None]], average: bool) -> None:
     shape, size = zip(*axes, strict=True)
     kind = f"Adaptive{'Avg' if average else 'Max'}Pool{len(axes)}d"
-    same(getattr(torch.nn, kind)(size if len(axes) > 1 else size[0] or 2), random(2, 3, *shape))
+    module = getattr(torch.nn, kind)(size if len(axes) > 1 else size[0] or 2)
+    pool = adaptive_average if average else adaptive_maximum
+    inputs = random(2, 3, *shape)
+    torch.testing.assert_close(pool(inputs, module.output_size, len(axes)), module(inputs), atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(3, 7), (1, 1), (None, 2), (5, 4)])
-def test_adaptive_pooling_of_the_zoo(size: tuple[int | None, int | None]) -> None:
+def test_adaptive_pooling_of_the_zoo_is_torchs(size: tuple[int | None, int | None]) -> None:
     same(AdaptiveAvgPool(size, 2), random(2, 3, 5, 4))
     same(AdaptiveMaxPool(size, 2), random(2, 3, 5, 4))
 
 
-def test_adaptive_pooling_that_divides_stays_one_pooling() -> None:
-    module = torch.nn.AdaptiveAvgPool2d((3, None))
-    same(module, random(2, 3, 9, 11))
-    assert find_form(torch.nn.AdaptiveAvgPool2d(1)) is None
-    assert find_form(torch.nn.AdaptiveMaxPool3d((1, 1, 1))) is None
-    assert find_form(torch.nn.AdaptiveMaxPool2d(3, return_indices=True)) is None
+def called(function: Any, *inputs: Any, **options: Any) -> Any:
+    """Call a function of torch while the forms are swapped in."""
+
+    class Calls(torch.nn.Module):
+        def forward(self, *given: Any) -> Any:
+            return function(*given, **options)
+
+    module = Calls()
+    with apply_forms(module):
+        return module(*inputs)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_pooling_over_one_axis(data: st.DataObject) -> None:
+    kernel, stride, dilation = (data.draw(st.integers(1, 4)) for _ in range(3))
+    options = {"padding": data.draw(st.integers(0, kernel // 2)), "ceil_mode": data.draw(st.booleans())}
+    inputs = random(2, 3, data.draw(st.integers(13, 20)))
+    pool = torch.nn.functional.max_pool1d
+    expected = pool(inputs, kernel, stride, dilation=dilation, return_indices=True, **options)
+    found = called(pool, inputs, kernel, stride, dilation=dilation, return_indices=True, **options)
+    assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_average_pooling_rounded_up(data: st.DataObject) -> None:
+    kernel = tuple(data.draw(st.lists(st.integers(1, 4), min_size=2, max_size=2)))
+    stride = tuple(data.draw(st.integers(1, 4)) for _ in kernel)
+    padding = tuple(data.draw(st.integers(0, size // 2)) for size in kernel)
+    counted = data.draw(st.booleans())
+    inputs = random(2, 3, data.draw(st.integers(4, 9)), data.draw(st.integers(4, 9)))
+    found = average_rounded_up(inputs, kernel, stride, padding, counted)
+    expected = torch.nn.functional.avg_pool2d(inputs, kernel, stride, padding, True, counted)
+    inside = all(size >= pad + step for size, pad, step in zip(kernel, padding, stride, strict=True))
+    assert (found is not None) == inside
+    if found is not None:
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
+
+
+NUMERIC: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
+    *[(torch.cdist, (random(2, 5, 3), random(2, 4, 3)), {"p": p}) for p in (0.0, 1.0, 2.0, 3.0, float("inf"))],
+    (torch.cumprod, (random(3, 6, 2), 1), {}),
+    (torch.Tensor.cumprod, (random(3, 6, 2).round(), -1), {}),
+    *[(torch.median, (random(3, length, 2), 1), {}) for length in (1, 4, 5)],
+    (torch.Tensor.median, (random(3, 4),), {}),
+    (torch.kthvalue, (random(3, 4, 2), 3, 1), {"keepdim": True}),
+    (torch.searchsorted, (torch.tensor([-1.0, 0.0, 0.0, 2.0]), torch.tensor([[-2.0, 0.0], [2.0, 3.0]])), {}),
+    (torch.searchsorted, (random(3, 4).sort().values, random(3, 2)), {"right": True, "out_int32": True}),
+    (torch.nn.functional.scaled_dot_product_attention, (random(2, 4, 6), random(2, 5, 6), random(2, 5, 6)), {}),
+    (torch.nn.functional.scaled_dot_product_attention, (random(2, 4, 6),) * 3, {"is_causal": True}),
+    (torch.nn.functional.affine_grid, (random(2, 2, 3), (2, 3, 4, 5)), {"align_corners": False}),
+    (torch.nn.functional.affine_grid, (random(2, 2, 3), (2, 3, 4, 5)), {"align_corners": True}),
+    (torch.nn.functional.interpolate, (random(2, 3, 7, 5), (3, 4)), {"mode": "area"}),
+    (torch.nn.functional.interpolate, (random(2, 3, 7),), {"mode": "area", "scale_factor": 0.4}),
+    (torch.nn.functional.interpolate, (random(2, 3, 7, 5), (3, 4)), {"mode": "bilinear"}),
+]
+
+
+@pytest.mark.parametrize(("function", "inputs", "options"), NUMERIC)
+def test_functions_say_what_torch_says(function: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+    expected, found = function(*inputs, **options), called(function, *inputs, **options)
+    pairs = [(expected, found)] if isinstance(expected, torch.Tensor) else zip(expected, found, strict=True)
+    for one, other in pairs:
+        torch.testing.assert_close(other, one, atol=1e-5, rtol=1e-5)
+
+
+def test_a_function_known_by_another_name_is_swapped_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    ordinary = cycle
+    monkeypatch.setattr(functions, "_PYTHON_FORMS", {("exporters.lengths", "cycle"): lambda *_: "swapped"})
+    monkeypatch.setitem(globals(), "renamed", ordinary)
+    module = torch.nn.Identity()
+    with apply_forms(module):
+        assert globals()["renamed"](random(2), 3) == "swapped"
+    assert globals()["renamed"] is ordinary
+    assert "forward" not in vars(module)
 
 
 @settings(deadline=None, max_examples=80)
@@ -115,10 +191,9 @@ def test_an_lstm_with_projections_is_refused_with_the_remedy() -> None:
         find_form(torch.nn.LSTM(3, 4, proj_size=2))
 
 
-def test_a_packed_sequence_is_refused_with_the_remedy() -> None:
-    packed = torch.nn.utils.rnn.pack_padded_sequence(random(2, 3, 4), torch.tensor([3, 2]), batch_first=True)
-    with pytest.raises(SpecError, match=r"GRU is called with a PackedSequence.*mask"):
-        find_form(torch.nn.GRU(4, 5, batch_first=True))(packed)  # type: ignore[misc]
+def test_a_sequence_without_a_batch_is_refused_with_the_remedy() -> None:
+    with pytest.raises(SpecError, match=r"GRU is called with shape \(3, 4\).*batch axis"):
+        find_form(torch.nn.GRU(4, 5, batch_first=True))(random(3, 4))  # type: ignore[misc]
 
 
 # How forms are swapped in

@@ -73,7 +73,7 @@ LAYER_NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else n
 
 @pytest.mark.parametrize("name", LAYER_NAMES)
 def test_every_layer(name: str, tmp_path: Path) -> None:
-    exported(*layer_case(name, EXAMPLES[name]), tmp_path / "a.onnx", simplify=False)
+    exported(*layer_case(name, EXAMPLES[name]), tmp_path / "a.onnx", simplifier="none")
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_every_layer(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_one_network_of_each_family_of_torchvision(name: str, tmp_path: Path) -> None:
-    exported(*layer_case(name, VISION_EXAMPLES[name]), tmp_path / "a.onnx", simplify=False)
+    exported(*layer_case(name, VISION_EXAMPLES[name]), tmp_path / "a.onnx", simplifier="none")
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_every_activation_also_far_from_zero(name: str, tmp_path: Path) -> None:
     inputs = torch.randn(7, *example.input_shape, generator=generator) * torch.logspace(-3, 3, 7).reshape(
         -1, *(1 for _ in example.input_shape)
     )
-    exported(spec, inputs, tmp_path / "a.onnx", simplify=False)
+    exported(spec, inputs, tmp_path / "a.onnx", simplifier="none")
 
 
 def family(name: str) -> str:

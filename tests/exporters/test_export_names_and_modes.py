@@ -40,7 +40,7 @@ def test_a_module_is_left_in_the_mode_it_came_in(tmp_path: Path) -> None:
     )
     module.train()
     module[1].eval()
-    export(module, tmp_path / "model.onnx", example=torch.randn(4, 4), simplify=False)
+    export(module, tmp_path / "model.onnx", example=torch.randn(4, 4), simplifier="none")
     assert [part.training for part in module] == [True, False, True, True]
     assert module.training
 

@@ -11,6 +11,7 @@ import torch
 
 import runtime
 from exporters import export
+from exporters.settings import make_settings
 from exporters.subject import make_subject
 from runtime.errors import SpecError
 from runtime.predict import Dense, Embedding, Multilabel
@@ -39,7 +40,7 @@ def network(width: int, *end: torch.nn.Module, mean: bool = True) -> Network:
 
 def exported(module: torch.nn.Module, path: Path, task: str, **options: Any) -> Any:
     labels = () if task == "embedding" else options.pop("labels", DATA.labels)
-    export(module, path, example=TOKENS, task=task, labels=labels, inputs=[DATA.card], simplify=False, **options)
+    export(module, path, example=TOKENS, task=task, labels=labels, inputs=[DATA.card], simplifier="none", **options)
     return runtime.load(path, "cpu")
 
 
@@ -80,7 +81,7 @@ def test_the_sigmoid_of_a_module_of_ones_own_is_not_applied_again(tmp_path: Path
         [entry.probabilities for entry in model.predict(TEXTS)], module(TOKENS).detach().numpy(), atol=1e-6
     )
     with pytest.raises(SpecError, match=r"returns probabilities. .* without its sigmoid"):
-        make_subject(module, example=TOKENS, task="multilabel", outputs=["logits"])
+        make_subject(module, example=TOKENS, settings=make_settings({"task": "multilabel", "outputs": ("logits",)}))
 
 
 def test_a_log_softmax_is_undone(tmp_path: Path) -> None:
@@ -116,5 +117,5 @@ def test_a_class_at_each_token(tmp_path: Path) -> None:
 )
 def test_what_a_task_does_not_have_is_refused(task: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(SpecError) as caught:
-        make_subject(network(3), example=TOKENS, task=task, **options)
+        make_subject(network(3), example=TOKENS, settings=make_settings({"task": task, **options}))
     assert words in str(caught.value)

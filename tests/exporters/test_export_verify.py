@@ -15,11 +15,25 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from exporters.probes import make_probes
+from exporters.settings import ExportSettings
 from exporters.subject import Subject, make_subject
-from exporters.verify import ABSOLUTE, RELATIVE, Parity, compare
+from exporters.tolerance import ABSOLUTE, RELATIVE, STRICT, Tolerance
+from exporters.verify import Parity, References, compare
 from runtime.errors import CheckFailed, ModelFileError
 
 Traced = tuple[Subject, Path]
+
+
+def run(
+    subject: Subject,
+    path: Path,
+    sizes: tuple[int, ...],
+    tolerance: Tolerance = STRICT,
+    outputs: tuple[str, ...] | None = None,
+) -> Parity:
+    """Compare at these batch sizes."""
+    return compare(References(subject, make_probes(subject, sizes)), path, tolerance, outputs=outputs)
 
 
 def edit(path: Path, change: Callable[[onnx.ModelProto], Any]) -> None:
@@ -40,7 +54,7 @@ def change_weight(model: onnx.ModelProto, by: float) -> None:
 
 
 def test_the_traced_file_says_what_torch_says_at_every_batch_size(traced: Traced) -> None:
-    parity = compare(*traced, (1, 2, 5, 11))
+    parity = run(*traced, (1, 2, 5, 11))
     assert list(parity.worst) == ["probabilities", "embedding"]
     assert parity.worst_difference == max(parity.worst.values()) < 1e-6
     assert parity.batch_sizes == (1, 2, 5, 11)
@@ -50,7 +64,7 @@ def test_the_traced_file_says_what_torch_says_at_every_batch_size(traced: Traced
 
 
 def test_the_tolerance_grows_with_the_greatest_magnitude_of_the_output(traced: Traced) -> None:
-    parity = compare(*traced, (7,), absolute=1e-3, relative=0.5)
+    parity = run(*traced, (7,), Tolerance(1e-3, 0.5))
     subject = traced[0]
     with torch.no_grad():
         results = dict(zip(subject.output_names, subject.module(*subject.samples), strict=True))
@@ -65,7 +79,7 @@ def test_a_changed_weight_is_found_with_output_size_and_place(traced: Traced, by
     with pytest.raises(
         CheckFailed, match=r"The output '\w+' differs from torch by .* at batch size 1, position \(0, \d\) \(torch"
     ):
-        compare(subject, path, (1, 2))
+        run(subject, path, (1, 2))
 
 
 def test_a_difference_in_the_last_sample_alone_is_found(traced: Traced) -> None:
@@ -82,11 +96,11 @@ def test_a_difference_in_the_last_sample_alone_is_found(traced: Traced) -> None:
 
     edit(path, clip)
     samples = torch.zeros_like(subject.samples[0])
-    compare(replace(subject, samples=(samples,)), path, (1, 2, 5))
+    run(replace(subject, samples=(samples,)), path, (1, 2, 5))
     samples[6] = 5.0
     for size in (1, 2, 5, 7):
         with pytest.raises(CheckFailed, match=f"at batch size {size}"):
-            compare(replace(subject, samples=(samples.clone(),)), path, (size,))
+            run(replace(subject, samples=(samples.clone(),)), path, (size,))
 
 
 def test_outputs_that_changed_places_are_found(traced: Traced) -> None:
@@ -104,7 +118,7 @@ def test_outputs_that_changed_places_are_found(traced: Traced) -> None:
     with pytest.raises(
         CheckFailed, match=r"The output 'probabilities' at batch size 1 is float32 \(1, 6\) in the file"
     ):
-        compare(subject, path, (1,))
+        run(subject, path, (1,))
 
 
 def test_classes_that_changed_places_are_found(traced: Traced) -> None:
@@ -120,7 +134,7 @@ def test_classes_that_changed_places_are_found(traced: Traced) -> None:
 
     edit(path, permute)
     with pytest.raises(CheckFailed, match="The output 'probabilities' differs from torch"):
-        compare(subject, path, (1,))
+        run(subject, path, (1,))
 
 
 def test_a_missing_output_or_another_input_is_found(traced: Traced) -> None:
@@ -128,8 +142,8 @@ def test_a_missing_output_or_another_input_is_found(traced: Traced) -> None:
     whole = path.read_bytes()
     edit(path, lambda model: model.graph.output.pop())
     with pytest.raises(CheckFailed, match=r"The file has the outputs \['probabilities'\]; \['embedding'\] are missing"):
-        compare(subject, path, (1,))
-    assert list(compare(subject, path, (1,), outputs=("probabilities",)).worst) == ["probabilities"]
+        run(subject, path, (1,))
+    assert list(run(subject, path, (1,), outputs=("probabilities",)).worst) == ["probabilities"]
     path.write_bytes(whole)
 
     def rename(model: onnx.ModelProto) -> None:
@@ -139,7 +153,7 @@ def test_a_missing_output_or_another_input_is_found(traced: Traced) -> None:
 
     edit(path, rename)
     with pytest.raises(CheckFailed, match=r"The file takes the inputs \['x'\]; the network takes \['input'\]"):
-        compare(subject, path, (1,))
+        run(subject, path, (1,))
 
 
 def test_a_frozen_batch_axis_is_found(traced: Traced) -> None:
@@ -150,16 +164,16 @@ def test_a_frozen_batch_axis_is_found(traced: Traced) -> None:
             value.type.tensor_type.shape.dim[0].dim_value = 2
 
     edit(path, freeze)
-    compare(subject, path, (2,))
+    run(subject, path, (2,))
     with pytest.raises(CheckFailed, match="The file does not run at batch size 1"):
-        compare(subject, path, (2, 1))
+        run(subject, path, (2, 1))
 
 
 def test_values_that_are_no_numbers_must_be_so_in_both(traced: Traced) -> None:
     subject, path = traced
     bad = subject.samples[0].clone()
     bad[2, 1] = float("nan")
-    both = compare(replace(subject, samples=(bad,)), path, (1, 2))
+    both = run(replace(subject, samples=(bad,)), path, (1, 2))
     assert both.worst_difference < 1e-6
 
     def divide(model: onnx.ModelProto) -> None:
@@ -172,12 +186,12 @@ def test_values_that_are_no_numbers_must_be_so_in_both(traced: Traced) -> None:
 
     edit(path, divide)
     with pytest.raises(CheckFailed, match="is NaN or infinite in one of torch and the file only"):
-        compare(subject, path, (1,))
+        run(subject, path, (1,))
 
 
 def test_a_tolerance_that_is_no_number_passes_nothing(traced: Traced) -> None:
     with pytest.raises(CheckFailed, match="up to nan is allowed"):
-        compare(*traced, (1,), absolute=float("nan"))
+        run(*traced, (1,), Tolerance(float("nan")))
 
 
 def test_a_type_that_changed_is_found(traced: Traced) -> None:
@@ -185,11 +199,10 @@ def test_a_type_that_changed_is_found(traced: Traced) -> None:
     wide = make_subject(
         copy.deepcopy(subject.module.module).double(),
         example=subject.samples[0].double(),
-        task="classification",
-        labels=subject.card.labels,
+        settings=ExportSettings(task="classification", labels=subject.card.labels),
     )
     with pytest.raises(CheckFailed, match="The file does not run at batch size 1: The input 'input' is float64"):
-        compare(wide, path, (1,))
+        run(wide, path, (1,))
 
 
 def test_a_file_that_cannot_be_opened_says_so(traced: Traced) -> None:
@@ -198,17 +211,17 @@ def test_a_file_that_cannot_be_opened_says_so(traced: Traced) -> None:
     for length in (0, 1, 10, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
         with pytest.raises((ModelFileError, CheckFailed)):
-            compare(subject, path, (1, 2))
+            run(subject, path, (1, 2))
 
 
 def test_a_module_left_in_training_mode_is_compared_in_evaluation_mode(traced: Traced) -> None:
     subject, path = traced
     subject.module.train()
-    compare(subject, path, (1,))
+    run(subject, path, (1,))
     assert not subject.module.training
 
 
 def test_the_defaults_are_strict() -> None:
     assert ABSOLUTE <= 1e-5
     assert RELATIVE <= 1e-5
-    assert Parity({}, {}, (1,), 0, None).worst_difference == 0
+    assert Parity({}, {}, (1,), (), 0, None, {}).worst_difference == 0

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from runtime.bench import bench, random_inputs
+from runtime.card import ImageInput, InputCard, ModelCard, SequenceInput
 from runtime.errors import InputError
 from runtime.session import Session
 
@@ -58,6 +59,47 @@ def test_inputs_that_cannot_be_made_up_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=words):
         bench(identity(onnx_file, kind, shape), (1,), **BRIEF)
+
+
+def test_lengths_that_a_file_leaves_free_are_given_by_name_or_by_position(onnx_file: Callable[..., Path]) -> None:
+    session = identity(onnx_file, TensorProto.FLOAT, ["N", "length", None])
+    feeds = random_inputs(session, 2, lengths={"length": 7, "x.2": 3})
+    assert feeds["x"].shape == (2, 7, 3)
+    assert random_inputs(session, 2, lengths={"length": 7, "x.2": 3, "N": 5})["x"].shape == (5, 7, 3)
+    assert bench(session, (2,), **BRIEF, lengths={"x.1": 4, "x.2": 3})[0].batch_size == 2
+
+
+@pytest.mark.parametrize(
+    ("lengths", "words"),
+    [
+        (None, r"'length' is not known. Say it with --length length=100"),
+        ({"length": 3}, r"--length x\.2=100"),
+        ({"lenght": 3}, "no free axis 'lenght'. Did you mean 'length'"),
+        ({"length": 0}, "at least 1 is expected"),
+    ],
+)
+def test_lengths_that_are_missing_or_make_no_sense(
+    onnx_file: Callable[..., Path], lengths: dict[str, int] | None, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        random_inputs(identity(onnx_file, TensorProto.FLOAT, ["N", "length", None]), 2, lengths=lengths)
+
+
+@pytest.mark.parametrize(
+    ("entry", "shape", "expected"),
+    [
+        (ImageInput("x", "RGB", (8, 9)), ["N", 3, "height", "width"], (2, 3, 8, 9)),
+        (ImageInput("x", "RGB", (8, 9), prepared_in_graph=True), ["N", "h", "w", 3], (2, 480, 640, 3)),
+        (SequenceInput("x", 4, 11), ["N", "length", 4], (2, 11, 4)),
+    ],
+)
+def test_lengths_come_from_the_card(
+    onnx_file: Callable[..., Path], entry: InputCard, shape: list[Any], expected: tuple[int, ...]
+) -> None:
+    value = ("x", TensorProto.FLOAT, shape)
+    card = ModelCard("raw", (entry,))
+    path = onnx_file([("Identity", ["x"], ["y"], {})], [value], [("y", TensorProto.FLOAT, shape)], card)
+    assert random_inputs(Session(path, "cpu"), 2)["x"].shape == expected
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,14 @@ def test_any_card_comes_back_equal_from_one_line_of_json(card: ModelCard) -> Non
     assert "\n" not in text
     assert ModelCard.from_json(text) == card
     assert ModelCard.from_json(text).to_json() == text
+
+
+def test_cards_of_files_that_prepare_nothing_stay_readable_to_older_versions() -> None:
+    entry = ImageInput("x", "RGB", (8, 8))
+    assert "prepared_in_graph" not in ModelCard("raw", (entry,)).to_dict()["inputs"][0]
+    raw = replace(entry, prepared_in_graph=True)
+    assert ModelCard("raw", (raw,)).to_dict()["inputs"][0]["prepared_in_graph"] is True
+    assert ModelCard.from_json(ModelCard("raw", (raw,)).to_json()).inputs == (raw,)
 
 
 @given(image_inputs())

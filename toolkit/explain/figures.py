@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import io
 import warnings
+from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["CATEGORIES", "INK", "MISSING", "MUTED", "SEQUENTIAL", "categories", "figure_bytes"]
+from runtime.errors import InputError
+
+__all__ = ["CATEGORIES", "INK", "MISSING", "MUTED", "SEQUENTIAL", "categories", "figure_bytes", "picture_kind"]
 
 INK, MUTED = "#222222", "#5f6368"
 MISSING = "#d0d0d0"  # where a value is no number
@@ -43,6 +46,15 @@ def categories(count: int) -> list[tuple[str, str]]:
         (CATEGORIES[number % len(CATEGORIES)], _MARKERS[(number + number // len(CATEGORIES)) % len(_MARKERS)])
         for number in range(count)
     ]
+
+
+def picture_kind(path: Path) -> Literal["png", "svg"]:
+    """What a picture's name ends in. Raises InputError where that is neither .svg nor .png."""
+    kinds: dict[str, Literal["png", "svg"]] = {".png": "png", ".svg": "svg"}
+    kind = kinds.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(f"The picture {path} was asked for; a name that ends in .svg or .png is expected.")
+    return kind
 
 
 def figure_bytes(figure: Any, kind: Literal["png", "svg"] = "png", *, title: str, dpi: int = 110) -> bytes:

@@ -1,0 +1,100 @@
+"""The command line's options, which are texts, as the settings of an export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from exporters.tolerance import Tolerance
+from runtime.card import ModelCard
+from runtime.errors import CardError, InputError
+
+__all__ = ["json_object", "lengths", "names", "settings_of"]
+
+
+def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of `toolkit export` -> keywords of `exporters.export`.
+
+    Raises:
+        InputError: a text is not what is expected, a file cannot be read, or two options exclude each other.
+        CardError: --card holds no card.
+    """
+    found = dict(options)
+    if found.pop("static"):
+        if found["dynamic"] is not None:
+            raise InputError("--static and --dynamic were both given; choose one.")
+        found["dynamic"] = ()
+    elif found["dynamic"] is not None:
+        found["dynamic"] = names(found["dynamic"])
+    found["outputs"] = None if found["outputs"] is None else names(found["outputs"])
+    found["arch_args"] = json_object("--arch-args", found["arch_args"])
+    found["input_size"] = lengths("--input-size", found["input_size"])
+    found["opset_version"] = found.pop("opset")
+    found["embed_postprocess"] = tuple(found["embed_postprocess"])
+    found["tolerance"] = Tolerance(found.pop("atol"), found.pop("rtol"))
+    labels, card = found.pop("labels"), found.pop("card")
+    if card is not None:
+        told = _card(Path(card))
+        found.update(task=found["task"] or told.task, labels=told.labels, inputs=told.inputs)
+    if labels is not None:
+        found["labels"] = tuple(_lines(Path(labels)))
+    return found
+
+
+def names(text: str) -> tuple[str, ...]:
+    """`a, b` -> ("a", "b")."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def lengths(flag: str, text: str | None) -> tuple[int, ...] | None:
+    """`3,224,224` or `224x224` -> whole numbers. Raises InputError, which names the flag."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.replace("x", ",").split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"{flag} {text!r} was given; lengths are expected, such as 3,224,224.")
+    return tuple(map(int, parts))
+
+
+def json_object(flag: str, text: str | None) -> dict[str, Any] | None:
+    """A JSON object. Raises InputError, which names the flag."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{flag} {text!r} is not JSON: {error}. Give an object, such as '{{\"num_classes\": 10}}'."
+        ) from error
+    if not isinstance(value, dict):
+        raise InputError(f"{flag} {text!r} is no JSON object. Give one, such as '{{\"num_classes\": 10}}'.")
+    return value
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}. Give a text file in UTF-8.") from error
+
+
+def _lines(path: Path) -> list[str]:
+    lines = [line.strip() for line in _read(path).splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines or not all(lines):
+        raise InputError(f"{path} holds no labels, or an empty line between them. Write one name a line.")
+    return lines
+
+
+def _card(path: Path) -> ModelCard:
+    """A card, or what of one a user writes: task, inputs, labels."""
+    try:
+        value = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise CardError(f"{path} is not JSON: {error}.") from error
+    if isinstance(value, dict):
+        value.setdefault("version", 1)
+    return ModelCard.from_dict(value)

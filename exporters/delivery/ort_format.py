@@ -1,0 +1,87 @@
+"""ONNX Runtime's own format, which its smallest builds (phones, microprocessors) read without a parser for ONNX.
+
+Made by onnxruntime's converter (`onnxruntime.tools.convert_onnx_models_to_ort`) with its defaults: the graph is optimised
+as far as it stays fit for every processor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+from exporters.external_data import SIZE_LIMIT_BYTES, model_bytes
+from exporters.report import Report
+from exporters.tolerance import STRICT, Tolerance
+from exporters.verify import References, compare
+from runtime.atomic import atomic_path
+from runtime.console import bytes_text
+from runtime.errors import CheckFailed, SpecError
+from runtime.session import Session
+
+__all__ = ["write_ort"]
+
+
+def write_ort(report: Report, references: References, tolerance: Tolerance = STRICT) -> Path:
+    """Write `model.ort` beside `model.onnx`, and compare it with torch as the ONNX file was.
+
+    Args:
+        report: of the export.
+        references: what torch says on every probe.
+        tolerance: what the ONNX file was allowed to differ by.
+
+    Returns:
+        The file, which keeps the card.
+
+    Raises:
+        CheckFailed: the converter fails, the card is lost, or the file computes something else. No file is left then.
+        SpecError: the model is too large for the format.
+    """
+    source, target = report.path, report.path.with_suffix(".ort")
+    if model_bytes(source) > SIZE_LIMIT_BYTES:
+        raise SpecError(
+            f"{source} takes {bytes_text(model_bytes(source))}; the ORT format holds up to {bytes_text(SIZE_LIMIT_BYTES)}. "
+            f"Leave --ort out, or export with --precision fp16 or int8."
+        )
+    with atomic_path(target) as temporary:
+        _convert(source, temporary)
+        if Session(temporary, "cpu").card != Session(source, "cpu").card:
+            raise CheckFailed(f"The card was lost on the way from {source} to the ORT format. Leave --ort out.")
+        try:
+            compare(references, temporary, tolerance)
+        except CheckFailed as error:
+            raise CheckFailed(f"{target} was not written: the ORT format computes something else. {error}") from error
+    return target
+
+
+def _convert(source: Path, target: Path) -> None:
+    """Run the converter, which prints and logs, in a folder of its own."""
+    from onnxruntime.tools import convert_onnx_models_to_ort as converter
+
+    with tempfile.TemporaryDirectory(prefix=".ort-", dir=target.parent) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        copy = Path(folder) / "model.onnx"  # the converter goes by the name's end
+        shutil.copyfile(source, copy)
+        told = io.StringIO()
+        before = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        try:
+            with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+                converter.convert_onnx_models_to_ort(
+                    copy, output_dir=Path(folder) / "out", optimization_styles=[converter.OptimizationStyle.Fixed]
+                )
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise CheckFailed(
+                f"onnxruntime could not write {source} in its own format: {reason}. Leave --ort out."
+            ) from error
+        finally:
+            logging.disable(before)
+        made = sorted((Path(folder) / "out").glob("*.ort"))
+        if len(made) != 1:
+            raise CheckFailed(f"onnxruntime's converter wrote {len(made)} files instead of one. Leave --ort out.")
+        made[0].replace(target)

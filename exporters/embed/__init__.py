@@ -1,0 +1,1 @@
+"""Preparation and steps behind the network as operators of the file itself, on request."""

@@ -1,0 +1,141 @@
+"""Files of one network in several precisions, what was measured of each, and which of them will do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exporters.precision.latency import Latency
+from exporters.precision.quality import Quality
+from runtime.console import bytes_text, seconds_text, table
+
+__all__ = ["Candidate", "Comparison"]
+
+
+@dataclass
+class Candidate:
+    """One file.
+
+    Attributes:
+        name: such as "int8"; unique in a comparison.
+        path: the file; None where it could not be made.
+        how: what was done to it, in words.
+        bytes: its size.
+        quality: on the data that it is judged by.
+        latency: of one row.
+        problem: why it will not do; empty where it will.
+        floats: names of the layers that stay in float.
+    """
+
+    name: str
+    path: Path | None
+    how: str = ""
+    bytes: int = 0
+    quality: Quality | None = None
+    latency: Latency | None = None
+    problem: str = ""
+    floats: tuple[str, ...] = ()
+
+
+@dataclass
+class Comparison:
+    """Candidates beside the float32 file, which comes first.
+
+    Attributes:
+        candidates: in the order they were tried.
+        measure: what `Quality.right` is called, or `Quality.alike` where nothing is known to be right.
+        max_drop: points that may be lost.
+        notes: what was calibrated and judged on.
+        chosen: the name of the file that was taken; empty where none was.
+    """
+
+    candidates: list[Candidate]
+    measure: str
+    max_drop: float
+    notes: tuple[str, ...]
+    chosen: str = ""
+
+    @property
+    def base(self) -> Candidate:
+        """The float32 file."""
+        return self.candidates[0]
+
+    def drop(self, candidate: Candidate) -> float:
+        """Points that a candidate loses to float32."""
+        assert candidate.quality is not None and self.base.quality is not None
+        return 0.0 if candidate is self.base else candidate.quality.drop_from(self.base.quality)
+
+    def worse(self, candidate: Candidate) -> bool:
+        """Whether it loses more than allowed. A hundredth of a point is left to how numbers are rounded."""
+        return not self.drop(candidate) <= self.max_drop + 1e-6
+
+    def ratio(self, candidate: Candidate) -> float | None:
+        """Of float32's latency, over both numbers of threads; None where it was not measured."""
+        return None if candidate.latency is None else candidate.latency.ratio
+
+    def judge(self, *, may_be_slower: bool = False) -> None:
+        """Write into each candidate why it will not do. `may_be_slower` than float32: for another machine."""
+        for candidate in self.candidates[1:]:
+            if candidate.problem or candidate.path is None:
+                continue
+            ratio = self.ratio(candidate)
+            if self.worse(candidate):
+                candidate.problem = f"loses {self.drop(candidate):.2f} points; {self.max_drop:g} are allowed"
+            elif candidate.bytes >= self.base.bytes:
+                candidate.problem = "is not smaller than fp32"
+            elif ratio is not None and ratio >= 1 and not may_be_slower:
+                candidate.problem = f"is not faster than fp32: {ratio:.2f} times its latency"
+
+    def __str__(self) -> str:
+        """The table that decides, and below it what was measured on."""
+        rows = [self._row(candidate) for candidate in self.candidates]
+        header = ("precision", self.measure, "drop", "as fp32", "size", "", "latency", "1 thread", "ratio", "")
+        return "\n".join((table(header, rows, right=(1, 2, 3, 4, 5, 6, 7, 8)), *self.notes))
+
+    def _row(self, candidate: Candidate) -> tuple[str, ...]:
+        latency, ratio = candidate.latency, self.ratio(candidate)
+        if candidate.quality is None:
+            measured = ("", "", "")
+        else:
+            shown = candidate.quality.alike if candidate.quality.right is None else candidate.quality.right
+            measured = (f"{shown:.2f}", f"{self.drop(candidate):.2f}", f"{candidate.quality.alike:.2f}")
+        verdict = "kept" if candidate.name == self.chosen else candidate.problem
+        return (
+            candidate.name,
+            *measured,
+            bytes_text(candidate.bytes) if candidate.bytes else "",
+            f"{candidate.bytes / self.base.bytes:.2f}" if candidate.bytes else "",
+            "" if latency is None else seconds_text(latency.default),
+            "" if latency is None else seconds_text(latency.single),
+            "" if ratio is None else f"{ratio:.2f}",
+            verdict,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for JSON and the report."""
+        return {
+            "chosen": self.chosen,
+            "measure": self.measure,
+            "max_drop": self.max_drop,
+            "notes": list(self.notes),
+            "candidates": [self._facts(candidate) for candidate in self.candidates],
+            "table": str(self),
+        }
+
+    def _facts(self, candidate: Candidate) -> dict[str, Any]:
+        quality, latency = candidate.quality, candidate.latency
+        return {
+            "name": candidate.name,
+            "how": candidate.how,
+            "bytes": candidate.bytes,
+            "right": None if quality is None else quality.right,
+            "alike": None if quality is None else quality.alike,
+            "error": None if quality is None else quality.error,
+            "drop": None if quality is None else self.drop(candidate),
+            "latency": None if latency is None else latency.default,
+            "latency_one_thread": None if latency is None else latency.single,
+            "latency_ratio": self.ratio(candidate),
+            "float_layers": list(candidate.floats),
+            "problem": candidate.problem,
+        }

@@ -1,0 +1,177 @@
+"""The stage that changes the precision: several files are made and measured, and one that will do is kept or none."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from exporters.external_data import copy_model
+from exporters.precision.candidates import Candidate, Comparison
+from exporters.precision.data import gather
+from exporters.precision.latency import measure_latency
+from exporters.precision.quality import measure_name, measured_outputs
+from exporters.precision.rows import Feeds, row_count, take_rows
+from exporters.precision.search import Search
+from exporters.settings import ExportSettings
+from exporters.tolerance import Tolerance
+from exporters.verify import compare
+from exporters.work import Work
+from runtime.card import ModelCard
+from runtime.errors import CardError, CheckFailed, InputError, SpecError, suggest
+from runtime.predict import prediction_output
+from runtime.session import Session
+
+__all__ = ["PRECISIONS", "change_precision", "precision_words"]
+
+PRECISIONS = ("fp32", "fp16", "int8", "int8-dynamic", "auto")
+
+# The final verification repeats what was measured here, on the same inputs; another order of sums may round otherwise.
+_ERROR_MARGIN = 1.25
+_LEAST_ERROR = 1e-3
+_AGREEMENT_MARGIN = 0.05
+
+
+def precision_words(settings: ExportSettings) -> str | None:
+    """What the stage is going to do; None where the precision stays as it is.
+
+    Raises:
+        SpecError: the precision or the drop is none that there is.
+        InputError: data that is named does not exist: better said now than after the trace.
+    """
+    asked, drop = settings.precision, settings.max_drop
+    if asked not in PRECISIONS:
+        raise SpecError(f"The precision {asked!r} was asked for.{suggest(str(asked), PRECISIONS)}")
+    if not isinstance(drop, int | float) or isinstance(drop, bool) or not 0 <= drop <= 100:
+        raise SpecError(f"max_drop={drop!r} was given; percentage points between 0 and 100 are expected, such as 0.3.")
+    if asked == "fp32":
+        return None
+    for flag, path in (("--calibration", settings.calibration), ("--evaluation", settings.evaluation)):
+        if path is not None and not Path(path).exists():
+            raise InputError(f"{flag} {path} does not exist. Check the path; it is looked up from {Path.cwd()}.")
+    how = {
+        "fp16": "16-bit floats inside, float32 inputs and outputs",
+        "int8": f"8-bit QDQ, ranges by {settings.calibration_method}",
+        "int8-dynamic": "8-bit weights, activations quantised at every run",
+        "auto": "fp16, int8 and int8-dynamic beside fp32, the fastest kept",
+    }[asked]
+    return f"{how}; at most {drop:g} points lost"
+
+
+def change_precision(work: Work) -> str:
+    """Replace the file by one of the precision asked for, and write what was measured into `work.facts["precision"]`.
+
+    Raises:
+        CheckFailed: what was asked for is slower, larger or worse than allowed, with the table that says so.
+        InputError: the calibration or evaluation data cannot be read.
+    """
+    settings, card = work.settings, _judged_card(work.subject.card)
+    asked = settings.precision
+    work.say("precision: reading real inputs")
+    data = gather(replace(work.subject, card=card), settings)
+    measure = measure_name(card, labelled=data.targets is not None)
+    comparison = Comparison([Candidate("fp32", work.path)], measure, settings.max_drop, data.notes)
+    with tempfile.TemporaryDirectory(prefix="precision-", dir=work.path.parent) as name:
+        search = Search(work.path, Path(name), card, data, comparison, work.say)
+        if asked in ("fp16", "auto"):
+            search.half()
+        if asked in ("int8", "auto"):
+            search.static(settings.calibration_method)
+        if asked in ("int8-dynamic", "auto"):
+            search.dynamic()
+        _time(work, comparison, data.evaluation, measured_outputs(card))
+        comparison.judge(may_be_slower=settings.allow_slower or asked == "fp16")
+        chosen = _choose(comparison, asked)
+        comparison.chosen = "" if chosen is None else chosen.name
+        work.facts["precision"] = {"asked": asked, "data": dict(data.sources), **comparison.to_dict()}
+        if chosen is None:
+            raise CheckFailed(_refusal(comparison, asked))
+        if chosen is comparison.base:
+            return f"fp32 is kept: nothing else is faster and loses at most {settings.max_drop:g} points"
+        assert chosen.path is not None
+        copy_model(chosen.path, work.path)
+    work.tolerance = _measured_tolerance(work)
+    work.parity = None
+    return _note(work, comparison, chosen)
+
+
+def _judged_card(card: ModelCard) -> ModelCard:
+    """The card; as that of an unknown task where no output answers its task, so that all of them are compared."""
+    try:
+        prediction_output(card)
+    except CardError:
+        return replace(card, task="raw")
+    return card
+
+
+def _time(work: Work, comparison: Comparison, feeds: Feeds, outputs: Sequence[str]) -> None:
+    """The latency of one row (of a batch, where the file insists on one) of all that could be made."""
+    paths = {candidate.name: candidate.path for candidate in comparison.candidates if candidate.path}
+    rows = Session(work.path, "cpu").fixed_batch or 1
+    one = take_rows(feeds, np.arange(rows) % row_count(feeds))
+    work.say("precision: how long each file takes")
+    for name, latency in measure_latency(paths, one, outputs).items():
+        next(candidate for candidate in comparison.candidates if candidate.name == name).latency = latency
+
+
+def _choose(comparison: Comparison, asked: str) -> Candidate | None:
+    """The fastest that will do; None where what was asked for will not."""
+    tried = [candidate for candidate in comparison.candidates[1:] if candidate.path and not candidate.problem]
+    if asked == "auto":
+        tried.append(comparison.base)
+    return min(tried, key=lambda candidate: comparison.ratio(candidate) or math.inf, default=None)
+
+
+def _measured_tolerance(work: Work) -> Tolerance:
+    """What the file differs by from torch now, with a margin: the verification at the end may find no more than that.
+
+    Raises:
+        CheckFailed: outputs are NaN or infinite where torch's are not.
+    """
+    free = replace(work.tolerance, root_mean_square=math.inf, min_agreement=0.0)
+    measured = compare(work.references, work.path, free)
+    error = max(measured.root_mean_square.values(), default=0.0)
+    agree = measured.labels_agree
+    return replace(
+        work.tolerance,
+        root_mean_square=error * _ERROR_MARGIN + _LEAST_ERROR,
+        min_agreement=None if agree is None else max(0.0, agree - _AGREEMENT_MARGIN),
+    )
+
+
+def _note(work: Work, comparison: Comparison, chosen: Candidate) -> str:
+    """One line for the table of stages; a warning where the file is slower here."""
+    ratio = comparison.ratio(chosen) or 1.0
+    if ratio >= 1:
+        device = "a device that computes in 16-bit floats" if chosen.name == "fp16" else "another machine"
+        work.notes.append(
+            f"{chosen.name} takes {ratio:.2f} times as long as fp32 on this machine's CPU; it is for {device}"
+        )
+    size = chosen.bytes / comparison.base.bytes
+    lost = comparison.drop(chosen)
+    return f"{chosen.name}: {lost:.2f} points lost, {ratio:.2f} of fp32's latency, {size:.2f} of its size" + (
+        f"; {chosen.how}" if chosen.how else ""
+    )
+
+
+def _refusal(comparison: Comparison, asked: str) -> str:
+    """What is wrong, the table, and what to try next."""
+    last = comparison.candidates[-1]
+    tries = []
+    if last.path is None:
+        tries.append("--precision auto tries the others")
+    elif comparison.worse(last):
+        tries.append("give more real inputs like those of the field with --calibration DIR")
+        if asked == "int8":
+            tries.append("try --calibration-method percentile")
+        tries.append(f"allow more with --max-drop {math.ceil(10 * comparison.drop(last)) / 10:g}")
+    else:
+        tries.append("take the fastest that is good enough with --precision auto")
+        if "faster" in last.problem:
+            tries.append("keep it for another machine with --allow-slower")
+    tries.append("or stay with --precision fp32")
+    return f"{last.name} {last.problem}.\n\n{comparison}\n\nWhat to do: {', '.join(tries)}."

@@ -1,0 +1,97 @@
+"""Everything that can be asked of an export, checked before any work begins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from exporters.tolerance import STRICT, Tolerance
+from runtime.card import InputCard
+from runtime.errors import SpecError, suggest
+
+__all__ = ["ExportSettings", "make_settings"]
+
+Precision = Literal["fp32", "fp16", "int8", "int8-dynamic", "auto"]
+Simplifier = Literal["auto", "onnxsim", "onnxslim", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """What is asked for. Every field has the default of the command line.
+
+    Attributes:
+        outputs: names of the outputs; None takes the task's.
+        task, labels, inputs: what the card of a network from elsewhere says.
+        arch, arch_args: the network that a plain state_dict belongs to, and what it is made with.
+        preprocess: whether pictures are prepared as for an architecture's published weights: "auto" where it has as many classes
+            as these, "published" always, "none" never.
+        random_weights: take the architecture with fresh weights, for a test or a measurement.
+        trust: open pickled files, which may run any code.
+        dynamic: names of the axes of any length; None takes the natural ones of the task, () none.
+        allow_static: where an axis cannot be dynamic, fix it and say so.
+        input_size: lengths of an input without the batch, for networks that come without samples.
+        batch_size: rows of the example, and of the file where the batch is fixed.
+        target: a runtime or a board that must run the file.
+        opset_version, ir_version: versions by hand.
+        precision: of the weights and the arithmetic.
+        max_drop: percentage points of accuracy (or of agreement with fp32) that a lower precision may lose.
+        allow_slower: keep a lower precision that is slower than fp32 here, for another machine where it is not.
+        calibration: real inputs for int8, a folder or file that the card's pre-processing reads; None takes the checkpoint's.
+        calibration_method: how ranges are found.
+        evaluation: labelled data that accuracy is measured on; None takes the checkpoint's held-out part.
+        simplifier: which one; "auto" takes onnxsim, and onnxslim where that fails.
+        embed_preprocess: the file takes uint8 pictures of any size, and prepares them itself.
+        embed_postprocess: steps behind the network, such as "top-k:5".
+        tolerance: what may differ from torch.
+        keep_stages: folder that each stage's file is kept in.
+        report: a Markdown file that says all of it.
+        bundle: a folder to hand over, with all that is needed to run the file.
+        triton: a Triton model repository to put the file into.
+        ort: write ONNX Runtime's own format beside the file.
+    """
+
+    outputs: tuple[str, ...] | None = None
+    task: str | None = None
+    labels: tuple[str, ...] = ()
+    inputs: tuple[InputCard, ...] | None = None
+    arch: str | None = None
+    arch_args: Mapping[str, Any] | None = None
+    preprocess: Literal["auto", "published", "none"] = "auto"
+    random_weights: bool = False
+    trust: bool = False
+    dynamic: Sequence[str] | Mapping[str, Mapping[int, str]] | None = None
+    allow_static: bool = False
+    input_size: tuple[int, ...] | None = None
+    batch_size: int | None = None
+    target: str | None = None
+    opset_version: int | None = None
+    ir_version: int | None = None
+    precision: Precision = "fp32"
+    max_drop: float = 0.3
+    allow_slower: bool = False
+    calibration: str | os.PathLike[str] | None = None
+    calibration_method: Literal["minmax", "entropy", "percentile"] = "minmax"
+    evaluation: str | os.PathLike[str] | None = None
+    simplifier: Simplifier = "auto"
+    embed_preprocess: bool = False
+    embed_postprocess: tuple[str, ...] = ()
+    tolerance: Tolerance = STRICT
+    keep_stages: str | os.PathLike[str] | None = None
+    report: str | os.PathLike[str] | None = None
+    bundle: str | os.PathLike[str] | None = None
+    triton: str | os.PathLike[str] | None = None
+    ort: bool = False
+
+
+DEFAULTS = ExportSettings()
+
+
+def make_settings(given: Mapping[str, Any]) -> ExportSettings:
+    """Settings from keywords. Raises SpecError for one that there is not."""
+    known = [field.name for field in fields(ExportSettings)]
+    for name in given:
+        if name not in known:
+            raise SpecError(f"export has no setting {name!r}.{suggest(name, known)}")
+    return ExportSettings(**given)

@@ -1,0 +1,135 @@
+"""TorchScript: run by torch as it is, and converted to a program where it is to be traced.
+
+torch.export refuses script modules, and tracing through one fixes its lengths. torch's own converter
+(`TS2EPConverter`) makes a program of its graph; the file is compared with the script module itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from exporters.sources.opened import Opened
+from runtime.errors import CheckFailed, CheckpointError
+
+__all__ = ["TorchScriptNetwork", "open_torchscript"]
+
+NO_LAYERS = "TorchScript has no layers that can be listened to, so there is no embedding"
+
+
+def open_torchscript(path: Path) -> Opened:
+    """A file of torch.jit.save -> its module. What it was traced with is not in it.
+
+    Raises:
+        CheckpointError: it cannot be loaded.
+    """
+    try:
+        with _quiet():
+            script = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    except Exception as error:  # a damaged file fails in many ways
+        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+        raise CheckpointError(
+            f"{path} cannot be loaded as TorchScript: {reason}. Save it again with torch.jit.save."
+        ) from error
+    if not hasattr(script, "forward"):
+        raise CheckpointError(
+            f"{path} holds TorchScript without a forward. Save the module whose forward is to be run."
+        )
+    return Opened(TorchScriptNetwork(script), notes=(NO_LAYERS,))
+
+
+class TorchScriptNetwork(torch.nn.Module):
+    """A script module that can be exported: while it is being traced, a program converted from it runs in its place.
+
+    Args:
+        script: what torch.jit.load, torch.jit.script or torch.jit.trace returned.
+    """
+
+    def __init__(self, script: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        # in a list, because torch.export refuses the weights of a script module
+        self._script = [script.eval()]
+        self.program: torch.nn.Module | None = None
+        self._why_not = ""
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        """As the script module's."""
+        if torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None:
+            if self.program is None:
+                raise CheckFailed(self._why_not)
+            return self.program(*inputs)
+        return self._script[0](*inputs)
+
+    def convert(self, inputs: tuple[torch.Tensor, ...]) -> None:
+        """Make the program, and keep the first that gives what the script gives, also at another batch size.
+
+        Where there is none, running goes on, and tracing raises CheckFailed with the reason.
+        """
+        script = self._script[0]
+        others = tuple(torch.cat([tensor, tensor.flip(0)]) for tensor in inputs)
+        reasons = []
+        for prepare in (_as_it_is, torch.jit.freeze):
+            try:
+                with _quiet(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+                    module = _program(prepare(script), inputs)
+                    fits = _same(module, script, inputs)
+                    moves = _same(module, script, others)
+            except Exception as error:  # the converter raises whatever it stumbles on
+                lines = str(error).splitlines() or [type(error).__name__]
+                reasons.append(lines[0][:160])
+                continue
+            if fits and moves:
+                self.program = module
+                return
+            if fits and self.program is None:
+                self.program = module  # for a fixed batch
+            reasons.append(
+                "the program differs from it at another batch size" if fits else "the program differs from it"
+            )
+        self._why_not = (
+            f"The TorchScript could not be converted to a program that can be traced ({'; '.join(dict.fromkeys(reasons))}). Export "
+            f"the module that it was made from: its weights with --arch, or saved with torch.export.save."
+        )
+
+
+def _as_it_is(script: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    return script
+
+
+def _program(script: torch.jit.ScriptModule, inputs: tuple[torch.Tensor, ...]) -> torch.nn.Module:
+    from torch._export.converter import TS2EPConverter
+
+    program = TS2EPConverter(script, inputs).convert()
+    module = program.module(check_guards=False)
+    module.train = lambda mode=True: module  # type: ignore[method-assign] # torch's own refuses
+    return module
+
+
+def _same(first: Callable[..., Any], second: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> bool:
+    from exporters.results import flat_outputs
+
+    try:
+        pairs = zip(flat_outputs(first(*inputs)), flat_outputs(second(*inputs)), strict=True)
+        return all(torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True) for a, b in pairs)
+    except Exception:
+        return False
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    before = logging.root.manager.disable
+    sink = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(before)

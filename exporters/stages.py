@@ -1,0 +1,103 @@
+"""The stages of an export, small functions of one shape: each replaces the file and says in words what it did."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import onnx
+
+from exporters.detection import PaddedDetections
+from exporters.detection_order import NOTHING_FOUND, nothing_found
+from exporters.embed.postprocess import embed_postprocess, postprocess_words
+from exporters.embed.preprocess import embed_preprocess, preprocess_words
+from exporters.precision import change_precision, precision_words
+from exporters.settings import ExportSettings
+from exporters.simplify import run_simplify
+from exporters.stamp import stamp
+from exporters.subject import Subject
+from exporters.targets.stage import run_target, target_words
+from exporters.trace import trace_stage
+from exporters.verify import compare
+from exporters.work import Stage, Work
+from runtime.card import ModelCard
+from runtime.errors import CheckFailed
+from runtime.session import Session
+
+__all__ = ["PlannedStage", "plan"]
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage: its name, what it is going to do in words, and the function."""
+
+    name: str
+    what: str
+    run: Stage
+
+
+def plan(settings: ExportSettings, subject: Subject) -> tuple[PlannedStage, ...]:
+    """The stages that these settings ask for, in order."""
+    stages: list[tuple[str, str | None, Stage]] = [
+        ("trace", "torch.export, else the legacy exporter; " + _axes_words(subject), trace_stage),
+        ("simplify", _simplifier_words(settings), run_simplify),
+        ("precision", precision_words(settings), change_precision),
+        ("preprocess", preprocess_words(settings, subject), embed_preprocess),
+        ("postprocess", postprocess_words(settings, subject), embed_postprocess),
+        ("target", target_words(settings), run_target),
+        ("stamp", f"card inside, task {subject.card.task}", _stamp),
+        ("verify", "torch again, against the file as it will run", _verify),
+    ]
+    return tuple(PlannedStage(name, what, run) for name, what, run in stages if what is not None)
+
+
+def _stamp(work: Work) -> str:
+    parity = work.parity
+    assert parity is not None
+    work.subject = replace(
+        work.subject, card=replace(work.subject.card, parity={**parity.to_dict(), **_precision_facts(work)})
+    )
+    work.references.subject = work.subject
+    stamp(work.path, work.subject.card)
+    return "card inside"
+
+
+def _precision_facts(work: Work) -> dict[str, Any]:
+    """For the card: which precision was taken, and what was measured of it beside float32."""
+    facts = work.facts.get("precision")
+    if facts is None:
+        return {}
+    chosen = next(entry for entry in facts["candidates"] if entry["name"] == facts["chosen"])
+    precision = {**chosen, "measure": facts["measure"], "max_drop": facts["max_drop"]}
+    return {"precision": precision, "tolerance": asdict(work.tolerance)}
+
+
+def _verify(work: Work) -> str:
+    """Open the file as the field does, read the card back, and compare with torch, which is run again."""
+    session = Session(work.path, "cpu")
+    if session.card != ModelCard.from_json(work.subject.card.to_json()):
+        raise CheckFailed("The card that was read back from the file is not the one that was written.")
+    references = work.references.afresh()
+    work.parity = compare(references, work.path, work.tolerance, session=session)
+    if isinstance(work.subject.module.module, PaddedDetections) and nothing_found(found for _, found in references):
+        work.notes.append(NOTHING_FOUND)
+    for check in work.checks:
+        check(work.path)
+    return "torch against the file, as it will run"
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operator set."""
+    return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
+
+
+def _axes_words(subject: Subject) -> str:
+    names = list(dict.fromkeys(name for axes in subject.axes for name in axes.values()))
+    return f"any {', '.join(names)}" if names else "all lengths fixed"
+
+
+def _simplifier_words(settings: ExportSettings) -> str | None:
+    if settings.simplifier == "none":
+        return None
+    which = "onnxsim, else onnxslim" if settings.simplifier == "auto" else settings.simplifier
+    return f"{which}, in a child process with limits"

@@ -1,0 +1,69 @@
+"""Where an export is made: a private folder beside its target, from which finished files take their places at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtime.errors import InputError
+
+__all__ = ["external_data_path", "workshop"]
+
+
+def external_data_path(path: Path) -> Path:
+    """`model.onnx` -> `model.onnx.data`, which holds the weights of a model that is too large for one file."""
+    return path.with_name(path.name + ".data")
+
+
+@contextlib.contextmanager
+def workshop(target: Path) -> Iterator[Path]:
+    """Yield a path of the target's name in a folder of its own; on success what lies there replaces the target.
+
+    Weights in a second file take their place first, the model last. Whatever else lies in the folder is removed, on
+    success and on any failure. Missing folders are made.
+
+    Raises:
+        InputError: the folder cannot be made or written, or `target` is a folder.
+    """
+    if target.is_dir():
+        raise InputError(
+            f"{target} is a folder; a file name is expected. Give one inside it, such as {target / 'model.onnx'}."
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written: {error.strerror or error}. Choose a folder you may write to."
+        ) from error
+    with folder as name:
+        path = Path(name) / target.name
+        try:
+            yield path
+            left_over = path.exists() and not external_data_path(path).exists() and _has_second_file(target)
+            for source, place in (
+                (external_data_path(path), external_data_path(target)),
+                (path, target),
+            ):
+                if source.exists():
+                    with source.open("rb+") as file:
+                        os.fsync(file.fileno())
+                    source.replace(place)
+            if left_over:  # those of the model that was there before
+                external_data_path(target).unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise InputError(
+                f"{target} could not be written whole: {error.strerror}. Free some space and try again."
+            ) from error
+
+
+def _has_second_file(target: Path) -> bool:
+    """Whether the model at `target` names the file beside it as its own; else that is a stranger's, and is left alone."""
+    data = external_data_path(target)
+    return data.is_file() and target.is_file() and data.name.encode() in target.read_bytes()

@@ -1,0 +1,110 @@
+"""Options as texts become the settings of an export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import cli
+from exporters.command import settings_of
+from exporters.settings import make_settings
+from runtime.errors import CardError, InputError, ToolkitError
+
+
+def defaults() -> dict[str, Any]:
+    """What click hands over when nothing is given."""
+    options = {param.name: param.default for param in cli.export.params}
+    kept = {
+        name: (() if name == "embed_postprocess" else None if "Sentinel" in type(value).__name__ else value)
+        for name, value in options.items()
+    }
+    return {name: value for name, value in kept.items() if name not in ("source", "output", "dry_run", "as_json")}
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    return settings_of({**defaults(), **changes})
+
+
+def test_the_command_lines_defaults_are_those_of_the_settings() -> None:
+    assert make_settings(asked()) == make_settings({})
+
+
+def test_lists_lengths_and_objects_are_read() -> None:
+    found = asked(outputs="logits, layer:0", dynamic="batch,height", input_size="3x64,32", arch_args='{"width": 2}')
+    assert found["outputs"] == ("logits", "layer:0")
+    assert found["dynamic"] == ("batch", "height")
+    assert found["input_size"] == (3, 64, 32)
+    assert found["arch_args"] == {"width": 2}
+    assert asked(static=True)["dynamic"] == ()
+    assert asked(opset=17)["opset_version"] == 17
+    assert asked(atol=0.5)["tolerance"].absolute == 0.5
+
+
+def test_a_card_and_labels_are_read_from_files(tmp_path: Path) -> None:
+    image = {"kind": "image", "name": "input", "color": "RGB", "size": [8, 8], "mean": [0.5] * 3}
+    (tmp_path / "card.json").write_text(json.dumps({"task": "classification", "inputs": [image], "labels": ["a", "b"]}))
+    (tmp_path / "labels.txt").write_text("cat\ndog\n\n")
+    found = asked(card=str(tmp_path / "card.json"))
+    assert (found["task"], found["labels"], found["inputs"][0].mean) == ("classification", ("a", "b"), (0.5, 0.5, 0.5))
+    both = asked(card=str(tmp_path / "card.json"), labels=str(tmp_path / "labels.txt"))
+    assert both["labels"] == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"static": True, "dynamic": "batch"}, InputError, "choose one"),
+        ({"input_size": "3,a"}, InputError, "--input-size '3,a'"),
+        ({"input_size": "0,3"}, InputError, "lengths are expected"),
+        ({"arch_args": "{"}, InputError, "is not JSON"),
+        ({"arch_args": "[1]"}, InputError, "is no JSON object"),
+        ({"card": "none.json"}, InputError, "none.json cannot be read"),
+        ({"labels": "none.txt"}, InputError, "none.txt cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_said(changes: dict[str, Any], kind: type[ToolkitError], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        asked(**changes)
+
+
+def test_broken_cards_and_empty_labels_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text("{")
+    with pytest.raises(CardError, match="is not JSON"):
+        asked(card=str(tmp_path / "card.json"))
+    (tmp_path / "card.json").write_text("[]")
+    with pytest.raises(CardError, match="malformed"):
+        asked(card=str(tmp_path / "card.json"))
+    for text in ("", "a\n\nb\n"):
+        (tmp_path / "labels.txt").write_text(text)
+        with pytest.raises(InputError, match="holds no labels"):
+            asked(labels=str(tmp_path / "labels.txt"))
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(checkpoint: Path, tmp_path: Path) -> None:
+    target = tmp_path / "model.onnx"
+    said = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(target), "--dry-run", "--json"])
+    assert said.exit_code == 0, said.output
+    facts = json.loads(said.output)
+    assert facts["path"] == str(target)
+    assert facts["inputs"] == [{"name": "input", "shape": ["batch", 1, 8, 8]}]
+    assert [stage["name"] for stage in facts["stages"]] == ["trace", "simplify", "stamp", "verify"]
+    text = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(target), "--dry-run"]).output
+    assert all(stage["what"] in text for stage in facts["stages"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stages_are_kept_on_request(checkpoint: Path, tmp_path: Path) -> None:
+    arguments = ["export", str(checkpoint), "-o", str(tmp_path / "a.onnx"), "--keep-stages", str(tmp_path / "stages")]
+    said = CliRunner().invoke(cli.main, [*arguments, "--simplifier", "none"])
+    assert said.exit_code == 0, said.output
+    assert sorted(path.name for path in (tmp_path / "stages").iterdir()) == [
+        "1-trace.onnx", "2-stamp.onnx", "3-verify.onnx",
+    ]  # fmt: skip
+    refused = CliRunner().invoke(cli.main, [*arguments[:-1], str(checkpoint)])
+    assert refused.exit_code == 2
+    assert "Name another folder with --keep-stages" in refused.output
+    assert (tmp_path / "stages" / "3-verify.onnx").read_bytes() == (tmp_path / "a.onnx").read_bytes()
