@@ -291,11 +291,7 @@ def data_show(path: str, output: str, as_json: bool, **options: Any) -> None:
     default=0.3,
     help="Percentage points of accuracy a lower precision may lose.",
 )
-@click.option(
-    "--allow-slower",
-    is_flag=True,
-    help="Keep a lower precision that is slower here, for another machine.  [default: refused]",
-)
+@_flag("--allow-slower", help="Keep a lower precision that is slower here, for another machine.")
 @click.option(
     "--calibration",
     default=None,
@@ -470,7 +466,9 @@ def info(file: str, picture: str | None, as_json: bool) -> None:
         if path.suffix == ".ort":
             text += "\nOf the ORT format no more can be told; look at the .onnx file that it was made of."
         elif find_spec("onnx") is None:
-            text += "\nOperators, weights, multiply-adds and targets are told with: pip install 'onnx-edge-toolkit[train]'"
+            text += (
+                "\nOperators, weights, multiply-adds and targets are told with: pip install 'onnx-edge-toolkit[train]'"
+            )
         else:
             from exporters.looking.look import add_look
 
@@ -790,7 +788,9 @@ def _lengths(given: tuple[str, ...]) -> dict[str, int]:
     for entry in given:
         name, _, length = entry.rpartition("=")
         if not name or not length.isdecimal():
-            raise InputError(f"--length {entry} was given; an axis and a whole number, such as length=100, are expected.")
+            raise InputError(
+                f"--length {entry} was given; an axis and a whole number, such as length=100, are expected."
+            )
         found[name] = int(length)
     return found
 

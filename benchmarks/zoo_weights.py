@@ -69,9 +69,9 @@ def fresh_weights(module: torch.nn.Module, run: Callable[[torch.nn.Module], Any]
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.eval()
             norm.momentum = momentum
-            # of few values a channel: keep it from dividing by next to nothing elsewhere
             if norm.running_var is not None:
-                norm.running_var.clamp_(min=0.05)
+                # few values a channel may hardly differ: keep it from making rounding errors of their mean large
+                torch.maximum(norm.running_var, 0.25 + 0.04 * norm.running_mean**2, out=norm.running_var)
     return module
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -308,7 +309,7 @@ def test_export_prints_json_alone_when_asked(trained: tuple[Path, str], tmp_path
     )  # fmt: skip
     assert done.exit_code == 0
     result = json.loads(done.stdout)
-    assert [stage["name"] for stage in result["stages"]] == ["trace", "stamp", "verify"]
+    assert [stage["name"] for stage in result["stages"]] == ["trace", "target", "stamp", "verify"]
     assert result["opset"] == 18
     assert result["path"] == str(tmp_path / "a.onnx")
     assert [entry["name"] for entry in result["card"]["outputs"]] == ["logits", "embedding"]
@@ -333,7 +334,7 @@ def test_what_cannot_be_exported_is_exit_code_2_and_leaves_the_old_file(
     best = trained[0] / "best.pth"
     for arguments, words in (
         ([tmp_path / "missing.pth"], "does not exist"),
-        ([tmp_path / "noise.pth"], "is not a checkpoint"),
+        ([tmp_path / "noise.pth"], "is cut short or is no file that can be exported"),
         ([tmp_path / "module.pth"], "holds pickled Python objects"),
         ([best, "--outputs", "probabilitys"], "There is no output 'probabilitys'"),
     ):
@@ -348,14 +349,21 @@ def test_a_refused_export_is_exit_code_1_and_leaves_the_old_file(
     import importlib
 
     pipeline = importlib.import_module("exporters.pipeline")
-    whole = pipeline.trace
+    whole = pipeline.plan
 
-    def then_change(subject: Any, path: Path, **options: Any) -> None:
-        whole(subject, path, **options)
-        with torch.no_grad():
-            next(subject.module.parameters())[0] += 0.1
+    def plan(settings: Any, subject: Any) -> Any:
+        """The stages, the first of which changes a weight when its file is made."""
 
-    monkeypatch.setattr(pipeline, "trace", then_change)
+        def then_change(work: Any) -> str:
+            note: str = trace.run(work)
+            with torch.no_grad():
+                next(subject.module.parameters())[0] += 0.1
+            return note
+
+        trace, *others = whole(settings, subject)
+        return (replace(trace, run=then_change), *others)
+
+    monkeypatch.setattr(pipeline, "plan", plan)
     (tmp_path / "a.onnx").write_bytes(b"old")
     message = refused(here("export", trained[0] / "best.pth", "-o", tmp_path / "a.onnx"), code=1)
     assert "The export was refused: The output 'probabilities' differs from torch by" in message
