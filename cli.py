@@ -454,6 +454,8 @@ def info(file: str, picture: str | None, as_json: bool) -> None:
     path, drawing = Path(file), None if picture is None else Path(picture)
     if drawing is not None:
         _need("toolkit info --picture", "onnx", "matplotlib")
+        if drawing.resolve() == path.resolve():
+            raise InputError(f"--picture {picture} is the file itself; the picture would take its place. Name another.")
     if path.suffix in (".pth", ".pt"):
         _need("toolkit info on a checkpoint", "torch")
         from toolkit.training.describe import describe_checkpoint

@@ -30,24 +30,32 @@ class Arguments:
         names: of the tensors, in order.
         positional, keywords: the arguments, with a slot in the place of each tensor.
         constants: what is no tensor, by its path, as it will be fixed in the file.
+        copied: every call gets tensors of its own, for a module that writes into them.
     """
 
     names: tuple[str, ...]
     positional: tuple[Any, ...]
     keywords: Mapping[str, Any]
     constants: Mapping[str, Any]
+    copied: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether the tensors are the positional arguments as they are."""
-        return not self.keywords and self.positional == tuple(map(_Slot, range(len(self.names))))
+        return not self.copied and not self.keywords and self.positional == tuple(map(_Slot, range(len(self.names))))
 
     def call(self, module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
         """Run a module on one tensor a name."""
         if self.plain:
             return module(*tensors)
+        if self.copied:
+            tensors = tuple(tensor.clone() for tensor in tensors)
         filled = {name: _filled(value, tensors) for name, value in self.keywords.items()}
         return module(*(_filled(value, tensors) for value in self.positional), **filled)
+
+    def with_copies(self) -> Arguments:
+        """The same call with tensors of its own each time."""
+        return dataclasses.replace(self, copied=True)
 
     def with_names(self, names: tuple[str, ...]) -> Arguments:
         """The same call with other names for its tensors."""

@@ -93,9 +93,7 @@ def compare_networks(
         labels = labels or Labels(one, two, pairs)
         for mine, theirs in pairs.items():
             entry = running.setdefault((mine, theirs), Running(mine, theirs, tolerance))
-            entry.add(
-                feed.label, found[mine][: _kept(feed, found[mine])], others[theirs][: _kept(feed, others[theirs])]
-            )
+            entry.add(feed.label, _kept(feed, found[mine]), _kept(feed, others[theirs]))
         labels.add(feed, found, others)
         shapes[feed.label if data is None else f"the data in {Path(data).name or data}"] = None
         rows += feed.rows
@@ -150,10 +148,10 @@ def _run_both(
         raise CheckFailed(f"One of the two does not run at {feed.label}: {error}") from error
 
 
-def _kept(feed: Feed, array: np.ndarray) -> int | None:
-    """Without the rows that filled up a batch."""
+def _kept(feed: Feed, array: np.ndarray) -> np.ndarray:
+    """Without the rows that filled up a batch; a single number has none."""
     filled = max((len(value) for value in feed.first.values() if value.ndim), default=0)
-    return feed.rows if filled > feed.rows and array.ndim and len(array) == filled else None
+    return array[: feed.rows] if filled > feed.rows and array.ndim and len(array) == filled else array
 
 
 def _allowed_at_export(one: Side, two: Side) -> tuple[Tolerance, list[str]]:

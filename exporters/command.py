@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from exporters.tolerance import Tolerance
 from runtime.card import ModelCard
-from runtime.errors import CardError, InputError
+from runtime.errors import CardError, InputError, suggest
 
 __all__ = ["json_object", "lengths", "names", "settings_of"]
+
+_CARD = (
+    'an object, such as {"task": "classification", "labels": ["a", "b"], "inputs": [{"kind": "image", "name": "input", '
+    '"color": "RGB", "size": [224, 224]}]}'
+)
 
 
 def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,7 +43,7 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
     labels, card = found.pop("labels"), found.pop("card")
     if card is not None:
         told = _card(Path(card))
-        found.update(task=found["task"] or told.task, labels=told.labels, inputs=told.inputs)
+        found.update(task=found["task"] or told.task, labels=told.labels, inputs=told.inputs or None)
     if labels is not None:
         found["labels"] = tuple(_lines(Path(labels)))
     return found
@@ -90,11 +96,21 @@ def _lines(path: Path) -> list[str]:
 
 
 def _card(path: Path) -> ModelCard:
-    """A card, or what of one a user writes: task, inputs, labels."""
+    """A card, or what of one a user writes: the task, and inputs or labels where the source does not say them."""
     try:
         value = json.loads(_read(path))
     except (ValueError, RecursionError) as error:
-        raise CardError(f"{path} is not JSON: {error}.") from error
+        raise CardError(f"{path} is not JSON: {error}. Write {_CARD}.") from error
     if isinstance(value, dict):
-        value.setdefault("version", 1)
-    return ModelCard.from_dict(value)
+        value = {"version": 1, "inputs": [], **value}
+        known = ["version", *(field.name for field in fields(ModelCard))]
+        for name in value:
+            if name not in known:
+                raise CardError(f"{path}: a card has no {name!r}.{suggest(name, known)}")
+        if "task" not in value:
+            raise CardError(f"{path} names no task. Write {_CARD}.")
+    try:
+        return ModelCard.from_dict(value)
+    except CardError as error:
+        reason = str(error).removesuffix(" Export the model again.")
+        raise CardError(f"{path} cannot be read as a card. {reason} Write {_CARD}.") from error

@@ -29,20 +29,29 @@ def check_modes(module: torch.nn.Module) -> None:
 
 
 def check_same_again(module: torch.nn.Module, found: Survey, run: Callable[[], Any]) -> None:
-    """Raises CheckFailed where two runs on the same inputs differ, and names what in the module is random.
+    """Raises CheckFailed where two runs on the same inputs differ, and names what in the module is random, or changes.
 
     Args:
         module: in evaluation mode.
         found: of a first run.
         run: runs it again on the same inputs.
     """
-    if not found.random:
-        return
+    before = _buffers(module)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0x5EED)
         again = run()
     if _equal(found.result, again):
         return
+    if not found.random:
+        now = _buffers(module)
+        changed = next(
+            (f"its buffer {name!r}" for name in now if now[name] != before.get(name)), "an attribute of its own"
+        )
+        raise CheckFailed(
+            f"Two runs on the same input differ in evaluation mode: {_at(module, '')} keeps something from one run to the next "
+            f"({changed}, or a random number that is not torch's), which a file cannot. Take it in as an input and return it as "
+            f"an output, or leave it unchanged in evaluation mode (if self.training: ...)."
+        )
     path, operator = next(iter(found.random.items()))
     dropout = operator in ("native_dropout", "bernoulli", "bernoulli_")
     remedy = (
@@ -98,6 +107,11 @@ def _batch_statistics(module: torch.nn.Module, found: Survey, what: str) -> str:
         f"running statistics (track_running_stats=True, training=self.training), or use a normalisation of each row, such as "
         f"GroupNorm."
     )
+
+
+def _buffers(module: torch.nn.Module) -> dict[str, tuple[int, int]]:
+    """Name -> which tensor it is, and how often it was written to."""
+    return {name: (id(buffer), buffer._version) for name, buffer in module.named_buffers()}
 
 
 def _equal(first: Any, second: Any) -> bool:

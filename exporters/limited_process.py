@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,8 +39,10 @@ class Outcome:
     peak_bytes: int
 
 
-def run_limited(command: Sequence[str], *, seconds: float, memory_bytes: int) -> Outcome:
-    """Run a command to its end, or until it has run for `seconds` or its resident memory is above `memory_bytes`.
+def run_limited(
+    command: Sequence[str], *, seconds: float, memory_bytes: int, stop: threading.Event | None = None
+) -> Outcome:
+    """Run a command to its end, or until it has run for `seconds`, its resident memory is above `memory_bytes`, or `stop` is set.
 
     The memory is read from /proc, from outside: a library that is busy allocating does not look at the clock. Where there
     is no /proc, the time limit alone remains. The child and what it started are gone when this returns or raises.
@@ -64,7 +67,7 @@ def run_limited(command: Sequence[str], *, seconds: float, memory_bytes: int) ->
                 if peak > memory_bytes:
                     ended_by = "memory"
                     break
-                if time.monotonic() - started > seconds:
+                if time.monotonic() - started > seconds or (stop is not None and stop.is_set()):
                     ended_by = "time"
                     break
         finally:

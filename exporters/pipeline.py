@@ -17,7 +17,7 @@ from exporters.external_data import copy_model, model_bytes
 from exporters.modes import modes_kept
 from exporters.probes import make_probes
 from exporters.report import Report, StageReport
-from exporters.settings import make_settings
+from exporters.settings import ExportSettings, make_settings
 from exporters.stages import PlannedStage, opset_of, plan
 from exporters.subject import Source, default_target, make_subject
 from exporters.verify import References, compare
@@ -56,15 +56,16 @@ def export(
         CheckpointError, InputError, SpecError: what was given cannot be exported.
     """
     asked = make_settings(settings)
-    target = default_target(source) if output is None else Path(output)
-    if isinstance(source, str | os.PathLike) and target.resolve() == Path(source).resolve():
-        raise SpecError(f"{target} is the checkpoint itself; the export would take its place. Name another file.")
-    check_delivery(asked, target)
+    target = _target(source, output, asked)
     with _refusal(target), workshop(target) as path:
         subject, told = settle_axes(make_subject(source, example=example, settings=asked), asked)
         references = References(subject, make_probes(subject))
         work = Work(subject, asked, path, references, asked.tolerance, [*subject.notes, *told], say=on_stage or _silent)
-        stages = [_run(number, stage, work, target) for number, stage in enumerate(plan(asked, subject), 1)]
+        try:
+            stages = [_run(number, stage, work, target) for number, stage in enumerate(plan(asked, subject), 1)]
+        finally:
+            if work.ahead is not None:
+                work.ahead.stop()
         assert work.parity is not None
         model = onnx.load(path, load_external_data=False)
         report = Report(
@@ -89,7 +90,7 @@ def plan_export(
         The errors of `export` that come before its first stage.
     """
     asked = make_settings(settings)
-    target = default_target(source) if output is None else Path(output)
+    target = _target(source, output, asked)
     subject, _ = settle_axes(make_subject(source, example=example, settings=asked), asked)
     stages = plan(asked, subject)
     shapes = {
@@ -108,6 +109,16 @@ def plan_export(
     lines += [f"output   {name}" for name in subject.output_names]
     lines.append(table(("stage", "what it does"), [(stage.name, stage.what) for stage in stages]))
     return facts, "\n".join(lines)
+
+
+def _target(source: Source, output: str | os.PathLike[str] | None, asked: ExportSettings) -> Path:
+    """The file to write. Raises SpecError or InputError where it, or what goes beside it, cannot be written."""
+    target = default_target(source) if output is None else Path(output)
+    made_from = Path(source) if isinstance(source, str | os.PathLike) else None
+    if made_from is not None and os.path.realpath(target) == os.path.realpath(made_from):
+        raise SpecError(f"{target} is the checkpoint itself; the export would take its place. Name another file.")
+    check_delivery(asked, target, made_from)
+    return target
 
 
 def _run(number: int, stage: PlannedStage, work: Work, target: Path) -> StageReport:

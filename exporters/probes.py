@@ -12,7 +12,7 @@ from exporters.axes import AxisRange, torch_refusal
 from exporters.lengths import cycle, resized
 from exporters.subject import Subject
 
-__all__ = ["BATCH_SIZES", "OTHER_LENGTHS", "Probe", "make_probes"]
+__all__ = ["BATCH_SIZES", "OTHER_LENGTHS", "Probe", "make_probes", "shape_probe"]
 
 BATCH_SIZES = (1, 2, 5)
 
@@ -56,6 +56,15 @@ def length_probe(subject: Subject, name: str, length: int) -> Probe | None:
     lengths = {name: length, **({"batch": 2} if _is_dynamic(subject) else {})}
     inputs = resized(subject, lengths)
     return Probe(f"{name} {length}", inputs) if torch_refusal(subject, inputs) is None else None
+
+
+def shape_probe(subject: Subject, lengths: Mapping[str, int]) -> Probe | None:
+    """Any lengths at once, two rows where they name no batch, or None where torch refuses them."""
+    if "batch" not in lengths and _is_dynamic(subject):
+        lengths = {"batch": 2, **lengths}
+    inputs = resized(subject, lengths, counts=1.0 if lengths.keys() - {"batch"} else None)
+    words = ", ".join(f"{'batch size' if name == 'batch' else name} {length}" for name, length in lengths.items())
+    return Probe(words, inputs) if torch_refusal(subject, inputs) is None else None
 
 
 def _is_dynamic(subject: Subject) -> bool:

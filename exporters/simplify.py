@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +18,11 @@ from exporters.settings import Simplifier
 from exporters.tolerance import Tolerance
 from exporters.verify import Parity, References, compare
 from exporters.work import Work
+from exporters.workshop import external_data_path
 from runtime.console import bytes_text
 from runtime.errors import CheckFailed, MissingPackageError, ToolkitError
 
-__all__ = ["Limits", "Simplified", "run_simplify", "simplify"]
+__all__ = ["Ahead", "Limits", "Simplified", "begin_simplify", "run_simplify", "simplify"]
 
 _ORDER: dict[str, tuple[str, ...]] = {
     "auto": ("onnxsim", "onnxslim"),
@@ -73,12 +76,55 @@ class _NothingToRemove(_Refused):
     """The graph is as small as it gets; another simplifier need not be asked."""
 
 
+class Ahead:
+    """The first simplifier, at work on a file that is still being compared with torch: two cores do more than one.
+
+    Args:
+        path: the file, which stays as it is until `finish` or `stop`.
+        name: of the simplifier.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self._attempt: dict[str, Any] = {}
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(1)
+        seconds = _seconds(path.stat().st_size, 0, LIMITS)
+        self._done = self._pool.submit(
+            _run, name, path, _candidate(path), seconds, LIMITS, self._attempt, stop=self._stop
+        )
+
+    def finish(self, attempt: dict[str, Any]) -> None:
+        """Wait for it, as `_run` would have run it."""
+        try:
+            self._done.result()
+        finally:
+            attempt.update(self._attempt)
+            self._pool.shutdown()
+
+    def stop(self) -> None:
+        """End it; whatever it wrote is not used."""
+        self._stop.set()
+        self._pool.shutdown()
+
+
+def begin_simplify(work: Work) -> None:
+    """Begin with the file as it stands; the stage that comes for it finds the work done, or under way."""
+    if work.ahead is not None:
+        work.ahead.stop()
+        work.ahead = None
+    name = _ORDER.get(work.settings.simplifier, ("",))[0]
+    if name and find_spec(name) is not None and not external_data_path(work.path).exists():
+        work.ahead = Ahead(work.path, name)
+
+
 def run_simplify(work: Work) -> str:
     """The stage: simplify the file; where it is left as it was, what was measured on it still holds."""
     asked = work.settings.simplifier
     if asked != "auto" and find_spec(asked) is None:
         raise MissingPackageError(f"Simplifying with {asked}", asked, "train")
-    result = simplify(work.path, work.references, work.tolerance, simplifier=asked)
+    result = simplify(work.path, work.references, work.tolerance, simplifier=asked, ahead=work.ahead)
+    work.ahead = None
     work.facts["simplify"] = result.facts
     if result.parity is not None:
         work.parity = result.parity
@@ -92,6 +138,7 @@ def simplify(
     *,
     simplifier: Simplifier = "auto",
     limits: Limits = LIMITS,
+    ahead: Ahead | None = None,
 ) -> Simplified:
     """Replace the file at `path` by a simpler one that gives the same results, or leave it as it was and say why.
 
@@ -100,13 +147,13 @@ def simplify(
     is not kept. No failure of a simplifier, and no limit that it meets, is an error.
     """
     size = path.stat().st_size
-    if path.with_name(path.name + ".data").exists():
+    if external_data_path(path).exists():
         reason = "left as it was: its weights lie in a file beside it, which is too large to simplify"
         return Simplified(reason, None, {"tried": [], "kept": None})
     before = onnx.load(path)
-    seconds = limits.seconds + 0.02 * len(before.graph.node) + 0.2 * size / 1e6
+    seconds = _seconds(size, len(before.graph.node), limits)
     tried: list[dict[str, Any]] = []
-    candidate = path.with_suffix(".simplified.onnx")
+    candidate = _candidate(path)
     deadline = time.monotonic() + seconds
     for name in _ORDER[simplifier]:
         if find_spec(name) is None:
@@ -115,7 +162,10 @@ def simplify(
         tried.insert(0, attempt)
         started = time.monotonic()
         try:
-            _run(name, path, candidate, max(LEAST_SECONDS, deadline - started), limits, attempt)
+            if ahead is not None and ahead.name == name:
+                ahead.finish(attempt)
+            else:
+                _run(name, path, candidate, max(LEAST_SECONDS, deadline - started), limits, attempt)
             removed, parity = _accept(before, candidate, references, tolerance)
             candidate.replace(path)
             attempt["outcome"] = f"removed {removed} node{'s' if removed > 1 else ''}"
@@ -132,14 +182,30 @@ def simplify(
     )
 
 
-def _run(name: str, path: Path, candidate: Path, seconds: float, limits: Limits, attempt: dict[str, Any]) -> None:
+def _candidate(path: Path) -> Path:
+    return path.with_suffix(".simplified.onnx")
+
+
+def _seconds(size: int, nodes: int, limits: Limits) -> float:
+    return limits.seconds + 0.02 * nodes + 0.2 * size / 1e6
+
+
+def _run(
+    name: str,
+    path: Path,
+    candidate: Path,
+    seconds: float,
+    limits: Limits,
+    attempt: dict[str, Any],
+    stop: threading.Event | None = None,
+) -> None:
     """Let a simplifier write the candidate, and note its peak of memory. Raises _Refused where it does not end well."""
     size = path.stat().st_size
     memory = limits.memory_bytes + 8 * size
     child = str(Path(__file__).with_name("simplify_child.py"))
     address_space, processor_seconds = limits.address_space_bytes + 8 * size, int(4 * seconds) + 1
     command = [sys.executable, child, name, str(path), str(candidate), str(address_space), str(processor_seconds)]
-    outcome = run_limited(command, seconds=seconds, memory_bytes=memory)
+    outcome = run_limited(command, seconds=seconds, memory_bytes=memory, stop=stop)
     attempt["peak_bytes"] = outcome.peak_bytes
     if outcome.ended_by == "time":
         raise _Refused(f"took more than {seconds:.0f} s")

@@ -95,6 +95,8 @@ def make_subject(
     cards, arguments = _input_cards(opened, settings, arguments, samples)
     _check_rows_agree(samples, settings, opened)
     watched, found = _watched(module, arguments, samples, opened, settings)
+    if found.writes:
+        arguments = arguments.with_copies()
 
     def run(rows: tuple[torch.Tensor, ...] = watched) -> Any:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -193,7 +195,10 @@ def _watched(
         tries.insert(0, tuple(sample[:_WATCHED_ROWS] for sample in samples))
     for rows in tries:
         try:
-            return rows, survey(module, _call(arguments, module, rows))
+            given = tuple(tensor.clone() for tensor in rows)
+            found = survey(module, _call(arguments, module, given))
+            found.writes = any(tensor._version for tensor in given)
+            return rows, found
         except ToolkitError:
             raise
         except Exception as error:  # whatever a module raises
@@ -228,14 +233,16 @@ def _checked_labels(
 ) -> tuple[tuple[str, ...], list[str]]:
     """The labels, where they are as many as the classes. Raises SpecError for the user's own that are not."""
     result = main_result(found.result)
-    if not labels or task == "raw" or not isinstance(result, torch.Tensor) or opened.producer is not None:
+    ours = opened.producer is not None and not settings.labels
+    if not labels or task == "raw" or not isinstance(result, torch.Tensor) or ours:
         return (labels if settings.labels or task != "raw" else ()), []
     width = result.shape[class_axis(result.ndim)]
     if len(labels) == width:
         return labels, []
     if settings.labels:
         raise SpecError(
-            f"{len(labels)} labels were given; {type(opened.module).__name__} returns {width} numbers a row."
+            f"{len(labels)} labels were given; {type(opened.module).__name__} returns {width} numbers a row. Give one "
+            f"name for each, in their order."
         )
     return (), [
         f"the published labels were left out: they are {len(labels)}, and the network returns {width} numbers a row"

@@ -36,12 +36,14 @@ class Survey:
         linears: path and module of each linear layer, in the order in which they ran; a layer that ran twice is there twice.
         random: path of a module -> name of a random operator that ran directly within it.
         batch_statistics: paths of the modules in which a normalisation took the mean and variance of what it was given.
+        writes: whether the module changed its inputs.
     """
 
     result: Any = None
     linears: list[tuple[str, torch.nn.Linear]] = field(default_factory=list)
     random: dict[str, str] = field(default_factory=dict)
     batch_statistics: list[str] = field(default_factory=list)
+    writes: bool = False
     _sigmoids: list[torch.Tensor] = field(default_factory=list)
 
     @property

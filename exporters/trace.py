@@ -6,7 +6,8 @@ the user allows it the same two again with axes fixed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from exporters.axes import Axes, example_lengths, without_axes
 from exporters.lengths import cycle
 from exporters.probes import make_probes
 from exporters.routes import BranchFound, Route, by_legacy_exporter, by_torch_export
+from exporters.simplify import begin_simplify
 from exporters.subject import Subject
 from exporters.tolerance import STRICT, Tolerance
 from exporters.verify import Parity, References, compare
@@ -57,6 +59,7 @@ def trace_stage(work: Work) -> str:
         references=work.references,
         tolerance=work.tolerance,
         allow_static=work.settings.allow_static,
+        written=functools.partial(begin_simplify, work),
     )
     work.subject, work.references, work.parity = traced.subject, traced.references, traced.parity
     work.facts["trace"] = {"route": traced.route, "failures": traced.failures, "fixed": traced.fixed}
@@ -72,6 +75,7 @@ def trace(
     references: References | None = None,
     tolerance: Tolerance = STRICT,
     allow_static: bool = False,
+    written: Callable[[], None] | None = None,
 ) -> Traced:
     """Write the traced and optimised graph to `path`, compared with torch.
 
@@ -81,6 +85,7 @@ def trace(
         references: what torch says on the probes; None makes them.
         tolerance: what may differ.
         allow_static: where no route leads to a file with all axes dynamic, fix them: first all but the batch, then all.
+        written: called when a file lies there, before it is compared.
 
     Raises:
         CheckFailed: no route leads to a file that says what torch says; names the reason of each.
@@ -92,6 +97,8 @@ def trace(
         for name, route in _ROUTES:
             try:
                 suspected = route(tried, path)
+                if written is not None:
+                    written()
                 known = References(tried, (*known.probes, *suspected)) if suspected else known
                 return Traced(tried, known, compare(known, path, tolerance), name, failures, _rows_told(tried, fixed))
             except (CheckFailed, ModelFileError) as error:

@@ -93,7 +93,7 @@ class References:
             if position == len(self._found):
                 if self._weights is None:
                     self._weights = _fingerprint(self.subject.module)
-                self._found.append(_torch(self.subject, probe.inputs))
+                self._found.append(_torch(self.subject, probe.inputs, probe.label))
             yield probe, self._found[position]
 
     def afresh(self) -> References:
@@ -104,7 +104,7 @@ class References:
         """
         again = References(self.subject, self.probes)
         if self._found and self._weights == _fingerprint(self.subject.module):
-            first = _torch(self.subject, self.probes[0].inputs)
+            first = _torch(self.subject, self.probes[0].inputs, self.probes[0].label)
             if all(np.array_equal(first[name], found, equal_nan=True) for name, found in self._found[0].items()):
                 again._found, again._weights = self._found, self._weights
         return again
@@ -237,11 +237,19 @@ def _same_labels(subject: Subject, reference: np.ndarray, found: np.ndarray) -> 
     return same.reshape(-1)
 
 
-def _torch(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> dict[str, np.ndarray]:
+def _torch(subject: Subject, inputs: tuple[torch.Tensor, ...], where: str) -> dict[str, np.ndarray]:
+    """Run torch. Raises CheckFailed where it does not take these rows, which come from the example."""
     if any(module.training for module in subject.module.modules()):
         subject.module.eval()
-    with torch.no_grad():
-        results = subject.module(*inputs)
+    try:
+        with torch.no_grad():
+            results = subject.module(*inputs)
+    except Exception as error:  # whatever a module raises
+        raise CheckFailed(
+            f"torch itself does not run at {where}, with rows of the example in another batch "
+            f"({' '.join(str(error).split())[:160] or type(error).__name__}). Give an example of which each row may stand in any "
+            f"batch, or export with a fixed batch (--static; dynamic=() in Python)."
+        ) from error
     return {name: _array(name, result) for name, result in zip(subject.output_names, results, strict=True)}
 
 

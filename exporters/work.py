@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from exporters.settings import ExportSettings
 from exporters.subject import Subject
 from exporters.tolerance import Tolerance
 from exporters.verify import Parity, References
+
+if TYPE_CHECKING:
+    from exporters.simplify import Ahead
 
 __all__ = ["Stage", "Work"]
 
@@ -29,6 +32,7 @@ class Work:
         facts: what the stages found out, for the report: stage -> plain containers.
         parity: of the file as it stands; None once a stage has changed it.
         checks: what the final file must pass besides the comparison with torch; each raises CheckFailed.
+        ahead: the simplifier that has begun already, or None.
         say: told what is going on within a stage.
     """
 
@@ -41,6 +45,7 @@ class Work:
     facts: dict[str, Any] = field(default_factory=dict)
     parity: Parity | None = None
     checks: list[Callable[[Path], Any]] = field(default_factory=list)
+    ahead: Ahead | None = None
     say: Callable[[str], None] = lambda _text: None
 
 

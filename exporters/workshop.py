@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from runtime.atomic import check_regular, is_disk_full
 from runtime.errors import InputError
 
 __all__ = ["external_data_path", "workshop"]
@@ -27,12 +27,13 @@ def workshop(target: Path) -> Iterator[Path]:
     success and on any failure. Missing folders are made.
 
     Raises:
-        InputError: the folder cannot be made or written, or `target` is a folder.
+        InputError: the folder cannot be made or written, or `target` is a folder or a device.
     """
-    if target.is_dir():
+    if os.path.isdir(target):  # which says no, and does not raise, of a name that is too long
         raise InputError(
             f"{target} is a folder; a file name is expected. Give one inside it, such as {target / 'model.onnx'}."
         )
+    check_regular(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent, ignore_cleanup_errors=True)
@@ -56,7 +57,7 @@ def workshop(target: Path) -> Iterator[Path]:
             if left_over:  # those of the model that was there before
                 external_data_path(target).unlink(missing_ok=True)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if not is_disk_full(error):
                 raise
             raise InputError(
                 f"{target} could not be written whole: {error.strerror}. Free some space and try again."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 
-__all__ = ["atomic_path", "atomic_write"]
+__all__ = ["atomic_path", "atomic_write", "check_regular", "is_disk_full"]
 
 
 @contextlib.contextmanager
@@ -22,11 +22,12 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     `target` is either the whole new file or what it was before. Missing folders are made.
 
     Raises:
-        InputError: the folder cannot be made or written, or `target` is a folder.
+        InputError: the folder cannot be made or written, or `target` is a folder or a device.
     """
     path = Path(target)
-    if path.is_dir():
+    if os.path.isdir(path):  # which says no, and does not raise, of a name that is too long
         raise InputError(f"{path} is a folder; a file name is expected. Give one inside it, such as {path / 'file'}.")
+    check_regular(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
@@ -43,7 +44,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if not is_disk_full(error):
             raise
         raise InputError(
             f"{path} could not be written whole: {error.strerror}. Free some space and try again."
@@ -56,6 +57,17 @@ def atomic_write(target: str | os.PathLike[str], content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to `target` through a temporary file in the same folder."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError for a device or a pipe, such as /dev/null: a new file would take its place for every program."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{path} is a device or a pipe, which a file cannot replace. Name a file.")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that no more can be written."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -57,7 +58,7 @@ def bench(
     Raises:
         InputError: a batch size is below 1, or the file's other axes are of unknown length.
     """
-    if not batch_sizes or min(batch_sizes) < 1 or seconds <= 0:
+    if not batch_sizes or min(batch_sizes) < 1 or not 0 < seconds < math.inf:
         raise InputError(
             f"Batch sizes {list(batch_sizes)} and {seconds} seconds were given; numbers above 0 are expected."
         )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "Tensor"]
 
+_MOST_THREADS = 1024  # each takes memory of its own, whether it has work or not
+
 _DTYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -230,6 +232,8 @@ def _open(
     if threads is not None:
         if not isinstance(threads, int) or threads < 1:
             raise InputError(f"{threads!r} threads were asked for; a whole number of at least 1 is expected.")
+        if threads > _MOST_THREADS:
+            raise InputError(f"{threads} threads were asked for; at most {_MOST_THREADS} are started.")
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
     try:
@@ -253,7 +257,7 @@ def _open(
 def _fetch_again(path: Path, reason: str = "") -> str:
     if "external data" in reason.lower() or "external_data" in reason.lower():
         return "Its weights lie in a second file, which must lie whole beside it: copy the two together."
-    if path.suffix in (".pth", ".pt"):
+    if path.suffix in (".pth", ".pt", ".pt2", ".safetensors"):
         return f"It looks like a checkpoint; turn it into one with: toolkit export {path}"
     return "If the file was downloaded or copied, fetch it again; else export it again."
 

@@ -62,6 +62,7 @@ def test_info_refuses_another_kind_of_picture(digit_model: Path, tmp_path: Path)
         done = info(source, "--picture", tmp_path / "net.pdf")
         assert done.exit_code == 2
         assert "ends in .svg or .png" in done.output
+        assert "is the file itself" in info(source, "--picture", source).output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -95,6 +95,8 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
         found["input_size"] = lengths("--input-size", options["input_size"])
     if options["outputs"] is not None:
         found["outputs"] = names(options["outputs"])
+        if not found["outputs"]:
+            raise InputError("--outputs names nothing to compare. Name an output, or leave it out for all of them.")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,23 +20,74 @@ from runtime.errors import InputError, SpecError
 __all__ = ["check_delivery", "deliver"]
 
 
-def check_delivery(settings: ExportSettings, target: Path) -> None:
-    """Refuse before any work what could not be written after it; `target` is the file that is going to be exported.
+def check_delivery(settings: ExportSettings, target: Path, source: Path | None = None) -> None:
+    """Refuse before any work what could not be written after it.
+
+    Args:
+        settings: what is asked for.
+        target: the file that is going to be exported.
+        source: the file that it is made from.
 
     Raises:
         InputError: a folder holds something else, or a file is a folder.
-        SpecError: Triton takes no model of the target's name.
+        SpecError: Triton takes no model of the target's name, or one path is named twice.
     """
+    _check_apart(settings, target, source)
     if settings.bundle is not None:
         check_folder(Path(settings.bundle), "check.py")
     if settings.triton is not None:
         check_repository(Path(settings.triton), target.stem)
     if settings.report is not None and Path(settings.report).is_dir():
         raise InputError(f"{settings.report} is a folder; a file is expected. Name one, such as --report report.md.")
+    for flag, place in (("--bundle", settings.bundle), ("--triton", settings.triton), ("--report", settings.report)):
+        if place is not None:
+            _check_place(flag, Path(place))
+    if settings.triton is not None and os.path.isfile(settings.triton):
+        raise InputError(f"{settings.triton} is a file; a folder is expected. Name one with --triton.")
+    if settings.ort and target.with_suffix(".ort").is_dir():
+        raise InputError(
+            f"{target.with_suffix('.ort')} is a folder, and --ort writes a file there. Rename the one or the other."
+        )
     if settings.ort and target.suffix == ".ort":
         raise SpecError(
             f"{target} ends in .ort, which --ort writes beside the ONNX file. Name a file that ends in .onnx."
         )
+
+
+def _check_apart(settings: ExportSettings, target: Path, source: Path | None) -> None:
+    """Raise SpecError where one thing that is written would take the place of another, or of the source."""
+    named = [
+        ("the exported file", target),
+        ("--ort", target.with_suffix(".ort") if settings.ort and target.suffix != ".ort" else None),
+        ("--report", settings.report),
+        ("--bundle", settings.bundle),
+        ("--triton", settings.triton),
+        ("--keep-stages", settings.keep_stages),
+    ]
+    seen: dict[str, str] = {}
+    for what, path in named:
+        if path is None:
+            continue
+        place = os.path.realpath(path)
+        if place in seen:
+            raise SpecError(f"{path} was named twice, as {seen[place]} and as {what}. Name another for one of them.")
+        seen[place] = what
+    # a folder with the source's name is refused with the folder's own reason
+    if (
+        source is not None
+        and settings.report is not None
+        and os.path.realpath(source) == os.path.realpath(settings.report)
+    ):
+        raise SpecError(f"{source} was named twice, as --report and as the source. Name another file with --report.")
+
+
+def _check_place(flag: str, path: Path) -> None:
+    """Raise InputError where the nearest folder that there is, of what is going to be made, is none or not to be written."""
+    there = next((folder for folder in path.absolute().parents if os.path.exists(folder)), Path(path.anchor or "."))
+    if os.path.isdir(there) and os.access(there, os.W_OK):
+        return
+    why = "may not be written" if os.path.isdir(there) else "is a file"
+    raise InputError(f"{flag} {path} cannot be made: {there} {why}. Name another place with {flag}.")
 
 
 def deliver(report: Report, work: Work) -> Report:

@@ -74,7 +74,9 @@ class Look:
         lines.append(f"work     {multiply_adds_text(flow)}")
         lines += [f"runs on  {', '.join(self.runtimes)}"] if self.runtimes else []
         others = [name for name in self.targets if name not in self.runtimes]
-        lines += [f"fits     {', '.join(others)} by version; that their kernels take it was not tried"] if others else []
+        lines += (
+            [f"fits     {', '.join(others)} by version; that their kernels take it was not tried"] if others else []
+        )
         lines += [f"warning  {warning}" for warning in self.warnings]
         if len(facts.layers) > 1:
             lines += ["", self.layer_table()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from exporters.lengths import resized
 from exporters.probes import Probe
 from exporters.routes.naming import PLACEHOLDER, name_axes_and_outputs
 from exporters.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph, quiet
+from exporters.routes.suspects import numbers_in, probes_at_numbers
 from exporters.subject import Subject
+from runtime.atomic import is_disk_full
 
 __all__ = ["by_legacy_exporter"]
 
@@ -29,20 +32,29 @@ _OPSET = 18
 
 
 def by_legacy_exporter(subject: Subject, path: Path) -> tuple[Probe, ...]:
-    """Write the graph by `torch.onnx.export(dynamo=False)`. Raises RouteFailed with the reason."""
+    """Write the graph by `torch.onnx.export(dynamo=False)`.
+
+    Returns:
+        Probes at the lengths that the network's code names, where it makes plain numbers of tensors or lengths: what it does
+        with them is frozen.
+
+    Raises:
+        BranchFound: it asks whether a tensor or a length is true.
+        RouteFailed: the exporter fails, with its reason.
+    """
     size = sum(tensor.numel() * tensor.element_size() for tensor in subject.module.state_dict().values())
     if size > SIZE_LIMIT_BYTES:
         raise RouteFailed("it cannot write weights of more than 2 GB.")
     outputs = [PLACEHOLDER + name for name in subject.output_names]
     dynamic = {name: dict(axes) for name, axes in zip(subject.input_names, subject.axes, strict=True) if axes}
-    branches: list[str] = []
+    watched = _Branches()
     try:
         # an axis that is not named is fixed, of the outputs too: all of theirs are left open
         opened = {**dynamic, **_open_outputs(subject, outputs)} if dynamic else None
         with (
             quiet(),
             _quiet_descriptors(),
-            run_under(subject.module, lambda: _Branches(branches)),
+            run_under(subject.module, lambda: watched),
             apply_forms(subject.module, symbolic=False),
         ):
             torch.onnx.export(
@@ -57,13 +69,17 @@ def by_legacy_exporter(subject: Subject, path: Path) -> tuple[Probe, ...]:
             )
         name_axes_and_outputs(path, subject)
     except Exception as error:
+        if is_disk_full(error):
+            raise  # no other route would help
         raise RouteFailed(in_one_paragraph(error)) from error
-    if branches:
+    if watched.found:
         raise BranchFound(
-            f"a branch in its forward depends on the values or lengths of its input ({branches[0]}), and a graph holds one path "
+            f"a branch in its forward depends on the values or lengths of its input ({watched.found[0]}), and a graph holds one path "
             f"only. Write the choice with torch.where or torch.cond."
         )
-    return ()
+    if not dynamic or not watched.frozen:
+        return ()
+    return tuple(probes_at_numbers(subject, set().union(*map(numbers_in, watched.frozen))))
 
 
 @contextlib.contextmanager
@@ -84,21 +100,42 @@ def _quiet_descriptors() -> Iterator[None]:
         os.close(nothing)
 
 
+_TO_NUMBERS = frozenset(
+    {
+        torch.Tensor.__len__, torch.Tensor.__int__, torch.Tensor.__index__, torch.Tensor.__float__, torch.Tensor.item,
+        torch.Tensor.tolist,
+    }
+)  # fmt: skip
+# Of tensors' methods that are written in Python the caller's frame lies behind these files.
+_PYTHON_METHODS = tuple(str(Path(torch.__file__).parent / name) for name in ("_tensor.py", "overrides.py"))
+
+
 class _Branches(TorchFunctionMode):
     """Notes where the network's own code asks whether a tensor is true: tracing follows one side without a word.
 
     Values and, while tracing, lengths are tensors. torch's own checks of its arguments do not count.
+
+    Attributes:
+        found: where it asks.
+        frozen: code that makes a plain number of a tensor, such as `len(x)`: the number is frozen, whatever becomes of it.
     """
 
-    def __init__(self, found: list[str]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.found = found
+        self.found: list[str] = []
+        self.frozen: set[types.CodeType] = set()
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.Tensor.__bool__:
             code = sys._getframe(1).f_code
             if not code.co_filename.startswith(_OWN):
                 self.found.append(f"{Path(code.co_filename).name}, {code.co_qualname}")
+        elif func in _TO_NUMBERS:
+            frame = sys._getframe(1)
+            while frame.f_code.co_filename in _PYTHON_METHODS and frame.f_back is not None:
+                frame = frame.f_back
+            if not frame.f_code.co_filename.startswith(_OWN):
+                self.frozen.add(frame.f_code)
         return func(*args, **(kwargs or {}))
 
 

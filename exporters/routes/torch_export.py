@@ -6,6 +6,7 @@ network holds a branch on that length, and a graph holds only one side of it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +23,9 @@ from exporters.probes import Probe, batch_probe, length_probe
 from exporters.routes.guards import constants_of, guards_of, violations
 from exporters.routes.naming import PLACEHOLDER, name_axes_and_outputs
 from exporters.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph, quiet
+from exporters.routes.suspects import probes_beyond
 from exporters.subject import Subject
+from runtime.atomic import is_disk_full
 
 __all__ = ["by_torch_export"]
 
@@ -57,7 +60,7 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
     """Write the traced and optimised graph.
 
     Returns:
-        Probes at the edges of what torch.export asked for beyond what was declared.
+        Probes at the edges of what torch.export asked for beyond what was declared, and beyond what it noted without a word.
 
     Raises:
         BranchFound: the network has a branch on one of the dynamic lengths.
@@ -71,7 +74,7 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
     try:
         for attempt in range(_ATTEMPTS):
             try:
-                with quiet(), apply_forms(subject.module):
+                with quiet(), apply_forms(subject.module), _told_equal(subject):
                     program = torch.export.export(
                         subject.module, examples, dynamic_shapes=_shapes(subject, names, bounds), strict=False
                     )
@@ -82,13 +85,38 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
                     raise
                 suspected += _checked(subject, bounds, narrowed)
                 bounds = narrowed
+        lowest = {name: bound.minimum for name, bound in bounds.items()}
+        # what it noted of several lengths together; without this attribute, in other releases of torch, nothing is known
+        suspected += probes_beyond(subject, getattr(program, "_guards_code", ()), lowest)
         with quiet():
             _write(subject, program, path)
     except BranchFound:
         raise
     except Exception as error:
+        if is_disk_full(error):
+            raise  # no other route would help
         raise _explained(error, names) from error
     return tuple(suspected)
+
+
+@contextlib.contextmanager
+def _told_equal(subject: Subject) -> Iterator[None]:
+    """Within the ``with`` torch.export knows from the start that axes of one name have one length.
+
+    By itself it finds that out where they first meet, and before may have asked for a condition on their sum.
+    """
+
+    def tell(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        lengths: dict[str, Any] = {}
+        for tensor, axes in zip(inputs, subject.axes, strict=True):
+            for axis, name in axes.items():
+                torch._check(lengths.setdefault(name, tensor.shape[axis]) == tensor.shape[axis])
+
+    handle = subject.module.register_forward_pre_hook(tell)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _lengths(subject: Subject, examples: tuple[torch.Tensor, ...]) -> dict[str, int]:

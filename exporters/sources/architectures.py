@@ -93,10 +93,10 @@ def _made(factory: Any, text: str, arguments: dict[str, Any]) -> torch.nn.Module
         module = factory(**arguments)
     except ToolkitError:
         raise
-    except Exception as error:  # the user's own code may raise anything
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything
         raise InputError(
             f"{text} failed with {type(error).__name__}: {error}. Correct it, or its --arch-args."
         ) from error
     if not isinstance(module, torch.nn.Module):
-        raise InputError(f"{text} returned a {type(module).__name__}; a torch.nn.Module is expected.")
+        raise InputError(f"{text} returned an object of type {type(module).__name__}; a torch.nn.Module is expected.")
     return module

@@ -53,7 +53,20 @@ def open_source(source: Source, example: Any, settings: ExportSettings) -> Opene
         if own is not None and not settings.inputs and settings.input_size is None:
             return replace(opened, example=own)
         return _with_inputs(source, opened, settings)
+    _check_own_size(opened.example, settings.input_size)
     return opened
+
+
+def _check_own_size(example: Any, size: tuple[int, ...] | None) -> None:
+    """Raise SpecError where another size is asked for than that of the samples, which the source brings."""
+    if size is None or not isinstance(example, tuple) or len(example) != 1 or not isinstance(example[0], torch.Tensor):
+        return
+    shape = tuple(example[0].shape[1:])
+    if size not in (shape, shape[1:]) and (len(size) != 1 or set(size) != set(shape[1:])):
+        raise SpecError(
+            f"The input size {','.join(map(str, size))} was given, but the source brings samples of "
+            f"{','.join(map(str, shape))}. Leave --input-size (input_size in Python) out."
+        )
 
 
 def _open(source: Source, settings: ExportSettings) -> Opened:
@@ -150,6 +163,8 @@ def _torch_file(path: Path, settings: ExportSettings) -> Opened:
 def _needs_no_arch(path: Path, settings: ExportSettings, why: str) -> None:
     if settings.arch is not None:
         raise SpecError(f"The architecture {settings.arch!r} was given, but {path} {why}. Leave --arch out.")
+    if settings.random_weights:
+        raise SpecError(f"Random weights were asked for, but {path} {why}. Leave --random-weights out.")
 
 
 def _fresh(text: str, settings: ExportSettings) -> Opened:

@@ -31,7 +31,7 @@ def find(file: str, name: str) -> Any:
     found = namespace[name]
     if not callable(found) and not isinstance(found, torch.nn.Module):
         raise SpecError(
-            f"{name} in {path} is a {type(found).__name__}; a class, or a function that returns a module, is expected."
+            f"{name} in {path} is of type {type(found).__name__}; a class, or a function that returns a module, is expected."
         )
     return found
 
@@ -67,7 +67,7 @@ def _is_made_here(value: Any, path: Path) -> bool:
 
 def _line_of(error: BaseException, path: Path) -> str:
     """' in line 12' where the error came out of the file itself."""
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.lineno is not None:
         return f" in line {error.lineno}"
     lines = []
     trace = error.__traceback__

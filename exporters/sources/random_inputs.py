@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,10 +19,22 @@ ROWS = 3
 
 _OPEN_LENGTH = 12  # of an axis that may have any length
 _SEED = 0
+_MOST_NUMBERS = 2**28  # 1 GiB of float32; the network needs many times its input
 
 
 def random_rows(module: torch.nn.Module, cards: Sequence[InputCard], rows: int = ROWS) -> tuple[torch.Tensor, ...]:
-    """One tensor an input, (rows, *shape), of what the card's preparation gives."""
+    """One tensor an input, (rows, *shape), of what the card's preparation gives.
+
+    Raises:
+        InputError: they would fill the memory.
+    """
+    for card in cards:
+        shape = (rows, *(_OPEN_LENGTH if length is None else length for length in card.shape))
+        if math.prod(shape) > _MOST_NUMBERS:
+            raise InputError(
+                f"Random inputs of shape {shape} would be {math.prod(shape):.1e} numbers, and at most {_MOST_NUMBERS:.1e} are "
+                f"made. Give a smaller --input-size, --card or --batch-size."
+            )
     random = np.random.default_rng(_SEED)
     return tuple(torch.from_numpy(_rows(module, card, rows, random)) for card in cards)
 

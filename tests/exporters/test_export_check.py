@@ -404,6 +404,7 @@ def test_wrong_options_are_named(exported: Exported, checkpoint: Path) -> None:
         ({"min_agreement": 99.0}, "between 0 and 1"),
         ({"arch_args": "{"}, "--arch-args"),
         ({"input_size": "a"}, "--input-size"),
+        ({"outputs": " , "}, "--outputs names nothing"),
     ):
         with pytest.raises(InputError, match=words):
             run_check(path, str(checkpoint), {**NO_OPTIONS, **options})
@@ -435,3 +436,10 @@ def test_lower_precision_is_allowed_what_the_export_allowed(
     assert found.passed
     assert found.notes[0].startswith("allowed is what ")
     assert not compare_networks(tmp_path / "rough.onnx", other_checkpoint, tolerance=Tolerance()).passed
+
+
+def test_a_single_number_without_a_batch_is_compared_too(tmp_path: Path) -> None:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, []) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "one", value[:1], value[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx")
+    assert compare_networks(tmp_path / "a.onnx", tmp_path / "a.onnx").passed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def test_a_card_and_labels_are_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("cat\ndog\n\n")
     found = asked(card=str(tmp_path / "card.json"))
     assert (found["task"], found["labels"], found["inputs"][0].mean) == ("classification", ("a", "b"), (0.5, 0.5, 0.5))
+    (tmp_path / "short.json").write_text('{"task": "classification", "labels": ["a", "b"]}')
+    assert asked(card=str(tmp_path / "short.json"))["inputs"] is None
     both = asked(card=str(tmp_path / "card.json"), labels=str(tmp_path / "labels.txt"))
     assert both["labels"] == ("cat", "dog")
 
@@ -76,8 +79,16 @@ def test_broken_cards_and_empty_labels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CardError, match="is not JSON"):
         asked(card=str(tmp_path / "card.json"))
     (tmp_path / "card.json").write_text("[]")
-    with pytest.raises(CardError, match="malformed"):
+    with pytest.raises(CardError, match=r"malformed.*Write an object, such as"):
         asked(card=str(tmp_path / "card.json"))
+    for text, words in (
+        ('{"labels": ["a"]}', "names no task"),
+        ('{"task": "regression", "label": []}', "Did you mean 'labels'"),
+        ('{"task": "classification", "inputs": [{"kind": "image"}]}', "Write an object, such as"),
+    ):
+        (tmp_path / "card.json").write_text(text)
+        with pytest.raises(CardError, match=words):
+            asked(card=str(tmp_path / "card.json"))
     for text in ("", "a\n\nb\n"):
         (tmp_path / "labels.txt").write_text(text)
         with pytest.raises(InputError, match="holds no labels"):
@@ -94,6 +105,9 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(checkpoint: Path, 
     assert [stage["name"] for stage in facts["stages"]] == ["trace", "simplify", "stamp", "verify"]
     text = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(target), "--dry-run"]).output
     assert all(stage["what"] in text for stage in facts["stages"])
+    refused = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(checkpoint), "--dry-run"])
+    assert refused.exit_code == 2
+    assert "is the checkpoint itself" in refused.output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -108,3 +122,32 @@ def test_stages_are_kept_on_request(checkpoint: Path, tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "Name another folder with --keep-stages" in refused.output
     assert (tmp_path / "stages" / "3-verify.onnx").read_bytes() == (tmp_path / "a.onnx").read_bytes()
+
+
+def test_what_is_written_takes_no_others_place(checkpoint: Path, tmp_path: Path) -> None:
+    before = checkpoint.read_bytes()
+    model, folder = str(tmp_path / "a.onnx"), str(tmp_path / "folder")
+    for options, words in (
+        (["--report", model], "as the exported file and as --report"),
+        (["--report", str(checkpoint)], "as --report and as the source"),
+        (["--triton", str(checkpoint)], "is a file; a folder"),
+        (["--bundle", str(checkpoint / "x")], "Name another place with --bundle"),
+        (["--bundle", folder, "--triton", folder], "as --bundle and as --triton"),
+        (["--bundle", folder, "--keep-stages", folder], "as --bundle and as --keep-stages"),
+    ):
+        said = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", model, *options])
+        assert said.exit_code == 2
+        assert words in said.output
+    assert checkpoint.read_bytes() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_what_no_file_can_be_written_to_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("a" * 300 + ".onnx", "pipe"):
+        said = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(tmp_path / name)])
+        assert said.exit_code == 2, said.output
+        assert said.output.startswith("Error: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    assert (tmp_path / "pipe").is_fifo()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import exporters
 import runtime
 from exporters import export
 from exporters.report import Report
+from exporters.routes import torch_export
 from exporters.tolerance import Tolerance
 from exporters.work import Work
 from runtime.card import CARD_KEY, ImageInput
@@ -470,3 +472,15 @@ def test_the_public_names_are_there() -> None:
     assert exporters.Report is Report
     with pytest.raises(AttributeError, match="has no attribute 'exprot'"):
         exporters.exprot  # noqa: B018
+
+
+def test_a_disk_that_is_full_is_said_whatever_the_route(
+    dense: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch_export, "_write", full)
+    with pytest.raises(InputError, match=r"No space left on device\. Free some space"):
+        export(dense, tmp_path / "a.onnx", example=torch.rand(3, 4))
+    assert list(tmp_path.iterdir()) == []

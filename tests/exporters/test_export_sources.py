@@ -148,9 +148,9 @@ def test_half_precision_weights_are_read_in_single_precision(net: Net, own: str,
         ("Net", {"arch_args": {"classes": 4}}, "head.weight is (3, 6) in the file and (4, 6) in the network"),
         ("Net", {"arch_args": {"clases": 4}}, "cannot be made with the arguments {'clases': 4}"),
         ("Nett", {}, "has no class or function 'Nett'. Did you mean 'Net'?"),
-        ("number", {}, "returned a int; a torch.nn.Module is expected"),
+        ("number", {}, "returned an object of type int; a torch.nn.Module is expected"),
         ("fails", {}, "failed with KeyError: 'nothing'"),
-        ("some", {}, "is a int; a class, or a function that returns a module, is expected"),
+        ("some", {}, "is of type int; a class, or a function that returns a module, is expected"),
         ("ready", {"arch_args": {"classes": 4}}, "is a module already, so it takes no arguments"),
     ],
 )
@@ -208,6 +208,27 @@ def test_a_file_of_ones_own_that_fails_is_told_with_its_line(net: Net, tmp_path:
         (tmp_path / "broken_model.py").write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=words):
             opened(tmp_path / "weights.pth", arch=f"{tmp_path / 'broken_model.py'}:Net")
+    (tmp_path / "broken_model.py").write_text("def Net():\n    raise SystemExit(3)\n", encoding="utf-8")
+    with pytest.raises(InputError, match="failed with SystemExit: 3"):
+        opened(tmp_path / "weights.pth", arch=f"{tmp_path / 'broken_model.py'}:Net")
+
+
+def test_an_input_that_would_fill_the_memory_is_refused(net: Net, own: str, tmp_path: Path) -> None:
+    torch.save(net.state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(InputError, match="Give a smaller --input-size"):
+        opened(tmp_path / "weights.pth", arch=own, input_size=(1000000, 1000000))
+
+
+def test_what_is_asked_of_a_checkpoint_against_its_own_word_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(SpecError, match="brings samples of 1,8,8"):
+        opened(checkpoint, input_size=(3, 224))
+    for size in ((1, 8, 8), (8, 8), (8,)):
+        assert opened(checkpoint, input_size=size).samples[0].shape[1:] == (1, 8, 8)
+    with pytest.raises(SpecError, match="Leave --random-weights out"):
+        opened(checkpoint, random_weights=True)
+    with pytest.raises(SpecError, match="3 labels were given"):
+        opened(checkpoint, labels=("a", "b", "c"))
+    assert opened(checkpoint, labels=tuple("abcdefghij")).card.labels == tuple("abcdefghij")
 
 
 def test_a_pickled_module_is_opened_by_trust_alone(net: Net, tmp_path: Path) -> None:

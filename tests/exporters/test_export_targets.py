@@ -148,6 +148,12 @@ def test_operators_of_other_sets_are_only_where_they_are_known(tmp_path: Path) -
     assert not any(name.startswith("tensorrt") for name in runs_on(onnx.load(path)))
 
 
+def test_an_operator_of_a_set_that_the_file_does_not_name_is_a_problem_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    onnx.save(model(helper.make_node("Thing", ["x"], ["y"], domain="my.domain")), path)
+    assert "my.domain.Thing (1)" in " ".join(check_target(path, "onnxruntime==1.13").problems)
+
+
 def test_a_reshape_that_some_releases_refuse_is_found(tmp_path: Path) -> None:
     shape = helper.make_node("Constant", [], ["s"], value_ints=[-1, 4])
     found = model(shape, helper.make_node("Reshape", ["x", "s"], ["y"], allowzero=1), opset=14, ir_version=7)

@@ -108,6 +108,7 @@ def test_lengths_come_from_the_card(
         ([], 1.0, "numbers above 0 are expected"),
         ([1, 0], 1.0, "numbers above 0 are expected"),
         ([1], 0.0, "numbers above 0 are expected"),
+        ([1], float("nan"), "numbers above 0 are expected"),
         ([10**13], 1.0, "does not fit into memory"),
         ([10**30], 1.0, "does not fit into memory"),
     ],

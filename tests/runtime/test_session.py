@@ -107,6 +107,11 @@ def test_a_senseless_number_of_threads_is_refused(plain_model: Path, threads: An
         Session(plain_model, "cpu", threads=threads)
 
 
+def test_threads_that_would_fill_the_memory_are_refused(plain_model: Path) -> None:
+    with pytest.raises(InputError, match="at most 1024 are started"):
+        Session(plain_model, "cpu", threads=10**8)
+
+
 def test_what_onnxruntime_prints_when_a_file_fails_stays_out_of_the_output(
     tmp_path: Path, digit_model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -153,6 +153,10 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
             f"torch.save(model.state_dict(), 'weights.pth'), or export from there: exporters.export(model, 'model.onnx', example=x)."
         ) from error
     except Exception as error:  # a cut or random file fails in many ways inside torch.load
+        if "TorchScript archive" in str(error):
+            raise CheckpointError(
+                f"{source} is TorchScript, not a checkpoint. Turn it into an ONNX file with: toolkit export {source} --input-size C,H,W."
+            ) from error
         raise CheckpointError(f"{source} is cut short or is not a checkpoint: {_short(error)}. {_FETCH}") from error
 
 
@@ -188,8 +192,9 @@ def _short(error: Exception) -> str:
 def _what_it_is(content: Any) -> str:
     if isinstance(content, dict) and content and all(isinstance(value, torch.Tensor) for value in content.values()):
         return (
-            f"holds {len(content)} weights without the network they belong to. Build the network in Python, load them into it, "
-            f"and export it: exporters.export(model, 'model.onnx', example=x)."
+            f"holds {len(content)} weights without the network they belong to. Name it to `toolkit export` with --arch, such as "
+            f"--arch torchvision:resnet50, or build it in Python, load them into it, and export it: exporters.export(model, "
+            f"'model.onnx', example=x)."
         )
     return "was not written by this toolkit. Train with `toolkit train` or nn.train(...), or use exporters.export(model, ...)."
 
