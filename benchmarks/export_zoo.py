@@ -47,7 +47,7 @@ def export_one(name: str, group: str, published: bool = False) -> dict[str, Any]
     result["parameters"] = sum(parameter.numel() for parameter in entry.module.parameters())
     example = tuple(pictures((ROWS, *entry.shape), seed) for seed in range(entry.inputs))
     fresh_weights(entry.module, lambda module: module(*example))
-    zoo_networks.soften_boxes(entry.module)
+    zoo_networks.soften_offsets(entry.module)
     result |= _seen(padded_detections(entry.module), example)
     started = time.perf_counter()
     try:

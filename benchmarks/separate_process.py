@@ -37,6 +37,7 @@ class Separate:
             if not here.poll(self._time_limit):
                 raise ProcessEnded(f"it took more than {self._time_limit:.0f} s")
             passed, value = here.recv()
+            process.join(timeout=10)  # it tidies up behind itself
         except EOFError:
             process.join()
             raise ProcessEnded(f"it was killed or crashed (exit code {process.exitcode})") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["GROUPS", "TIMM", "Entry", "build", "names", "soften_boxes"]
+__all__ = ["GROUPS", "TIMM", "Entry", "build", "names", "soften_offsets"]
 
 # One of each family, the smallest or nearly so.
 TIMM = (
@@ -123,17 +123,20 @@ def _detector(model: str, published: bool) -> Entry:
     return Entry(module, (3, 480, 640) if published else (3, 120, 160), None)
 
 
-def soften_boxes(module: torch.nn.Module) -> None:
-    """Let a detector's boxes differ from its anchors by as little as a trained one's do; of others nothing is changed.
+# What is added to positions, by a part of its name -> what it is multiplied by.
+_OFFSETS = {"bbox": 0.2, "regression_head.module_list": 0.2, "flow_head": 0.05}
 
-    Offsets of standard deviation 1 move the corners of large anchors by hundreds of pixels, and rounding errors with them.
+
+def soften_offsets(module: torch.nn.Module) -> None:
+    """Let a detector's boxes and a flow's steps be as small as a trained network's; of others nothing is changed.
+
+    Offsets of standard deviation 1 move the corners of large boxes by hundreds of pixels, and rounding errors with them; a
+    flow that is estimated step by step goes anywhere.
     """
     with torch.no_grad():
         for name, child in module.named_modules():
-            if ("bbox" in name or "regression_head.module_list" in name) and isinstance(
-                child, torch.nn.Conv2d | torch.nn.Linear
-            ):
-                child.weight.mul_(0.2)
+            if isinstance(child, torch.nn.Conv2d | torch.nn.Linear):
+                child.weight.mul_(next((factor for part, factor in _OFFSETS.items() if part in name), 1.0))
 
 
 def _has_aux(model: str) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -39,6 +40,9 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
     found["input_size"] = lengths("--input-size", found["input_size"])
     found["opset_version"] = found.pop("opset")
     found["embed_postprocess"] = tuple(found["embed_postprocess"])
+    for flag in ("atol", "rtol", "max_drop"):
+        if not math.isfinite(found[flag]):
+            raise InputError(f"--{flag.replace('_', '-')} {found[flag]} was given; a number of 0 or more is expected.")
     found["tolerance"] = Tolerance(found.pop("atol"), found.pop("rtol"))
     labels, card = found.pop("labels"), found.pop("card")
     if card is not None:

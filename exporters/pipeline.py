@@ -60,7 +60,12 @@ def export(
     with _refusal(target), workshop(target) as path:
         subject, told = settle_axes(make_subject(source, example=example, settings=asked), asked)
         references = References(subject, make_probes(subject))
-        work = Work(subject, asked, path, references, asked.tolerance, [*subject.notes, *told], say=on_stage or _silent)
+        notes = [*subject.notes, *told]
+        if asked.precision == "fp32" and asked.evaluation is not None:
+            notes.append(
+                "the evaluation data was not used: fp32 loses no accuracy; name another --precision to measure"
+            )
+        work = Work(subject, asked, path, references, asked.tolerance, notes, say=on_stage or _silent)
         try:
             stages = [_run(number, stage, work, target) for number, stage in enumerate(plan(asked, subject), 1)]
         finally:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from exporters.tolerance import STRICT, Tolerance
 from runtime.card import InputCard
-from runtime.errors import SpecError, suggest
+from runtime.errors import InputError, SpecError, suggest
 
 __all__ = ["ExportSettings", "make_settings"]
 
@@ -89,9 +90,14 @@ DEFAULTS = ExportSettings()
 
 
 def make_settings(given: Mapping[str, Any]) -> ExportSettings:
-    """Settings from keywords. Raises SpecError for one that there is not."""
+    """Settings from keywords. Raises SpecError for one that there is not, InputError for data that does not exist."""
     known = [field.name for field in fields(ExportSettings)]
     for name in given:
         if name not in known:
             raise SpecError(f"export has no setting {name!r}.{suggest(name, known)}")
-    return ExportSettings(**given)
+    settings = ExportSettings(**given)
+    for name in ("calibration", "evaluation"):
+        path = getattr(settings, name)
+        if path is not None and not Path(path).exists():
+            raise InputError(f"--{name} {path} does not exist. Check the path; it is looked up from {Path.cwd()}.")
+    return settings

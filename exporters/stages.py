@@ -27,6 +27,10 @@ from runtime.session import Session
 __all__ = ["PlannedStage", "plan"]
 
 
+# A difference of this share of an output's length, where every number is within the tolerance, is worth a note.
+_TELLING = 0.01
+
+
 @dataclass(frozen=True)
 class PlannedStage:
     """One stage: its name, what it is going to do in words, and the function."""
@@ -81,9 +85,19 @@ def _verify(work: Work) -> str:
     work.parity = compare(references, work.path, work.tolerance, session=session)
     if isinstance(work.subject.module.module, PaddedDetections) and nothing_found(found for _, found in references):
         work.notes.append(NOTHING_FOUND)
+    if work.tolerance.root_mean_square is None:
+        work.notes += map(_unseen, (entry for entry in work.parity.root_mean_square.items() if entry[1] > _TELLING))
     for check in work.checks:
         check(work.path)
     return "torch against the file, as it will run"
+
+
+def _unseen(entry: tuple[str, float]) -> str:
+    name, share = entry
+    return (
+        f"the output {name!r} is so small that the tolerance hides it: relative to its own length it differs from torch by "
+        f"{share:.1%}; compare with a smaller --atol"
+    )
 
 
 def opset_of(model: onnx.ModelProto) -> int:

@@ -108,6 +108,7 @@ def test_exporting_page(workplace: Path) -> None:
     script = workplace / "exporting.py"
     script.write_text("\n".join(blocks("docs/exporting.md", "python")), encoding="utf-8")
     assert "length" in run([sys.executable, str(script)], workplace)
+    (workplace / "birds.json").write_text(blocks("docs/exporting.md", "json")[0], encoding="utf-8")
     commands = [line for block in blocks("docs/exporting.md", "sh") for line in block.splitlines()]
     assert len(commands) >= 11
     for line in commands:

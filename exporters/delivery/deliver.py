@@ -72,6 +72,11 @@ def _check_apart(settings: ExportSettings, target: Path, source: Path | None) ->
         if place in seen:
             raise SpecError(f"{path} was named twice, as {seen[place]} and as {what}. Name another for one of them.")
         seen[place] = what
+    if settings.bundle is not None and os.path.realpath(target.parent) == os.path.realpath(settings.bundle):
+        raise SpecError(
+            f"{target} would lie in the bundle {settings.bundle}, which is made of nothing else and brings its own copy of the model. "
+            f"Name another folder with --bundle."
+        )
     # a folder with the source's name is refused with the folder's own reason
     if (
         source is not None

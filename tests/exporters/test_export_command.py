@@ -63,6 +63,8 @@ def test_a_card_and_labels_are_read_from_files(tmp_path: Path) -> None:
         ({"static": True, "dynamic": "batch"}, InputError, "choose one"),
         ({"input_size": "3,a"}, InputError, "--input-size '3,a'"),
         ({"input_size": "0,3"}, InputError, "lengths are expected"),
+        ({"atol": float("nan")}, InputError, "--atol nan"),
+        ({"max_drop": float("inf")}, InputError, "--max-drop inf"),
         ({"arch_args": "{"}, InputError, "is not JSON"),
         ({"arch_args": "[1]"}, InputError, "is no JSON object"),
         ({"card": "none.json"}, InputError, "none.json cannot be read"),
@@ -132,6 +134,7 @@ def test_what_is_written_takes_no_others_place(checkpoint: Path, tmp_path: Path)
         (["--report", str(checkpoint)], "as --report and as the source"),
         (["--triton", str(checkpoint)], "is a file; a folder"),
         (["--bundle", str(checkpoint / "x")], "Name another place with --bundle"),
+        (["--bundle", str(tmp_path)], "Name another folder with --bundle"),
         (["--bundle", folder, "--triton", folder], "as --bundle and as --triton"),
         (["--bundle", folder, "--keep-stages", folder], "as --bundle and as --keep-stages"),
     ):

@@ -484,3 +484,25 @@ def test_a_disk_that_is_full_is_said_whatever_the_route(
     with pytest.raises(InputError, match=r"No space left on device\. Free some space"):
         export(dense, tmp_path / "a.onnx", example=torch.rand(3, 4))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_difference_that_the_tolerance_hides_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    tiny = torch.nn.Linear(4, 3)
+    with torch.no_grad():
+        tiny.weight *= 1e-7
+        tiny.bias *= 0
+    x = torch.randn(3, 4)
+    good = export(tiny, tmp_path / "good.onnx", example=x, simplifier="none")
+    assert not any("tolerance hides" in note for note in good.notes)
+
+    def double(model: onnx.ModelProto) -> None:
+        for tensor in model.graph.initializer:
+            tensor.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(tensor), tensor.name))
+
+    harm_stage(monkeypatch, "trace", lambda path: edit(path, double))
+    report = export(tiny, tmp_path / "bad.onnx", example=x, simplifier="none")
+    assert "the output 'output' is so small that the tolerance hides it" in report.notes[-1]
+    assert "100.0%" in report.notes[-1]
+    with pytest.raises(CheckFailed, match="differs from torch"):
+        export(tiny, tmp_path / "worse.onnx", example=x, simplifier="none", tolerance=Tolerance(0.0, 1e-5))
