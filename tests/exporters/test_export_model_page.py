@@ -40,7 +40,7 @@ def test_the_page_says_what_is_known(exported: tuple[Report, list[str]]) -> None
     assert page.startswith("# model\n\nA network that tells which of 10 classes an input is.")
     for words in (
         "on its validation part, after epoch 2",
-        "the same 16 inputs at: batch size 1; batch size 2; batch size 5",
+        "the same 16 inputs at: batch sizes 1, 2, 5",
         "| `probabilities` |",
         "|                    1 |     1 | 1.0 ms |          2.0 ms |         1,000 |",
         "| onnxruntime's choice |     8 |",

@@ -32,7 +32,7 @@ def test_the_table_has_a_line_a_stage() -> None:
 def test_the_closing_says_what_was_run() -> None:
     assert REPORT.closing().splitlines()[-2:] == [
         "note: opset 13 was asked for; the exporter writes 20",
-        "wrote model.onnx (opset 20): verified against torch at batch size 1; batch size 2",
+        "wrote model.onnx (opset 20): verified against torch at batch sizes 1, 2",
     ]
 
 
