@@ -15,6 +15,8 @@ import torch
 __all__ = ["fresh_weights", "pictures"]
 
 _NORMS = (torch.nn.modules.batchnorm._NormBase, torch.nn.LayerNorm, torch.nn.GroupNorm)
+# A deviation below this, or below this share of the mean, is left small: blowing it up would blow up rounding errors as well.
+_LEAST_DEVIATION = 0.5
 _PRODUCTS = (torch.nn.modules.conv._ConvNd, torch.nn.Linear)
 
 
@@ -34,9 +36,9 @@ def pictures(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
 def fresh_weights(module: torch.nn.Module, run: Callable[[torch.nn.Module], Any], seed: int = 0) -> torch.nn.Module:
     """Give `module` weights that let every layer count; it is left in evaluation mode.
 
-    Parameters that are constant, or all but, become random. Then the weights of each convolution and linear layer are scaled so
-    that its output has a standard deviation of 1 (layer-sequential unit variance, https://arxiv.org/abs/1511.06422), and batch
-    normalisations gather the statistics of the same run.
+    Parameters that are constant, or all but, become random. Then, in one run from the first layer to the last, the weights of each
+    convolution and linear layer are scaled so that its output varies by about 1 (layer-sequential unit variance,
+    https://arxiv.org/abs/1511.06422), and each batch normalisation takes over the mean and variance that it sees.
 
     Args:
         module: any network.
@@ -44,34 +46,21 @@ def fresh_weights(module: torch.nn.Module, run: Callable[[torch.nn.Module], Any]
         seed: of the random numbers.
     """
     generator = torch.Generator().manual_seed(seed)
+    seen: set[int] = set()
+    handles = []
     with torch.no_grad():
-        for parent in module.modules():
+        for parent in module.eval().modules():
             for name, parameter in parent.named_parameters(recurse=False):
                 _spread(parent, name, parameter, generator)
-        module.eval()
-        norms = [child for child in module.modules() if isinstance(child, torch.nn.modules.batchnorm._BatchNorm)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the plain average of what is seen
-            norm.train()
-        scaled: set[int] = set()
-        handles = [
-            child.register_forward_hook(_unit_variance(scaled))
-            for child in module.modules()
-            if isinstance(child, _PRODUCTS)
-        ]
+            if isinstance(parent, _PRODUCTS):
+                handles.append(parent.register_forward_hook(_unit_variance(seen)))
+            elif isinstance(parent, torch.nn.modules.batchnorm._BatchNorm) and parent.running_var is not None:
+                handles.append(parent.register_forward_pre_hook(_take_statistics(seen)))
         try:
             run(module)
         finally:
             for handle in handles:
                 handle.remove()
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.eval()
-            norm.momentum = momentum
-            if norm.running_var is not None:
-                # few values a channel may hardly differ: keep it from making rounding errors of their mean large
-                torch.maximum(norm.running_var, 0.25 + 0.04 * norm.running_mean**2, out=norm.running_var)
     return module
 
 
@@ -92,15 +81,17 @@ def _spread(parent: torch.nn.Module, name: str, parameter: torch.Tensor, generat
             parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
 
 
-def _unit_variance(scaled: set[int]) -> Callable[..., torch.Tensor | None]:
+def _unit_variance(seen: set[int]) -> Callable[..., torch.Tensor | None]:
     """A hook that scales the weight of a layer when it first runs, and runs it again."""
 
     def hook(module: torch.nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor | None:
         weight = module.weight
-        if id(weight) in scaled or not isinstance(weight, torch.nn.Parameter):
+        if id(weight) in seen or not isinstance(weight, torch.nn.Parameter):
             return None
-        scaled.add(id(weight))
-        deviation = float(output.std(correction=0))
+        seen.add(id(weight))
+        axis = 1 if isinstance(module, torch.nn.modules.conv._ConvNd) else -1
+        within = float(_moments(output, axis)[1].mean().sqrt())
+        deviation = max(within, _LEAST_DEVIATION * float(output.std(correction=0)))
         if not (math.isfinite(deviation) and deviation > 1e-12):
             return None
         weight.div_(deviation)
@@ -108,3 +99,23 @@ def _unit_variance(scaled: set[int]) -> Callable[..., torch.Tensor | None]:
         return again
 
     return hook
+
+
+def _take_statistics(seen: set[int]) -> Callable[..., None]:
+    """A hook that gives a batch normalisation the mean and variance of what it first runs on, the variance not too small."""
+
+    def hook(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        if id(module) in seen:
+            return
+        seen.add(id(module))
+        mean, variance = _moments(inputs[0], 1)
+        module.running_mean.copy_(mean)
+        module.running_var.copy_(torch.maximum(variance, (_LEAST_DEVIATION * (1 + mean.abs())) ** 2))
+
+    return hook
+
+
+def _moments(values: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and variance of each channel, (C,)."""
+    channels = values.movedim(axis, 0).flatten(1)
+    return channels.mean(1), channels.var(1, correction=0)

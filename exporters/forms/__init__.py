@@ -3,6 +3,7 @@
 from exporters.forms import (  # noqa: F401 - each registers its forms
     activations,
     adaptive_pooling,
+    attention,
     average_pooling,
     chunks,
     numeric,

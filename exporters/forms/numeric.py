@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from exporters.forms.functions import function_form
 
-__all__ = ["affine_grid", "attention", "distances", "median", "product_so_far", "search_sorted", "smallest"]
+__all__ = ["affine_grid", "distances", "median", "product_so_far", "search_sorted", "smallest"]
 
 
 @function_form(torch.cdist)
@@ -77,28 +77,6 @@ def search_sorted(
     values = input.unsqueeze(-1)
     before = entries <= values if right or side == "right" else entries < values
     return before.sum(-1).to(torch.int32 if out_int32 else torch.int64)
-
-
-@function_form(functional.scaled_dot_product_attention)
-def attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attn_mask: torch.Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Any:
-    """Attention without a heads' axis, (N, L, E): with one head, which is all that the exporter knows."""
-    if enable_gqa or query.ndim != 3 or key.ndim != 3 or value.ndim != 3:
-        return NotImplemented
-    if attn_mask is not None and attn_mask.ndim == 3:
-        attn_mask = attn_mask.unsqueeze(1)
-    one_head = [part.unsqueeze(1) for part in (query, key, value)]
-    return functional.scaled_dot_product_attention(
-        one_head[0], one_head[1], one_head[2], attn_mask, dropout_p, is_causal, scale=scale
-    ).squeeze(1)
 
 
 @function_form(functional.affine_grid)
