@@ -62,8 +62,10 @@ def _summary(results: Mapping[str, Mapping[str, Any]], order: Sequence[tuple[str
     lines = ["| group | exported and verified |", "|---|--:|"]
     for group, title in _TITLES.items():
         known = [results[name] for name, of in order if of == group and name in results]
+        missing = sum(of == group and name not in results for name, of in order)
         if known:
-            lines.append(f"| {title} | {sum(entry['passed'] for entry in known)} of {len(known)} |")
+            later = f"; {missing} not run yet" if missing else ""
+            lines.append(f"| {title} | {sum(entry['passed'] for entry in known)} of {len(known)}{later} |")
     versions = {entry["versions"] for entry in results.values() if "versions" in entry}
     made = f"\nMade with {' and '.join(sorted(versions))}; {platform.machine()}.\n" if versions else ""
     return "\n".join([*lines, made])
