@@ -59,10 +59,7 @@ def run_limited(
             start_new_session=True,
         )
         try:
-            while True:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(_LOOK_SECONDS)
-                    break
+            while not _has_ended(child):
                 peak = max(peak, _resident_bytes(child.pid))
                 if peak > memory_bytes:
                     ended_by = "memory"
@@ -70,6 +67,7 @@ def run_limited(
                 if time.monotonic() - started > seconds or (stop is not None and stop.is_set()):
                     ended_by = "time"
                     break
+                time.sleep(_LOOK_SECONDS)
         finally:
             _kill(child)
         return Outcome(ended_by, child.returncode, _last_line(words), time.monotonic() - started, peak)
@@ -83,6 +81,13 @@ def _resident_bytes(process: int) -> int:
     except (OSError, IndexError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE") + sum(_resident_bytes(int(child)) for child in children)
+
+
+def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+    """Whether the child has ended; it is not yet waited for, so its number still names its group and no other."""
+    if not hasattr(os, "waitid"):
+        return child.poll() is not None
+    return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -18,8 +18,9 @@ from exporters.modes import modes_kept
 from exporters.probes import make_probes
 from exporters.report import Report, StageReport
 from exporters.settings import ExportSettings, make_settings
-from exporters.stages import PlannedStage, opset_of, plan
+from exporters.stages import PlannedStage, plan
 from exporters.subject import Source, default_target, make_subject
+from exporters.targets import opset_version
 from exporters.verify import References, compare
 from exporters.work import Work
 from exporters.workshop import workshop
@@ -78,7 +79,7 @@ def export(
             tuple(stages),
             work.parity,
             work.subject.card,
-            opset_of(model),
+            opset_version(model),
             model.ir_version,
             tuple(work.notes),
             work.facts,
@@ -143,6 +144,8 @@ def _run(number: int, stage: PlannedStage, work: Work, target: Path) -> StageRep
         model = onnx.load(work.path, load_external_data=False)
     except Exception as error:  # protobuf's own error
         raise CheckFailed(f"The file cannot be read after the stage {stage.name!r}: {error}.") from error
+    if not model.graph.output:  # an empty file is a valid message without a graph
+        raise CheckFailed(f"The file holds no graph after the stage {stage.name!r}.")
     if work.settings.keep_stages is not None:
         _keep(work.path, Path(work.settings.keep_stages), f"{number}-{stage.name}")
     return StageReport(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import onnx
-
 from exporters.detection import PaddedDetections
 from exporters.detection_order import NOTHING_FOUND, nothing_found
 from exporters.embed.postprocess import embed_postprocess, postprocess_words
@@ -98,11 +96,6 @@ def _unseen(entry: tuple[str, float]) -> str:
         f"the output {name!r} is so small that the tolerance hides it: relative to its own length it differs from torch by "
         f"{share:.1%}; compare with a smaller --atol"
     )
-
-
-def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operator set."""
-    return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
 
 
 def _axes_words(subject: Subject) -> str:

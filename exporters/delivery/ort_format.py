@@ -6,15 +6,12 @@ as far as it stays fit for every processor.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 
 from exporters.external_data import SIZE_LIMIT_BYTES, model_bytes
+from exporters.quiet import quiet
 from exporters.report import Report
 from exporters.tolerance import STRICT, Tolerance
 from exporters.verify import References, compare
@@ -62,15 +59,11 @@ def _convert(source: Path, target: Path) -> None:
     """Run the converter, which prints and logs, in a folder of its own."""
     from onnxruntime.tools import convert_onnx_models_to_ort as converter
 
-    with tempfile.TemporaryDirectory(prefix=".ort-", dir=target.parent) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix=".ort-", dir=target.parent) as folder:
         copy = Path(folder) / "model.onnx"  # the converter goes by the name's end
         shutil.copyfile(source, copy)
-        told = io.StringIO()
-        before = logging.root.manager.disable
-        logging.disable(logging.CRITICAL)
         try:
-            with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            with quiet():
                 converter.convert_onnx_models_to_ort(
                     copy, output_dir=Path(folder) / "out", optimization_styles=[converter.OptimizationStyle.Fixed]
                 )
@@ -79,8 +72,6 @@ def _convert(source: Path, target: Path) -> None:
             raise CheckFailed(
                 f"onnxruntime could not write {source} in its own format: {reason}. Leave --ort out."
             ) from error
-        finally:
-            logging.disable(before)
         made = sorted((Path(folder) / "out").glob("*.ort"))
         if len(made) != 1:
             raise CheckFailed(f"onnxruntime's converter wrote {len(made)} files instead of one. Leave --ort out.")

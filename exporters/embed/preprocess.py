@@ -22,7 +22,7 @@ from exporters.external_data import save_model
 from exporters.probes import BATCH_SIZES, Probe
 from exporters.settings import ExportSettings
 from exporters.subject import Subject
-from exporters.targets import find_target
+from exporters.targets import find_target, opset_version
 from exporters.verify import References
 from exporters.work import Work
 from runtime.card import ImageInput
@@ -137,7 +137,7 @@ def _place(subject: Subject) -> int:
 
 def _own_opset(model: onnx.ModelProto) -> int:
     """The file's operator set, which the preparation is written in."""
-    own = next(int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    own = opset_version(model)
     if own < _OLDEST_OPSET:
         raise CheckFailed(
             f"The file has the operator set {own}; the preparation needs {_OLDEST_OPSET} or newer. Leave out --embed-preprocess."

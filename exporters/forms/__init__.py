@@ -5,6 +5,7 @@ from exporters.forms import (  # noqa: F401 - each registers its forms
     adaptive_pooling,
     attention,
     average_pooling,
+    batched_nms,
     chunks,
     numeric,
     packed,
@@ -14,7 +15,6 @@ from exporters.forms import (  # noqa: F401 - each registers its forms
     recurrent,
     response_norm,
     single_stage_detection,
-    suppressed,
     transformer,
 )
 from exporters.forms.functions import function_form, python_form

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from exporters.detection import NOTHING, PaddedDetections
-from exporters.forms.suppression import best, kept
+from exporters.forms.suppression_mask import best, kept
 
 __all__ = ["DenseDetector", "clip", "one_class_each", "ratios"]
 

@@ -9,7 +9,7 @@ import torch
 from exporters.detection import PaddedDetections
 from exporters.forms.detection import DenseDetector, clip
 from exporters.forms.registry import form
-from exporters.forms.suppression import best, kept
+from exporters.forms.suppression_mask import best, kept
 
 __all__ = ["DenseFCOS", "DenseRetinaNet", "DenseSSD", "dense_detector"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from exporters.forms import keypoint_peaks, suppression
+from exporters.forms import keypoint_peaks, suppression_mask
 
 __all__ = ["translations"]
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Operator -> the function that writes it with ONNX's own, as torch.onnx.export takes them."""
-    return {**suppression.translations(), **keypoint_peaks.translations()}
+    return {**suppression_mask.translations(), **keypoint_peaks.translations()}

@@ -11,7 +11,7 @@ from exporters.detection import PaddedDetections
 from exporters.forms.detection import DenseDetector, clip, ratios
 from exporters.forms.keypoint_peaks import keypoints_of
 from exporters.forms.mask_pasting import paste_masks
-from exporters.forms.suppression import best, kept
+from exporters.forms.suppression_mask import best, kept
 
 __all__ = ["DenseRCNN"]
 

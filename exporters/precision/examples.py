@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from exporters.precision.targets import array_targets, named_targets
+from exporters.precision.labels import array_targets, named_targets
 from runtime.card import ImageInput, InputCard, ModelCard, SequenceInput, TableInput, TextInput
 from runtime.errors import InputError
 from runtime.inputs import prepare, prepare_items

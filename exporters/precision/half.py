@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 
 from exporters.external_data import save_model
-from exporters.precision.quiet import quiet
 from exporters.precision.ranges import tensor_ranges
 from exporters.precision.rows import Feeds
+from exporters.quiet import quiet
 
 __all__ = ["write_half"]
 

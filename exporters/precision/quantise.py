@@ -13,9 +13,9 @@ import onnx
 
 from exporters.external_data import save_model
 from exporters.precision.blocks import COMPUTING, ending_nodes
+from exporters.precision.global_pools import name_global_pools
 from exporters.precision.half import named_nodes
-from exporters.precision.pooling import name_global_pools
-from exporters.precision.quiet import quiet
+from exporters.quiet import quiet
 
 __all__ = ["write_dynamic", "write_static"]
 

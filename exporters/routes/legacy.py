@@ -19,8 +19,9 @@ from exporters.forms import apply_forms
 from exporters.forms.functions import run_under
 from exporters.lengths import resized
 from exporters.probes import Probe
+from exporters.quiet import quiet
 from exporters.routes.naming import PLACEHOLDER, name_axes_and_outputs
-from exporters.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph, quiet
+from exporters.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph
 from exporters.routes.suspects import numbers_in, probes_at_numbers
 from exporters.subject import Subject
 from runtime.atomic import is_disk_full

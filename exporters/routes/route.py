@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +14,7 @@ from exporters.probes import Probe
 from exporters.subject import Subject
 from runtime.errors import CheckFailed, ToolkitError
 
-__all__ = ["BranchFound", "Route", "RouteFailed", "example_inputs", "in_one_paragraph", "quiet"]
+__all__ = ["BranchFound", "Route", "RouteFailed", "example_inputs", "in_one_paragraph"]
 
 # Writes the graph of a subject to a path, and returns further probes that the comparison must run: shapes at which the
 # graph is suspected to be another one than at the example's.
@@ -65,17 +61,3 @@ def in_one_paragraph(error: BaseException) -> str:
     if isinstance(error, ToolkitError):
         return text
     return f"{type(error).__name__}: {text[:300].rstrip('.')}."
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """The exporters' own log lines and warnings say nothing that the comparison does not find out."""
-    before = logging.root.manager.disable
-    sink = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logging.disable(before)

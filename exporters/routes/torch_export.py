@@ -20,9 +20,10 @@ from exporters.external_data import SIZE_LIMIT_BYTES
 from exporters.forms import apply_forms
 from exporters.forms.translations import translations
 from exporters.probes import Probe, batch_probe, length_probe
+from exporters.quiet import quiet
 from exporters.routes.guards import constants_of, guards_of, violations
 from exporters.routes.naming import PLACEHOLDER, name_axes_and_outputs
-from exporters.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph, quiet
+from exporters.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph
 from exporters.routes.suspects import probes_beyond
 from exporters.subject import Subject
 from runtime.atomic import is_disk_full

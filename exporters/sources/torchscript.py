@@ -6,16 +6,13 @@ torch.export refuses script modules, and tracing through one fixes its lengths. 
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from exporters.quiet import quiet
 from exporters.sources.opened import Opened
 from runtime.errors import CheckFailed, CheckpointError
 
@@ -31,7 +28,7 @@ def open_torchscript(path: Path) -> Opened:
         CheckpointError: it cannot be loaded.
     """
     try:
-        with _quiet():
+        with quiet():
             script = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except Exception as error:  # a damaged file fails in many ways
         reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
@@ -77,22 +74,18 @@ class TorchScriptNetwork(torch.nn.Module):
         reasons = []
         for prepare in (_as_it_is, torch.jit.freeze):
             try:
-                with _quiet(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+                with quiet(), torch.no_grad(), torch.random.fork_rng(devices=[]):
                     module = _program(prepare(script), inputs)
-                    fits = _same(module, script, inputs)
-                    moves = _same(module, script, others)
+                    here = _difference(module, script, inputs)
+                    elsewhere = _difference(module, script, others)
             except Exception as error:  # the converter raises whatever it stumbles on
-                lines = str(error).splitlines() or [type(error).__name__]
-                reasons.append(lines[0][:160])
+                reasons.append(_first_line(error))
                 continue
-            if fits and moves:
-                self.program = module
+            if here is None and (elsewhere is None or self.program is None):
+                self.program = module  # without `elsewhere` for a fixed batch
+            if here is None and elsewhere is None:
                 return
-            if fits and self.program is None:
-                self.program = module  # for a fixed batch
-            reasons.append(
-                "the program differs from it at another batch size" if fits else "the program differs from it"
-            )
+            reasons.append(f"the program {here}" if here else f"the program {elsewhere} at another batch size")
         self._why_not = (
             f"The TorchScript could not be converted to a program that can be traced ({'; '.join(dict.fromkeys(reasons))}). Export "
             f"the module that it was made from: its weights with --arch, or saved with torch.export.save."
@@ -112,24 +105,18 @@ def _program(script: torch.jit.ScriptModule, inputs: tuple[torch.Tensor, ...]) -
     return module
 
 
-def _same(first: Callable[..., Any], second: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> bool:
+def _difference(first: Callable[..., Any], second: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> str | None:
+    """What tells the two apart on these inputs, in words; None where they give the same."""
     from exporters.results import flat_outputs
 
     try:
         pairs = zip(flat_outputs(first(*inputs)), flat_outputs(second(*inputs)), strict=True)
-        return all(torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True) for a, b in pairs)
-    except Exception:
-        return False
+        same = all(torch.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True) for a, b in pairs)
+    except Exception as error:  # a program for one size raises whatever it stumbles on at another
+        return f"fails: {_first_line(error)}"
+    return None if same else "gives something else"
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    before = logging.root.manager.disable
-    sink = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logging.disable(before)
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0][:160]

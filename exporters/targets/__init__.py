@@ -2,6 +2,7 @@
 
 from exporters.targets.checking import TargetCheck, check_target, runs_on
 from exporters.targets.converting import Change, Wanted, bring_to, wanted
+from exporters.targets.lowering import opset_version
 from exporters.targets.runtimes import Target, every_target, find_target
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "check_target",
     "every_target",
     "find_target",
+    "opset_version",
     "runs_on",
     "wanted",
 ]

@@ -15,9 +15,9 @@ from PIL import Image
 from exporters.precision.blocks import cut_into_blocks, ending_nodes
 from exporters.precision.candidates import Candidate, Comparison
 from exporters.precision.examples import open_examples
+from exporters.precision.global_pools import name_global_pools
 from exporters.precision.half import write_half
 from exporters.precision.latency import Latency, measure_latency
-from exporters.precision.pooling import name_global_pools
 from exporters.precision.quality import Quality, quality
 from exporters.precision.quantise import write_dynamic, write_static
 from exporters.precision.ranges import Method, find_ranges, tensor_ranges

@@ -18,7 +18,7 @@ from exporters.detection_order import same_order
 from exporters.forms import find_form
 from exporters.forms.keypoint_peaks import keypoints_of
 from exporters.forms.mask_pasting import paste_masks
-from exporters.forms.suppression import best, kept
+from exporters.forms.suppression_mask import best, kept
 from runtime.errors import SpecError
 from runtime.session import Session
 
