@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from runtime.model import Model
-    from toolkit.training.config import RunConfig
+    from toolkit.training.runs.config import RunConfig
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -121,8 +121,8 @@ def train(
 ) -> None:
     """Train a network on pictures, a table or texts: from options, from RUN.toml, or from both."""
     _need("toolkit train", "torch", "torchmetrics", "matplotlib", "rich", "tomli_w")
-    from toolkit.training.command import continue_training, find_rate, plan_training, start_training
-    from toolkit.training.interruption import TrainingInterrupted
+    from toolkit.commands.start_training import continue_training, find_rate, plan_training, start_training
+    from toolkit.training.loop.interruption import TrainingInterrupted
 
     report = None if as_json else _line
     if resume:
@@ -187,7 +187,7 @@ def data() -> None:
 def data_show(path: str, output: str, as_json: bool, **options: Any) -> None:
     """Draw a sheet of samples, with --augment as the training will see them, and tell what there is."""
     _need("toolkit data show", "torch", "torchvision", "matplotlib")
-    from toolkit.data.show import show_data
+    from toolkit.data.inspection.show import show_data
 
     facts, text = show_data(
         Path(path), Path(output), **{**options, "augment": _json_option("--augment", options["augment"])}
@@ -428,7 +428,7 @@ def check(first: str, second: str | None, as_json: bool, **options: Any) -> None
 def demo(output: str, epochs: int, seed: int, as_json: bool) -> None:
     """The whole road on real data in a minute: train, export, verify, predict, embed, search, report."""
     _need("toolkit demo", "torch", "onnx", "onnxscript", "onnxsim", "torchmetrics", "matplotlib", "jinja2", "rich")
-    from toolkit.demo.road import run_demo
+    from toolkit.demo.pipeline import run_demo
 
     result = run_demo(Path(output), epochs, seed, None if as_json else _line)
     click.echo(json.dumps(result.to_dict()) if as_json else result.closing())
@@ -458,11 +458,11 @@ def info(file: str, picture: str | None, as_json: bool) -> None:
             raise InputError(f"--picture {picture} is the file itself; the picture would take its place. Name another.")
     if path.suffix in (".pth", ".pt"):
         _need("toolkit info on a checkpoint", "torch")
-        from toolkit.training.describe import describe_checkpoint
+        from toolkit.training.checkpoints.describe import describe_checkpoint
 
         facts, text = describe_checkpoint(path, drawing)
     else:
-        from runtime.describe import describe_file
+        from runtime.session.describe import describe_file
 
         facts, text = describe_file(path)
         if path.suffix == ".ort":
@@ -472,9 +472,9 @@ def info(file: str, picture: str | None, as_json: bool) -> None:
                 "\nOperators, weights, multiply-adds and targets are told with: pip install 'onnx-edge-toolkit[train]'"
             )
         else:
-            from exporters.looking.look import add_look
+            from exporters.inspecting.inspection import add_inspection
 
-            facts, text = add_look(path, facts, text, drawing)
+            facts, text = add_inspection(path, facts, text, drawing)
     click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
 
 
@@ -492,8 +492,8 @@ def predict(
     model: str, paths: tuple[str, ...], top: int, as_csv: bool, as_json: bool, device: str, require_device: bool
 ) -> None:
     """Predict pictures, the rows of a table, texts (one a line), or sequences."""
-    from runtime.predict import Failure
-    from runtime.write import prediction_rows, prediction_text
+    from runtime.results import Failure
+    from runtime.results.formatting import prediction_rows, prediction_text
 
     if as_csv and as_json:
         raise InputError("--csv and --json were both given; choose one.")
@@ -550,7 +550,7 @@ def embed(
 ) -> None:
     """Embed pictures into an index for `toolkit search`."""
     from runtime.picture_index import embed_pictures
-    from runtime.sources import find_images
+    from runtime.preprocess.sources import find_images
 
     opened = _open(model, device, require_device)
     pictures = find_images(paths)
@@ -592,9 +592,8 @@ def search(
     require_device: bool,
 ) -> None:
     """Find the pictures of an index that are most like a picture."""
-    from runtime.picture_index import draw_neighbours, open_picture_index, search_pictures
-    from runtime.sources import find_images
-    from runtime.write import neighbour_text
+    from runtime.picture_index import draw_neighbours, neighbour_text, open_picture_index, search_pictures
+    from runtime.preprocess.sources import find_images
 
     with open_picture_index(Path(index)) as opened_index:
         path = model or opened_index.attributes.get("model")
@@ -622,8 +621,8 @@ def search(
 def similarity(first: str, second: str, model: str, as_json: bool, device: str, require_device: bool) -> None:
     """How alike two pictures are, by every measure."""
     from runtime.console import table
+    from runtime.preprocess.sources import find_images
     from runtime.similarity import DISTANCES, MEASURES, similarity_rows
-    from runtime.sources import find_images
 
     pictures = find_images([first, second])
     if len(pictures) != 2:
@@ -676,8 +675,8 @@ def bench(
     require_device: bool,
 ) -> None:
     """Measure latency and throughput on random inputs."""
-    from runtime.bench import bench as run
     from runtime.console import seconds_text, table
+    from runtime.session.bench import bench as run
 
     try:
         sizes = [int(part) for part in batches.split(",")]
@@ -709,7 +708,7 @@ def bench(
 def doctor(as_json: bool) -> None:
     """What can run here, what is missing, and how to get it."""
     from runtime.console import table
-    from runtime.doctor import examine
+    from runtime.session.doctor import examine
 
     found = examine()
     if as_json:
@@ -761,7 +760,7 @@ _KEYS = {
 
 def _run_config(run: str | None, options: dict[str, Any]) -> RunConfig:
     """What is to be trained: the TOML, the options over it, and --set over both."""
-    from toolkit.training.config import RunConfig, override, parse_change, read_run
+    from toolkit.training.runs.config import RunConfig, override, parse_change, read_run
 
     options = {**options, "augment": _json_option("--augment", options["augment"])}
     changes = options.pop("changes")
@@ -802,7 +801,7 @@ def _open(path: str, device: str, require_device: bool, threads: int | None = No
     import warnings
 
     from runtime.model import load
-    from runtime.providers import DeviceWarning
+    from runtime.session.providers import DeviceWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeviceWarning)

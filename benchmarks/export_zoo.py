@@ -39,7 +39,7 @@ def export_one(name: str, group: str, published: bool = False) -> dict[str, Any]
     from zoo_weights import fresh_weights, pictures
 
     from exporters import export
-    from exporters.detection import padded_detections
+    from exporters.outputs.detection import padded_detections
     from runtime.errors import ToolkitError
 
     entry = zoo_networks.build(name, group, published)
@@ -94,7 +94,7 @@ def _seen(module: Any, example: Any) -> dict[str, float]:
     """
     import torch
 
-    from exporters.outputs import flat_outputs
+    from exporters.forward.results import flat_outputs
 
     with torch.no_grad():
         outputs = module.eval()(*example)

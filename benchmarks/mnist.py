@@ -16,7 +16,7 @@ from PIL import Image
 
 from runtime.console import table
 from toolkit import nn
-from toolkit.data.idx import find_idx, read_idx
+from toolkit.data.readers.idx import find_idx, read_idx
 
 TOOLKIT = str(Path(sys.executable).with_name("toolkit"))
 
@@ -80,7 +80,7 @@ def main() -> None:
 def exact_scan(place: Path, neighbours: list[dict]) -> int:
     """How many queries have the neighbours that a float64 scan over all vectors finds, in its order."""
     import runtime
-    from runtime.sources import images_in
+    from runtime.preprocess.sources import images_in
 
     model = runtime.load(place / "lenet.onnx", "cpu")
     files = images_in(place / "train")

@@ -29,7 +29,7 @@ from onnx import helper
 from torch import nn
 
 from exporters import export
-from exporters.targets import bring_to, wanted
+from exporters.targets import convert_versions, requested_versions
 from exporters.targets.runtimes import ONNXRUNTIME_RELEASES
 from runtime.atomic import atomic_write
 from runtime.errors import ToolkitError
@@ -151,7 +151,10 @@ def write_files(folder: Path, releases: list[str], only: list[str]) -> dict[str,
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(whole, path)
             try:
-                print(f"{name} for {release}: {bring_to(path, wanted(f'onnxruntime=={release}'))}", flush=True)
+                print(
+                    f"{name} for {release}: {convert_versions(path, requested_versions(f'onnxruntime=={release}'))}",
+                    flush=True,
+                )
             except ToolkitError as error:
                 path.unlink()
                 refused[name][release] = str(error)

@@ -22,7 +22,7 @@ from typing import Any
 from exporters import export
 from runtime.console import table
 from runtime.errors import CheckFailed, InputError
-from toolkit.data.idx import find_idx, read_idx
+from toolkit.data.readers.idx import find_idx, read_idx
 
 NETWORKS = ("resnet18", "mobilenet_v2")
 FAMILIES = (

@@ -18,13 +18,13 @@ import torch
 
 from runtime.console import table
 from toolkit import nn
-from toolkit.data.batches import Batches
+from toolkit.data.batching.batches import Batches
 from toolkit.data.dataset import Dataset
+from toolkit.data.readers.tables import load_csv
+from toolkit.data.readers.text import load_text_folder
 from toolkit.data.source import Source, open_source
 from toolkit.data.splits import same_inputs, split
 from toolkit.data.stores import RowStore
-from toolkit.data.tables import load_csv
-from toolkit.data.text import load_text_folder
 
 TABLES = Path(__file__).resolve().parents[1] / "examples" / "data"
 

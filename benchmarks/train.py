@@ -21,11 +21,11 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from model_zoo import LeNet
 from toolkit.builder.spec import LayerSpec, NetworkSpec, build
-from toolkit.data.arrays import pixels_dataset
-from toolkit.data.batches import Batches
-from toolkit.data.digits import digit_pictures
-from toolkit.data.idx import find_idx, read_idx
-from toolkit.training.loop import fit
+from toolkit.data.batching.batches import Batches
+from toolkit.data.readers.arrays import pixels_dataset
+from toolkit.data.readers.digits import digit_pictures
+from toolkit.data.readers.idx import find_idx, read_idx
+from toolkit.training.loop.loop import fit
 from toolkit.training.settings import Settings
 
 __all__ = ["run"]

@@ -15,14 +15,14 @@ from typing import Any
 from runtime.atomic import atomic_write
 from toolkit.builder.activations import ACTIVATIONS
 from toolkit.builder.initialisation import INITIALISERS
+from toolkit.builder.layer_examples import ACTIVATION_EXAMPLES, EXAMPLES, VISION_EXAMPLES
 from toolkit.builder.layer_spec import batch_shape
 from toolkit.builder.layers import LAYERS, Layer
-from toolkit.builder.layers.examples import ACTIVATION_EXAMPLES, EXAMPLES, VISION_EXAMPLES
 from toolkit.builder.spec import check
 from toolkit.training.losses.registry import LOSSES
 from toolkit.training.metrics.registry import METRICS
-from toolkit.training.optimizers import OPTIMIZERS
-from toolkit.training.schedules import SCHEDULES
+from toolkit.training.optimization.optimizers import OPTIMIZERS
+from toolkit.training.optimization.schedules import SCHEDULES
 
 FAMILIES = {
     "convolution": "Convolutions",

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exporters.checking import check, compare_networks
+    from exporters.comparing.checking import check, compare_networks
     from exporters.comparing.comparison import Comparison
     from exporters.pipeline import export, plan_export
     from exporters.report import Report
@@ -16,8 +16,8 @@ __all__ = ["Comparison", "Report", "check", "compare_networks", "export", "plan_
 _HOMES = {
     "Report": "exporters.report",
     "Comparison": "exporters.comparing.comparison",
-    "check": "exporters.checking",
-    "compare_networks": "exporters.checking",
+    "check": "exporters.comparing.checking",
+    "compare_networks": "exporters.comparing.checking",
     "export": "exporters.pipeline",
     "plan_export": "exporters.pipeline",
 }

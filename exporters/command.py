@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from exporters.tolerance import Tolerance
+from exporters.settings import Tolerance
 from runtime.card import ModelCard
 from runtime.errors import CardError, InputError, suggest
 

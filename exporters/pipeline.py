@@ -11,26 +11,28 @@ from typing import Any
 
 import onnx
 
-from exporters.axes import settle_axes
 from exporters.delivery.deliver import check_delivery, deliver
-from exporters.external_data import copy_model, model_bytes
-from exporters.modes import modes_kept
-from exporters.probes import make_probes
+from exporters.forward.modes import restore_modes
+from exporters.job import ExportJob
+from exporters.onnx_files.external_data import copy_model, model_bytes
+from exporters.onnx_files.staging import workshop
 from exporters.report import Report, StageReport
 from exporters.settings import ExportSettings, make_settings
+from exporters.sources import Source
+from exporters.sources.default_target import default_target
 from exporters.stages import PlannedStage, plan
-from exporters.subject import Source, default_target, make_subject
+from exporters.subject.assembly import make_subject
+from exporters.subject.dynamic_axes import resolve_dynamic_axes
 from exporters.targets import opset_version
-from exporters.verify import References, compare
-from exporters.work import Work
-from exporters.workshop import workshop
+from exporters.verifying.probes import make_probes
+from exporters.verifying.verify import References, compare
 from runtime.console import table
 from runtime.errors import CardError, CheckFailed, InputError, ModelFileError, SpecError
 
 __all__ = ["export", "plan_export"]
 
 
-@modes_kept
+@restore_modes
 def export(
     source: Source,
     output: str | os.PathLike[str] | None = None,
@@ -59,32 +61,32 @@ def export(
     asked = make_settings(settings)
     target = _target(source, output, asked)
     with _refusal(target), workshop(target) as path:
-        subject, told = settle_axes(make_subject(source, example=example, settings=asked), asked)
+        subject, told = resolve_dynamic_axes(make_subject(source, example=example, settings=asked), asked)
         references = References(subject, make_probes(subject))
         notes = [*subject.notes, *told]
         if asked.precision == "fp32" and asked.evaluation is not None:
             notes.append(
                 "the evaluation data was not used: fp32 loses no accuracy; name another --precision to measure"
             )
-        work = Work(subject, asked, path, references, asked.tolerance, notes, say=on_stage or _silent)
+        job = ExportJob(subject, asked, path, references, asked.tolerance, notes, say=on_stage or _silent)
         try:
-            stages = [_run(number, stage, work, target) for number, stage in enumerate(plan(asked, subject), 1)]
+            stages = [_run(number, stage, job, target) for number, stage in enumerate(plan(asked, subject), 1)]
         finally:
-            if work.ahead is not None:
-                work.ahead.stop()
-        assert work.parity is not None
+            if job.background is not None:
+                job.background.stop()
+        assert job.parity is not None
         model = onnx.load(path, load_external_data=False)
         report = Report(
             target,
             tuple(stages),
-            work.parity,
-            work.subject.card,
+            job.parity,
+            job.subject.card,
             opset_version(model),
             model.ir_version,
-            tuple(work.notes),
-            work.facts,
+            tuple(job.notes),
+            job.facts,
         )
-    return deliver(report, work)
+    return deliver(report, job)
 
 
 def plan_export(
@@ -97,7 +99,7 @@ def plan_export(
     """
     asked = make_settings(settings)
     target = _target(source, output, asked)
-    subject, _ = settle_axes(make_subject(source, example=example, settings=asked), asked)
+    subject, _ = resolve_dynamic_axes(make_subject(source, example=example, settings=asked), asked)
     stages = plan(asked, subject)
     shapes = {
         name: [axes.get(axis, length) for axis, length in enumerate(sample.shape)]
@@ -127,32 +129,32 @@ def _target(source: Source, output: str | os.PathLike[str] | None, asked: Export
     return target
 
 
-def _run(number: int, stage: PlannedStage, work: Work, target: Path) -> StageReport:
+def _run(number: int, stage: PlannedStage, job: ExportJob, target: Path) -> StageReport:
     """Run one stage and measure the file that it leaves."""
-    work.say(stage.name)
+    job.say(stage.name)
     started = time.perf_counter()
     try:
-        note = stage.run(work)
-        if work.parity is None:
-            work.parity = compare(work.references, work.path, work.tolerance)
+        note = stage.run(job)
+        if job.parity is None:
+            job.parity = compare(job.references, job.path, job.tolerance)
     except CardError as error:
         raise CheckFailed(f"The card cannot be read back after the stage {stage.name!r}. {error}") from error
     except ModelFileError as error:
-        reason = " ".join(str(error.__cause__ or error).split()).replace(str(work.path), target.name)
+        reason = " ".join(str(error.__cause__ or error).split()).replace(str(job.path), target.name)
         raise CheckFailed(f"onnxruntime cannot run the file after the stage {stage.name!r}: {reason}.") from error
     try:
-        model = onnx.load(work.path, load_external_data=False)
+        model = onnx.load(job.path, load_external_data=False)
     except Exception as error:  # protobuf's own error
         raise CheckFailed(f"The file cannot be read after the stage {stage.name!r}: {error}.") from error
     if not model.graph.output:  # an empty file is a valid message without a graph
         raise CheckFailed(f"The file holds no graph after the stage {stage.name!r}.")
-    if work.settings.keep_stages is not None:
-        _keep(work.path, Path(work.settings.keep_stages), f"{number}-{stage.name}")
+    if job.settings.keep_stages is not None:
+        _keep(job.path, Path(job.settings.keep_stages), f"{number}-{stage.name}")
     return StageReport(
         stage.name,
         len(model.graph.node),
-        model_bytes(work.path),
-        work.parity.worst_difference,
+        model_bytes(job.path),
+        job.parity.worst_difference,
         time.perf_counter() - started,
         note,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exporters.verify import Parity
+from exporters.verifying.verify import Parity
 from runtime.card import ModelCard
 from runtime.console import bytes_text, seconds_text, table
 

@@ -8,14 +8,37 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from exporters.tolerance import STRICT, Tolerance
 from runtime.card import InputCard
 from runtime.errors import InputError, SpecError, suggest
 
-__all__ = ["ExportSettings", "make_settings"]
+__all__ = ["ABSOLUTE", "RELATIVE", "STRICT", "ExportSettings", "Tolerance", "make_settings"]
 
 Precision = Literal["fp32", "fp16", "int8", "int8-dynamic", "auto"]
 Simplifier = Literal["auto", "onnxsim", "onnxslim", "none"]
+
+ABSOLUTE = 1e-5
+RELATIVE = 1e-5
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What the file may differ by from torch.
+
+    Attributes:
+        absolute, relative: a number passes up to absolute + relative * (greatest magnitude of that output).
+        root_mean_square: where given, an output passes by this instead: |found - torch| / |torch|, lengths of the whole
+            output as vectors. For lower precisions, whose single numbers may be far off where the result is not.
+        min_agreement: share of inputs that must get the same label, between 0 and 1.
+    """
+
+    absolute: float = ABSOLUTE
+    relative: float = RELATIVE
+    root_mean_square: float | None = None
+    min_agreement: float | None = None
+
+
+STRICT = Tolerance()
+"""What a float32 file may differ by."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from exporters.detection import PaddedDetections
-from exporters.detection_order import NOTHING_FOUND, nothing_found
-from exporters.embed.postprocess import embed_postprocess, postprocess_words
-from exporters.embed.preprocess import embed_preprocess, preprocess_words
+from exporters.job import ExportJob, Stage
+from exporters.onnx_files.stamp import stamp
+from exporters.outputs.detection import PaddedDetections
+from exporters.outputs.detection_order import NOTHING_FOUND, nothing_found
+from exporters.pre_post_processing.postprocess import embed_postprocess, postprocess_words
+from exporters.pre_post_processing.preprocess import embed_preprocess, preprocess_words
 from exporters.precision import change_precision, precision_words
 from exporters.settings import ExportSettings
-from exporters.simplify import run_simplify
-from exporters.stamp import stamp
-from exporters.subject import Subject
+from exporters.simplifying.simplify import run_simplify
+from exporters.subject.subject import Subject
 from exporters.targets.stage import run_target, target_words
-from exporters.trace import trace_stage
-from exporters.verify import compare
-from exporters.work import Stage, Work
+from exporters.tracing.trace import trace_stage
+from exporters.verifying.verify import compare
 from runtime.card import ModelCard
 from runtime.errors import CheckFailed
 from runtime.session import Session
@@ -53,40 +53,40 @@ def plan(settings: ExportSettings, subject: Subject) -> tuple[PlannedStage, ...]
     return tuple(PlannedStage(name, what, run) for name, what, run in stages if what is not None)
 
 
-def _stamp(work: Work) -> str:
-    parity = work.parity
+def _stamp(job: ExportJob) -> str:
+    parity = job.parity
     assert parity is not None
-    work.subject = replace(
-        work.subject, card=replace(work.subject.card, parity={**parity.to_dict(), **_precision_facts(work)})
+    job.subject = replace(
+        job.subject, card=replace(job.subject.card, parity={**parity.to_dict(), **_precision_facts(job)})
     )
-    work.references.subject = work.subject
-    stamp(work.path, work.subject.card)
+    job.references.subject = job.subject
+    stamp(job.path, job.subject.card)
     return "card inside"
 
 
-def _precision_facts(work: Work) -> dict[str, Any]:
+def _precision_facts(job: ExportJob) -> dict[str, Any]:
     """For the card: which precision was taken, and what was measured of it beside float32."""
-    facts = work.facts.get("precision")
+    facts = job.facts.get("precision")
     if facts is None:
         return {}
     chosen = next(entry for entry in facts["candidates"] if entry["name"] == facts["chosen"])
     precision = {**chosen, "measure": facts["measure"], "max_drop": facts["max_drop"]}
-    return {"precision": precision, "tolerance": asdict(work.tolerance)}
+    return {"precision": precision, "tolerance": asdict(job.tolerance)}
 
 
-def _verify(work: Work) -> str:
+def _verify(job: ExportJob) -> str:
     """Open the file as the field does, read the card back, and compare with torch, which is run again."""
-    session = Session(work.path, "cpu")
-    if session.card != ModelCard.from_json(work.subject.card.to_json()):
+    session = Session(job.path, "cpu")
+    if session.card != ModelCard.from_json(job.subject.card.to_json()):
         raise CheckFailed("The card that was read back from the file is not the one that was written.")
-    references = work.references.afresh()
-    work.parity = compare(references, work.path, work.tolerance, session=session)
-    if isinstance(work.subject.module.module, PaddedDetections) and nothing_found(found for _, found in references):
-        work.notes.append(NOTHING_FOUND)
-    if work.tolerance.root_mean_square is None:
-        work.notes += map(_unseen, (entry for entry in work.parity.root_mean_square.items() if entry[1] > _TELLING))
-    for check in work.checks:
-        check(work.path)
+    references = job.references.recomputed()
+    job.parity = compare(references, job.path, job.tolerance, session=session)
+    if isinstance(job.subject.module.module, PaddedDetections) and nothing_found(found for _, found in references):
+        job.notes.append(NOTHING_FOUND)
+    if job.tolerance.root_mean_square is None:
+        job.notes += map(_unseen, (entry for entry in job.parity.root_mean_square.items() if entry[1] > _TELLING))
+    for check in job.checks:
+        check(job.path)
     return "torch against the file, as it will run"
 
 

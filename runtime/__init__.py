@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runtime.card import ModelCard
     from runtime.errors import ToolkitError
     from runtime.model import Model, load
-    from runtime.predict import Classification, Dense, Embedding, Failure, Multilabel, Regression
+    from runtime.results import Classification, Dense, Embedding, Failure, Multilabel, Regression
     from runtime.similarity import get_similarity, similarity_matrix, similarity_rows, top_k
 
 __all__ = [
@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Classification": "runtime.predict",
-    "Dense": "runtime.predict",
-    "Embedding": "runtime.predict",
-    "Failure": "runtime.predict",
-    "Regression": "runtime.predict",
+    "Classification": "runtime.results",
+    "Dense": "runtime.results",
+    "Embedding": "runtime.results",
+    "Failure": "runtime.results",
+    "Regression": "runtime.results",
     "Model": "runtime.model",
     "ModelCard": "runtime.card",
-    "Multilabel": "runtime.predict",
+    "Multilabel": "runtime.results",
     "ToolkitError": "runtime.errors",
     "get_similarity": "runtime.similarity",
     "load": "runtime.model",

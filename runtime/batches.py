@@ -12,9 +12,9 @@ import numpy as np
 
 from runtime.card import ImageInput, InputCard
 from runtime.errors import InputError
-from runtime.inputs import prepare_items
-from runtime.predict import Failure
 from runtime.preprocess import Picture, prepare_image, raw_pixels
+from runtime.preprocess.inputs import prepare_items
+from runtime.results import Failure
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -13,11 +13,11 @@ import numpy as np
 from runtime.batches import run_items, run_pictures, run_rows
 from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
 from runtime.errors import CardError, InputError
-from runtime.inputs import collect
-from runtime.predict import Failure, Prediction, interpret, prediction_output
-from runtime.providers import Device
+from runtime.preprocess.inputs import parse_inputs
+from runtime.preprocess.sources import find_images
+from runtime.results import Failure, Prediction, decode, prediction_output
 from runtime.session import Session, Tensor
-from runtime.sources import find_images
+from runtime.session.providers import Device
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,7 +37,7 @@ def load(
 class Model:
     """An opened file: `.predict`, `.embed`, `.run`, `.card`.
 
-    `runtime.inputs.collect` says what `predict` and `embed` accept.
+    `runtime.preprocess.inputs.collect` says what `predict` and `embed` accept.
     """
 
     def __init__(self, session: Session) -> None:
@@ -76,7 +76,7 @@ class Model:
         """Predict one input or many.
 
         Returns:
-            One result of the card's task (`runtime.predict`) for one input, a list of them for a folder, table, batch or list.
+            One result of the card's task (`runtime.results`) for one input, a list of them for a folder, table, batch or list.
 
         Raises:
             InputError: an input cannot be read; with ``on_error="keep"`` it becomes a `Failure` in the list instead.
@@ -94,7 +94,7 @@ class Model:
         card = self._card()
         for sources, failures, values in self._chunks(items, prediction_output(card)):
             good = [source for index, source in enumerate(sources) if index not in failures]
-            found = iter(interpret(values, card, good) if values is not None else [])
+            found = iter(decode(values, card, good) if values is not None else [])
             for index in range(len(sources)):
                 failure = failures.get(index)
                 if failure is not None and on_error == "raise":
@@ -177,7 +177,7 @@ class Model:
                     raise InputError(
                         f"{path} is no file. Put the texts into one, such as lines.txt with one text a line."
                     )
-        found = [collect(Path(path), card)[0] for path in paths]
+        found = [parse_inputs(Path(path), card)[0] for path in paths]
         if isinstance(card, TextInput | SequenceInput):
             return [item for items in found for item in items]
         return np.concatenate(found)
@@ -202,7 +202,7 @@ class Model:
         return ArrayInput(tensor.name, tuple(n if isinstance(n, int) else None for n in tensor.shape[1:]), tensor.dtype)
 
     def _items(self, data: Any) -> tuple[Any, bool]:
-        return collect(data, self._input())
+        return parse_inputs(data, self._input())
 
     def _chunks(
         self, items: Any, output: str

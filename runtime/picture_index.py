@@ -11,15 +11,24 @@ import numpy as np
 
 import runtime.index
 from runtime.atomic import atomic_path
+from runtime.console import table
+from runtime.drawing.grid import grid
 from runtime.errors import InputError, VectorIndexError
-from runtime.grid import grid
-from runtime.predict import Failure
+from runtime.results import Failure
 
 if TYPE_CHECKING:
     from runtime.index.interface import VectorIndex
     from runtime.model import Model
 
-__all__ = ["Embedded", "Neighbours", "draw_neighbours", "embed_pictures", "open_picture_index", "search_pictures"]
+__all__ = [
+    "Embedded",
+    "Neighbours",
+    "draw_neighbours",
+    "embed_pictures",
+    "neighbour_text",
+    "open_picture_index",
+    "search_pictures",
+]
 
 _ROWS_PER_TRANSACTION = 4096
 
@@ -163,6 +172,18 @@ def draw_neighbours(found: Sequence[Neighbours], target: Path) -> None:
         rows.append(row)
     with atomic_path(target) as temporary:
         grid(rows).save(temporary, format="PNG")
+
+
+def neighbour_text(found: Sequence[Neighbours]) -> str:
+    """One table a query: rank, score, id."""
+    parts = []
+    for entry in found:
+        rows = [
+            (rank, f"{score:.4f}", name)
+            for rank, (name, score) in enumerate(zip(entry.ids, entry.scores, strict=True), 1)
+        ]
+        parts.append(f"{entry.query}\n" + table(("rank", "score", "neighbour"), rows, right=(0, 1)))
+    return "\n\n".join(parts)
 
 
 def _same_space(index: VectorIndex, model: Model, name: str = "The index") -> None:

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from runtime.card import CARD_KEY, ImageInput, ModelCard, OutputCard
-from toolkit.data.digits import digit_pictures
+from toolkit.data.readers.digits import digit_pictures
 
 LABELS = tuple(map(str, range(10)))
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli import main
-from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.checkpoints.checkpoint import Checkpoint
 
 TOOLKIT = str(Path(sys.executable).with_name("toolkit"))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160", "CUDA_VISIBLE_DEVICES": ""}

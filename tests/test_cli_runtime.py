@@ -18,11 +18,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-import runtime.doctor
 import runtime.session
+import runtime.session.doctor
 from cli import main
 from runtime.card import ModelCard
-from runtime.providers import Device, Obstacle
+from runtime.session.providers import Device, Unavailable
 from runtime.similarity import MEASURES
 
 TOOLKIT = Path(sys.executable).with_name("toolkit")
@@ -314,7 +314,7 @@ def test_bench_refuses_senseless_options(plain_model: Path, options: list[str], 
 
 def test_doctor_exits_with_0_when_all_is_well_and_with_1_when_not(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("cuda_obstacle", "tensorrt_obstacle"):
-        monkeypatch.setattr(runtime.doctor, name, lambda _index: Obstacle("no driver.", "Install it."))
+        monkeypatch.setattr(runtime.session.doctor, name, lambda _index: Unavailable("no driver.", "Install it."))
     wheels = {"onnxruntime-gpu"}
 
     def version(package: str) -> str:
@@ -344,9 +344,9 @@ def test_doctor_looks_at_this_machine() -> None:
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    obstacle = Obstacle("the library libX.so is missing.", "Install it.")
+    obstacle = Unavailable("the library libX.so is missing.", "Install it.")
     device = Device("cuda", "cpu", obstacle)
-    monkeypatch.setattr(runtime.session, "plan", lambda _asked: ([("CPUExecutionProvider", {})], device))
+    monkeypatch.setattr(runtime.session.session, "plan", lambda _asked: ([("CPUExecutionProvider", {})], device))
 
 
 @pytest.mark.usefixtures("no_gpu")

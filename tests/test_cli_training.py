@@ -19,8 +19,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from cli import main
-from toolkit.data.digits import digit_pictures
-from toolkit.training.checkpoint import Checkpoint
+from toolkit.data.readers.digits import digit_pictures
+from toolkit.training.checkpoints.checkpoint import Checkpoint
 
 TOOLKIT = Path(sys.executable).with_name("toolkit")
 # one thread: the networks are small; the environment is the real one otherwise

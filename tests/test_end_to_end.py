@@ -12,7 +12,7 @@ import pytest
 
 import runtime
 from runtime.picture_index import open_picture_index
-from toolkit.training.checkpoint import Checkpoint
+from toolkit.training.checkpoints.checkpoint import Checkpoint
 
 TOOLKIT = Path(sys.executable).with_name("toolkit")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from toolkit.data.digits import digit_pictures
+from toolkit.data.readers.digits import digit_pictures
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from toolkit.builder.transforms import parse_transform
-from toolkit.training.callbacks import Callbacks
+from toolkit.data.augmentation.transforms import parse_transform
+from toolkit.training.loop.callbacks import Callbacks
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLKIT = Path(sys.executable).with_name("toolkit")

@@ -17,8 +17,8 @@ from toolkit.builder.layers import LAYERS
 from toolkit.builder.spec import check
 from toolkit.training.losses.registry import LOSSES
 from toolkit.training.metrics.registry import METRICS
-from toolkit.training.optimizers import OPTIMIZERS
-from toolkit.training.schedules import SCHEDULES
+from toolkit.training.optimization.optimizers import OPTIMIZERS
+from toolkit.training.optimization.schedules import SCHEDULES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = (DOCS / "reference.md").read_text(encoding="utf-8")

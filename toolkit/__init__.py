@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from toolkit.face.nn import nn, pth_info
+    from toolkit.api.nn import nn, pth_info
 
 __all__ = ["nn", "pth_info"]
 
@@ -24,6 +24,6 @@ def __getattr__(name: str) -> Any:
         from runtime.errors import MissingPackageError
 
         raise MissingPackageError("Assembling and training a network", "torch", "train") from error
-    from toolkit.face import nn as module
+    from toolkit.api import nn as module
 
     return getattr(module, name)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from exporters.comparing.feeding import Feed
-from exporters.comparing.sides import Side
+from exporters.comparing.compared_models import ComparedModel
+from exporters.comparing.input_batches import InputBatch
 from runtime.card import ModelCard
-from runtime.predict import THRESHOLD, class_axis
+from runtime.results import THRESHOLD, class_axis
 
 __all__ = ["Agreement", "Labels"]
 
@@ -46,7 +46,7 @@ class Agreement:
 class Labels:
     """The answers of both so far; without a card that names classes, there are none."""
 
-    def __init__(self, first: Side, second: Side, pairs: Mapping[str, str]) -> None:
+    def __init__(self, first: ComparedModel, second: ComparedModel, pairs: Mapping[str, str]) -> None:
         self._output: tuple[str, str] | None = None
         self._card: ModelCard | None = None
         for card, named in ((first.card, list(pairs.items())), (second.card, [(b, a) for a, b in pairs.items()])):
@@ -62,7 +62,7 @@ class Labels:
         self._unjudged = False
         self._examples: list[tuple[str, str, str]] = []
 
-    def add(self, feed: Feed, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> None:
+    def add(self, feed: InputBatch, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> None:
         """The outputs of one run."""
         if self._output is None or self._card is None:
             return
@@ -91,7 +91,7 @@ class Labels:
         found: np.ndarray = array.argmax(class_axis(array.ndim))
         return found
 
-    def _judge(self, feed: Feed, a: np.ndarray, b: np.ndarray) -> None:
+    def _judge(self, feed: InputBatch, a: np.ndarray, b: np.ndarray) -> None:
         assert self._card is not None
         names = self._card.labels
         for row, source in enumerate(feed.sources):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exporters.tolerance import ABSOLUTE, RELATIVE, Tolerance
+from exporters.settings import ABSOLUTE, RELATIVE, Tolerance
 from runtime.errors import CheckFailed, InputError
 
 __all__ = ["run_check"]
@@ -47,7 +47,7 @@ def run_check(
         if not found.passed:
             failures.append(f"{found.target.name} would refuse the file: {' '.join(found.problems)} {found.remedy}")
     if second is not None:
-        from exporters.checking import compare_networks
+        from exporters.comparing.checking import compare_networks
 
         comparison = compare_networks(
             first,

@@ -9,7 +9,7 @@ from typing import Any
 from exporters.comparing.agreement import Agreement
 from exporters.comparing.differences import OutputDifference
 from exporters.comparing.layers import LayerReport
-from exporters.tolerance import Tolerance
+from exporters.settings import Tolerance
 from runtime.console import table
 
 __all__ = ["Comparison"]

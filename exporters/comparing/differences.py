@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from exporters.tolerance import Tolerance
+from exporters.settings import Tolerance
 
-__all__ = ["OutputDifference", "Running"]
+__all__ = ["OutputDifference", "OutputStatistics"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class OutputDifference:
         }
 
 
-class Running:
+class OutputStatistics:
     """What was found of one pair of outputs so far."""
 
     def __init__(self, first: str, second: str, tolerance: Tolerance) -> None:

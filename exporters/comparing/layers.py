@@ -19,7 +19,7 @@ import numpy as np
 from exporters.comparing.steps import Step, Steps
 from runtime.console import table
 
-__all__ = ["LayerReport", "LayerRow", "find_parting"]
+__all__ = ["LayerReport", "LayerRow", "find_divergence"]
 
 # Relative differences: up to here two tensors are the same but for rounding that layers add up, ...
 ROUNDING = 1e-4
@@ -112,7 +112,7 @@ class LayerReport:
         return f"They part {where}{size}; {before} still equal."
 
 
-def find_parting(first: Steps, second: Steps, differing: dict[str, bool], rounding: float = ROUNDING) -> LayerReport:
+def find_divergence(first: Steps, second: Steps, differing: dict[str, bool], rounding: float = ROUNDING) -> LayerReport:
     """Where `first` parts from `second`, both run on the same inputs.
 
     Args:

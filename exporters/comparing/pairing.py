@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from exporters.comparing.sides import OF_STEPS_BEHIND, Side
+from exporters.comparing.compared_models import OF_STEPS_BEHIND, ComparedModel
 from runtime.errors import CheckFailed, InputError, suggest
 from runtime.session import Tensor
 
 __all__ = ["pair_by_likeness", "pair_inputs", "pair_outputs"]
 
 
-def pair_inputs(first: Side, second: Side) -> dict[str, str]:
+def pair_inputs(first: ComparedModel, second: ComparedModel) -> dict[str, str]:
     """Input of the first -> input of the second; by order where the names differ. Raises CheckFailed where they do not fit."""
     names, others = ([tensor.name for tensor in side.inputs] for side in (first, second))
     if set(names) == set(others):
@@ -30,7 +30,7 @@ def pair_inputs(first: Side, second: Side) -> dict[str, str]:
     return dict(zip(names, others, strict=True))
 
 
-def pair_outputs(first: Side, second: Side, wanted: Sequence[str] | None) -> dict[str, str] | None:
+def pair_outputs(first: ComparedModel, second: ComparedModel, wanted: Sequence[str] | None) -> dict[str, str] | None:
     """Output of the first -> output of the second, those of equal names; None where no name is in both.
 
     Raises:
@@ -56,7 +56,7 @@ def pair_outputs(first: Side, second: Side, wanted: Sequence[str] | None) -> dic
     return {name: name for name in common}
 
 
-def _of_steps_behind(side: Side) -> list[str]:
+def _of_steps_behind(side: ComparedModel) -> list[str]:
     """Outputs that a network by itself has not: those of the steps that an export put behind it."""
     entries = side.card.outputs if side.card is not None else ()
     return [entry.name for entry in entries if entry.role in OF_STEPS_BEHIND]

@@ -10,8 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from exporters.comparing.steps import Step, Steps
-from exporters.results import flat_outputs
-from exporters.subject import Subject
+from exporters.forward.results import flat_outputs
+from exporters.subject.subject import Subject
 
 __all__ = ["torch_steps"]
 

@@ -10,12 +10,13 @@ from exporters.delivery.folders import atomic_folder
 from exporters.delivery.model_page import model_page
 from exporters.delivery.run_script import run_script
 from exporters.delivery.sample import Sample, make_sample, write_sample
-from exporters.external_data import copy_model
-from exporters.looking.graph_facts import graph_facts
-from exporters.looking.look import least_onnxruntime, read_graph
+from exporters.inspecting.graph_facts import graph_facts
+from exporters.inspecting.inspection import least_onnxruntime
+from exporters.onnx_files.external_data import copy_model
+from exporters.onnx_files.reading import read_graph
 from exporters.report import Report
-from exporters.tolerance import STRICT, Tolerance
-from exporters.verify import References
+from exporters.settings import STRICT, Tolerance
+from exporters.verifying.verify import References
 from runtime.card import ImageInput
 from runtime.session import Session
 

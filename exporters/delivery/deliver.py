@@ -12,9 +12,9 @@ from exporters.delivery.folders import check_folder
 from exporters.delivery.model_page import write_report
 from exporters.delivery.ort_format import write_ort
 from exporters.delivery.triton import check_repository, write_triton
+from exporters.job import ExportJob
 from exporters.report import Report
 from exporters.settings import ExportSettings
-from exporters.work import Work
 from runtime.errors import InputError, SpecError
 
 __all__ = ["check_delivery", "deliver"]
@@ -95,7 +95,7 @@ def _check_place(flag: str, path: Path) -> None:
     raise InputError(f"{flag} {path} cannot be made: {there} {why}. Name another place with {flag}.")
 
 
-def deliver(report: Report, work: Work) -> Report:
+def deliver(report: Report, job: ExportJob) -> Report:
     """Write `--ort`, `--triton`, `--bundle` and `--report` of an export whose file is at `report.path`.
 
     Returns:
@@ -105,19 +105,19 @@ def deliver(report: Report, work: Work) -> Report:
         CheckFailed: what was made does not compute what torch computes; the ONNX file itself stays where it is.
         InputError: a folder cannot be written.
     """
-    asked, written = work.settings, {}
+    asked, written = job.settings, {}
     steps: list[tuple[str, bool, Callable[[], Path]]] = [
-        ("ort", asked.ort, lambda: write_ort(report, work.references, work.tolerance)),
+        ("ort", asked.ort, lambda: write_ort(report, job.references, job.tolerance)),
         ("triton", asked.triton is not None, lambda: write_triton(report, asked.triton or "")),
         (
             "bundle",
             asked.bundle is not None,
-            lambda: write_bundle(report, asked.bundle or "", work.references, work.tolerance),
+            lambda: write_bundle(report, asked.bundle or "", job.references, job.tolerance),
         ),
         ("report", asked.report is not None, lambda: write_report(report, asked.report or "")),
     ]
     for name, wanted, write in steps:
         if wanted:
-            work.say(name)
+            job.say(name)
             written[name] = str(write())
     return replace(report, facts={**report.facts, "delivery": written}) if written else report

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from exporters.delivery.markdown import code, markdown_table
-from exporters.external_data import model_bytes
-from exporters.looking.look import Look, look, multiply_adds_text
+from exporters.inspecting.inspection import inspect_file
+from exporters.inspecting.model_inspection import ModelInspection, multiply_adds_text
+from exporters.onnx_files.external_data import model_bytes
 from exporters.report import Report
 from runtime.atomic import atomic_write
-from runtime.bench import Timing, bench
 from runtime.card import ArrayInput, ImageInput, ModelCard, SequenceInput, TableInput, TextInput
 from runtime.console import bytes_text, seconds_text
-from runtime.describe import preparation
 from runtime.errors import ToolkitError
 from runtime.session import Session
+from runtime.session.bench import Timing, bench
+from runtime.session.describe import preparation
 
 __all__ = ["Speed", "measure_speed", "model_page", "write_report"]
 
@@ -62,7 +63,7 @@ def model_page(report: Report, speed: Speed = (), *, bundle: bool = False) -> st
         speed: what `measure_speed` found.
         bundle: it lies in a bundle, beside `run.py` and `model.onnx`.
     """
-    seen = look(report.path, digest=False)
+    seen = inspect_file(report.path, digest=False)
     name = "model.onnx" if bundle else report.path.name
     sections = [
         f"# {report.path.stem}",
@@ -98,7 +99,7 @@ def _summary(card: ModelCard) -> str:
     return text
 
 
-def _glance(report: Report, seen: Look, name: str) -> str:
+def _glance(report: Report, seen: ModelInspection, name: str) -> str:
     facts = seen.facts
     weights = ", ".join(f"{dtype} {bytes_text(size)}" for dtype, size in facts.weights.items() if size >= 1000)
     rows = [
@@ -235,12 +236,12 @@ def _machine() -> str:
 
 
 def _onnxruntime_version() -> str:
-    from runtime.providers import onnxruntime
+    from runtime.session.providers import onnxruntime
 
     return str(onnxruntime().__version__)
 
 
-def _inputs_and_outputs(report: Report, seen: Look) -> str:
+def _inputs_and_outputs(report: Report, seen: ModelInspection) -> str:
     roles = {output.name: output.role for output in report.card.outputs}
     prepared = {entry.name: preparation(entry) for entry in report.card.inputs}
     inputs = [(code(t.name), t.dtype, _shape(t.shape), prepared.get(t.name, "")) for t in seen.inputs]
@@ -258,7 +259,7 @@ def _shape(shape: Sequence[int | str]) -> str:
     return f"({', '.join(map(str, shape))})"
 
 
-def _how_to_run(report: Report, seen: Look, name: str, bundle: bool) -> str:
+def _how_to_run(report: Report, seen: ModelInspection, name: str, bundle: bool) -> str:
     lengths = seen.flow.inputs
     feeds = ", ".join(f'"{t.name}": np.zeros({lengths[t.name]}, np.{t.dtype})' for t in seen.inputs)
     sample = _sample_file(report.card)
@@ -312,7 +313,7 @@ def _making(report: Report) -> str:
     return "\n\n".join(("## How it was made", markdown_table(header, rows, right=(1, 2, 3, 4)), made))
 
 
-def _limits(report: Report, seen: Look) -> str:
+def _limits(report: Report, seen: ModelInspection) -> str:
     lines = [f"- {note}" for note in (*report.notes, *seen.warnings)]
     lines.append("- It says something about every input, also about one unlike all that it was trained on.")
     if report.card.task in ("classification", "multilabel"):

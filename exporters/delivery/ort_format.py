@@ -10,11 +10,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from exporters.external_data import SIZE_LIMIT_BYTES, model_bytes
-from exporters.quiet import quiet
+from exporters.isolation.quiet import quiet
+from exporters.onnx_files.external_data import SIZE_LIMIT_BYTES, model_bytes
 from exporters.report import Report
-from exporters.tolerance import STRICT, Tolerance
-from exporters.verify import References, compare
+from exporters.settings import STRICT, Tolerance
+from exporters.verifying.verify import References, compare
 from runtime.atomic import atomic_path
 from runtime.console import bytes_text
 from runtime.errors import CheckFailed, SpecError

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from exporters.probes import Probe
-from exporters.verify import References
+from exporters.verifying.probes import Probe
+from exporters.verifying.verify import References
 from runtime.card import ImageInput, InputCard, SequenceInput, TableInput, TextInput
 from runtime.errors import InputError
-from runtime.inputs import prepare
+from runtime.preprocess.inputs import prepare
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -101,7 +101,7 @@ def pixels_of(row: Array, card: ImageInput) -> npt.NDArray[np.uint8]:
 
 
 def _read_raw(name: str, content: bytes) -> Any:
-    """The file's content as `runtime.inputs.prepare` takes it."""
+    """The file's content as `runtime.preprocess.inputs.prepare` takes it."""
     if name == "picture.png":
         return content
     if name == "text.txt":

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from exporters.delivery.folders import atomic_folder, check_folder
-from exporters.external_data import copy_model
+from exporters.onnx_files.external_data import copy_model
 from exporters.report import Report
 from runtime.atomic import atomic_write
 from runtime.errors import SpecError

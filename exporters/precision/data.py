@@ -14,7 +14,7 @@ import torch
 from exporters.precision.examples import Examples, open_examples
 from exporters.precision.rows import Feeds, evenly, row_count
 from exporters.settings import ExportSettings
-from exporters.subject import Subject
+from exporters.subject.subject import Subject
 from runtime.card import ModelCard
 from runtime.errors import CheckFailed, InputError, ToolkitError
 

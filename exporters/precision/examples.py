@@ -13,12 +13,12 @@ import numpy as np
 from exporters.precision.labels import array_targets, named_targets
 from runtime.card import ImageInput, InputCard, ModelCard, SequenceInput, TableInput, TextInput
 from runtime.errors import InputError
-from runtime.inputs import prepare, prepare_items
 from runtime.preprocess import read_arrays, read_lines, read_table, split_steps
-from runtime.sources import images_in
-from toolkit.data.idx import find_idx, read_idx
-from toolkit.data.images import class_folders
-from toolkit.data.text import text_files
+from runtime.preprocess.inputs import prepare, prepare_items
+from runtime.preprocess.sources import images_in
+from toolkit.data.readers.idx import find_idx, read_idx
+from toolkit.data.readers.images import class_folders
+from toolkit.data.readers.text import text_files
 
 __all__ = ["Examples", "open_examples"]
 

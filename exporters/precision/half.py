@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from exporters.external_data import save_model
+from exporters.isolation.quiet import quiet
+from exporters.onnx_files.external_data import save_model
 from exporters.precision.ranges import tensor_ranges
 from exporters.precision.rows import Feeds
-from exporters.quiet import quiet
 
 __all__ = ["write_half"]
 

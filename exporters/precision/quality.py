@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from runtime.card import ModelCard
-from runtime.predict import THRESHOLD, class_axis, prediction_output
+from runtime.results import THRESHOLD, class_axis, prediction_output
 from toolkit.data.dataset import IGNORED
 
 __all__ = ["Quality", "measure_name", "measured_outputs", "quality"]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import onnx
 
-from exporters.external_data import save_model
+from exporters.isolation.quiet import quiet
+from exporters.onnx_files.external_data import save_model
 from exporters.precision.blocks import COMPUTING, ending_nodes
 from exporters.precision.global_pools import name_global_pools
 from exporters.precision.half import named_nodes
-from exporters.quiet import quiet
 
 __all__ = ["write_dynamic", "write_static"]
 

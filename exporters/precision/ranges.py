@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from exporters.isolation.quiet import quiet
 from exporters.precision.rows import Feeds, feed_batches
-from exporters.quiet import quiet
 from runtime.session import Session
 
 __all__ = ["Method", "find_ranges", "tensor_ranges"]

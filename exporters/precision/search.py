@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exporters.external_data import model_bytes
+from exporters.onnx_files.external_data import model_bytes
 from exporters.precision.blocks import Block
 from exporters.precision.candidates import Candidate, Comparison
 from exporters.precision.data import RealData

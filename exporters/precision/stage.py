@@ -10,20 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from exporters.external_data import copy_model
+from exporters.job import ExportJob
+from exporters.onnx_files.external_data import copy_model
 from exporters.precision.candidates import Candidate, Comparison
 from exporters.precision.data import gather
 from exporters.precision.latency import measure_latency
 from exporters.precision.quality import measure_name, measured_outputs
 from exporters.precision.rows import Feeds, row_count, take_rows
 from exporters.precision.search import Search
-from exporters.settings import ExportSettings
-from exporters.tolerance import Tolerance
-from exporters.verify import compare
-from exporters.work import Work
+from exporters.settings import ExportSettings, Tolerance
+from exporters.verifying.verify import compare
 from runtime.card import ModelCard
 from runtime.errors import CardError, CheckFailed, InputError, SpecError, suggest
-from runtime.predict import prediction_output
+from runtime.results import prediction_output
 from runtime.session import Session
 
 __all__ = ["PRECISIONS", "change_precision", "precision_words"]
@@ -62,41 +61,41 @@ def precision_words(settings: ExportSettings) -> str | None:
     return f"{how}; at most {drop:g} points lost"
 
 
-def change_precision(work: Work) -> str:
-    """Replace the file by one of the precision asked for, and write what was measured into `work.facts["precision"]`.
+def change_precision(job: ExportJob) -> str:
+    """Replace the file by one of the precision asked for, and write what was measured into `job.facts["precision"]`.
 
     Raises:
         CheckFailed: what was asked for is slower, larger or worse than allowed, with the table that says so.
         InputError: the calibration or evaluation data cannot be read.
     """
-    settings, card = work.settings, _judged_card(work.subject.card)
+    settings, card = job.settings, _judged_card(job.subject.card)
     asked = settings.precision
-    work.say("precision: reading real inputs")
-    data = gather(replace(work.subject, card=card), settings)
+    job.say("precision: reading real inputs")
+    data = gather(replace(job.subject, card=card), settings)
     measure = measure_name(card, labelled=data.targets is not None)
-    comparison = Comparison([Candidate("fp32", work.path)], measure, settings.max_drop, data.notes)
-    with tempfile.TemporaryDirectory(prefix="precision-", dir=work.path.parent) as name:
-        search = Search(work.path, Path(name), card, data, comparison, work.say)
+    comparison = Comparison([Candidate("fp32", job.path)], measure, settings.max_drop, data.notes)
+    with tempfile.TemporaryDirectory(prefix="precision-", dir=job.path.parent) as name:
+        search = Search(job.path, Path(name), card, data, comparison, job.say)
         if asked in ("fp16", "auto"):
             search.half()
         if asked in ("int8", "auto"):
             search.static(settings.calibration_method)
         if asked in ("int8-dynamic", "auto"):
             search.dynamic()
-        _time(work, comparison, data.evaluation, measured_outputs(card))
+        _time(job, comparison, data.evaluation, measured_outputs(card))
         comparison.judge(may_be_slower=settings.allow_slower or asked == "fp16")
         chosen = _choose(comparison, asked)
         comparison.chosen = "" if chosen is None else chosen.name
-        work.facts["precision"] = {"asked": asked, "data": dict(data.sources), **comparison.to_dict()}
+        job.facts["precision"] = {"asked": asked, "data": dict(data.sources), **comparison.to_dict()}
         if chosen is None:
             raise CheckFailed(_refusal(comparison, asked))
         if chosen is comparison.base:
             return f"fp32 is kept: nothing else is faster and loses at most {settings.max_drop:g} points"
         assert chosen.path is not None
-        copy_model(chosen.path, work.path)
-    work.tolerance = _measured_tolerance(work)
-    work.parity = None
-    return _note(work, comparison, chosen)
+        copy_model(chosen.path, job.path)
+    job.tolerance = _measured_tolerance(job)
+    job.parity = None
+    return _note(job, comparison, chosen)
 
 
 def _judged_card(card: ModelCard) -> ModelCard:
@@ -108,12 +107,12 @@ def _judged_card(card: ModelCard) -> ModelCard:
     return card
 
 
-def _time(work: Work, comparison: Comparison, feeds: Feeds, outputs: Sequence[str]) -> None:
+def _time(job: ExportJob, comparison: Comparison, feeds: Feeds, outputs: Sequence[str]) -> None:
     """The latency of one row (of a batch, where the file insists on one) of all that could be made."""
     paths = {candidate.name: candidate.path for candidate in comparison.candidates if candidate.path}
-    rows = Session(work.path, "cpu").fixed_batch or 1
+    rows = Session(job.path, "cpu").fixed_batch or 1
     one = take_rows(feeds, np.arange(rows) % row_count(feeds))
-    work.say("precision: how long each file takes")
+    job.say("precision: how long each file takes")
     for name, latency in measure_latency(paths, one, outputs).items():
         next(candidate for candidate in comparison.candidates if candidate.name == name).latency = latency
 
@@ -126,29 +125,29 @@ def _choose(comparison: Comparison, asked: str) -> Candidate | None:
     return min(tried, key=lambda candidate: comparison.ratio(candidate) or math.inf, default=None)
 
 
-def _measured_tolerance(work: Work) -> Tolerance:
+def _measured_tolerance(job: ExportJob) -> Tolerance:
     """What the file differs by from torch now, with a margin: the verification at the end may find no more than that.
 
     Raises:
         CheckFailed: outputs are NaN or infinite where torch's are not.
     """
-    free = replace(work.tolerance, root_mean_square=math.inf, min_agreement=0.0)
-    measured = compare(work.references, work.path, free)
+    free = replace(job.tolerance, root_mean_square=math.inf, min_agreement=0.0)
+    measured = compare(job.references, job.path, free)
     error = max(measured.root_mean_square.values(), default=0.0)
     agree = measured.labels_agree
     return replace(
-        work.tolerance,
+        job.tolerance,
         root_mean_square=error * _ERROR_MARGIN + _LEAST_ERROR,
         min_agreement=None if agree is None else max(0.0, agree - _AGREEMENT_MARGIN),
     )
 
 
-def _note(work: Work, comparison: Comparison, chosen: Candidate) -> str:
+def _note(job: ExportJob, comparison: Comparison, chosen: Candidate) -> str:
     """One line for the table of stages; a warning where the file is slower here."""
     ratio = comparison.ratio(chosen) or 1.0
     if ratio >= 1:
         device = "a device that computes in 16-bit floats" if chosen.name == "fp16" else "another machine"
-        work.notes.append(
+        job.notes.append(
             f"{chosen.name} takes {ratio:.2f} times as long as fp32 on this machine's CPU; it is for {device}"
         )
     size = chosen.bytes / comparison.base.bytes

@@ -1,6 +1,6 @@
 """What can be exported, told by its content: checkpoints, weights with their architecture, programs, TorchScript, modules."""
 
-from exporters.sources.opened import Opened
+from exporters.sources.loaded_model import LoadedModel
 from exporters.sources.opening import Source, open_source
 
-__all__ = ["Opened", "Source", "open_source"]
+__all__ = ["LoadedModel", "Source", "open_source"]

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from exporters.axes import Axes
-from exporters.sources.opened import Opened
+from exporters.sources.axes import Axes
+from exporters.sources.loaded_model import LoadedModel
 from runtime.errors import CheckpointError
 
 __all__ = ["open_program", "program_source"]
@@ -38,7 +38,7 @@ _EXPRESSION = (
 _LENGTH = re.compile(r"[suzf]+[0-9]+")
 
 
-def open_program(path: Path, *, trust: bool = False) -> Opened:
+def open_program(path: Path, *, trust: bool = False) -> LoadedModel:
     """A .pt2 file -> its module, the example that it was made from, and its dynamic axes.
 
     Raises:
@@ -58,7 +58,7 @@ def open_program(path: Path, *, trust: bool = False) -> Opened:
     return program_source(program, str(path))
 
 
-def program_source(program: torch.export.ExportedProgram, name: str) -> Opened:
+def program_source(program: torch.export.ExportedProgram, name: str) -> LoadedModel:
     """An ExportedProgram -> its module, the example that it was made from, and its dynamic axes."""
     if program.example_inputs is None:
         raise CheckpointError(f"{name} has no example inputs. Save the program again, as torch.export.export made it.")
@@ -70,7 +70,7 @@ def program_source(program: torch.export.ExportedProgram, name: str) -> Opened:
             "the program was made for the shapes of its example alone, so the file is too; export it with dynamic_shapes for "
             "others",
         )
-    return Opened(module, program.example_inputs, source_axes=axes, notes=notes)
+    return LoadedModel(module, program.example_inputs, source_axes=axes, notes=notes)
 
 
 class _ProgramModule(torch.nn.Module):

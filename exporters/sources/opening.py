@@ -16,7 +16,7 @@ from exporters.settings import ExportSettings
 from exporters.sources.architectures import Architecture, build_architecture, is_architecture
 from exporters.sources.exported_program import open_program, program_source
 from exporters.sources.file_kinds import kind_of
-from exporters.sources.opened import Opened
+from exporters.sources.loaded_model import LoadedModel
 from exporters.sources.pickled import module_within, read_torch_file
 from exporters.sources.published import at_size
 from exporters.sources.random_inputs import ROWS, input_shape, random_rows
@@ -24,15 +24,15 @@ from exporters.sources.torchscript import NO_LAYERS, TorchScriptNetwork, open_to
 from exporters.sources.weights import fit_weights, read_safetensors, weights_within
 from runtime.card import ArrayInput, ImageInput, InputCard
 from runtime.errors import CheckpointError, InputError, SpecError
-from runtime.inputs import collect, prepare_items
-from toolkit.training.checkpoint import FORMAT, Checkpoint
+from runtime.preprocess.inputs import parse_inputs, prepare_items
+from toolkit.training.checkpoints.checkpoint import FORMAT, Checkpoint
 
 __all__ = ["Source", "open_source"]
 
 Source: TypeAlias = "str | os.PathLike[str] | Checkpoint | torch.nn.Module | torch.export.ExportedProgram"
 
 
-def open_source(source: Source, example: Any, settings: ExportSettings) -> Opened:
+def open_source(source: Source, example: Any, settings: ExportSettings) -> LoadedModel:
     """Tell what a source is, and open it.
 
     Args:
@@ -69,7 +69,7 @@ def _check_own_size(example: Any, size: tuple[int, ...] | None) -> None:
         )
 
 
-def _open(source: Source, settings: ExportSettings) -> Opened:
+def _open(source: Source, settings: ExportSettings) -> LoadedModel:
     if not isinstance(source, str | os.PathLike):
         if settings.arch is not None:
             raise SpecError(
@@ -99,7 +99,7 @@ def _open(source: Source, settings: ExportSettings) -> Opened:
     return _torch_file(path, settings)
 
 
-def _object(source: Any) -> Opened:
+def _object(source: Any) -> LoadedModel:
     if isinstance(source, Checkpoint):
         return _ours(source)
     if isinstance(source, torch.export.ExportedProgram):
@@ -110,8 +110,8 @@ def _object(source: Any) -> Opened:
         )
     module, notes = _unwrapped(source)
     if isinstance(module, torch.jit.ScriptModule):
-        return Opened(TorchScriptNetwork(module), notes=(*notes, NO_LAYERS))
-    return Opened(module, notes=notes)
+        return LoadedModel(TorchScriptNetwork(module), notes=(*notes, NO_LAYERS))
+    return LoadedModel(module, notes=notes)
 
 
 def _unwrapped(module: torch.nn.Module) -> tuple[torch.nn.Module, tuple[str, ...]]:
@@ -131,9 +131,9 @@ def _unwrapped(module: torch.nn.Module) -> tuple[torch.nn.Module, tuple[str, ...
         module = inner
 
 
-def _ours(checkpoint: Checkpoint) -> Opened:
+def _ours(checkpoint: Checkpoint) -> LoadedModel:
     card = checkpoint.card
-    return Opened(
+    return LoadedModel(
         checkpoint.network(),
         (checkpoint.samples,),
         task=card.task,
@@ -145,7 +145,7 @@ def _ours(checkpoint: Checkpoint) -> Opened:
     )
 
 
-def _torch_file(path: Path, settings: ExportSettings) -> Opened:
+def _torch_file(path: Path, settings: ExportSettings) -> LoadedModel:
     content = read_torch_file(path, trust=settings.trust)
     if isinstance(content, Mapping) and content.get("format") == FORMAT:
         _needs_no_arch(path, settings, "is a checkpoint of the toolkit, which describes its own network")
@@ -155,7 +155,7 @@ def _torch_file(path: Path, settings: ExportSettings) -> Opened:
         _needs_no_arch(path, settings, "holds a whole module")
         inner, notes = _unwrapped(module)
         # trained and stored in half precision, as some programs do, it runs on a CPU in single precision
-        return Opened(inner.float(), notes=(*notes, f"{type(inner).__name__} was unpickled from {path.name}"))
+        return LoadedModel(inner.float(), notes=(*notes, f"{type(inner).__name__} was unpickled from {path.name}"))
     weights, notes = weights_within(content, path)
     return _with_weights(path, weights, notes, settings)
 
@@ -167,7 +167,7 @@ def _needs_no_arch(path: Path, settings: ExportSettings, why: str) -> None:
         raise SpecError(f"Random weights were asked for, but {path} {why}. Leave --random-weights out.")
 
 
-def _fresh(text: str, settings: ExportSettings) -> Opened:
+def _fresh(text: str, settings: ExportSettings) -> LoadedModel:
     """An architecture without a file of weights."""
     if settings.arch is not None:
         raise SpecError(f"Two architectures were given, {text!r} and {settings.arch!r}. Name one.")
@@ -184,7 +184,7 @@ def _fresh(text: str, settings: ExportSettings) -> Opened:
 
 def _with_weights(
     path: Path, weights: dict[str, torch.Tensor], notes: tuple[str, ...], settings: ExportSettings
-) -> Opened:
+) -> LoadedModel:
     """Weights that were read from a file -> the network that they belong to."""
     if settings.random_weights:
         raise SpecError(
@@ -204,12 +204,12 @@ def _with_weights(
     return _opened(arch, (*notes, *more), settings, random=False)
 
 
-def _opened(arch: Architecture, notes: tuple[str, ...], settings: ExportSettings, *, random: bool) -> Opened:
+def _opened(arch: Architecture, notes: tuple[str, ...], settings: ExportSettings, *, random: bool) -> LoadedModel:
     """The network of an architecture, with its published preparation where that is meant."""
     module, unwrapped = _unwrapped(arch.module)
     published = arch.published
     if published is None:
-        return Opened(module, notes=(*notes, *unwrapped))
+        return LoadedModel(module, notes=(*notes, *unwrapped))
     takes = settings.preprocess == "published" or (settings.preprocess == "auto" and published.same_classes)
     card = published.input if takes else None
     if settings.preprocess == "published" and card is None:
@@ -233,7 +233,7 @@ def _opened(arch: Architecture, notes: tuple[str, ...], settings: ExportSettings
                 f"their height and width, or leave the published preparation out with --preprocess none."
             )
         card = at_size(card, (shape[1], shape[2]))
-    return Opened(
+    return LoadedModel(
         module,
         task=published.task,
         labels=labels,
@@ -244,7 +244,7 @@ def _opened(arch: Architecture, notes: tuple[str, ...], settings: ExportSettings
     )
 
 
-def _with_inputs(source: Source, opened: Opened, settings: ExportSettings) -> Opened:
+def _with_inputs(source: Source, opened: LoadedModel, settings: ExportSettings) -> LoadedModel:
     """Inputs for a network that comes without: real ones where they are named, else random ones."""
     rows = settings.batch_size or ROWS
     cards = settings.inputs if settings.inputs is not None else opened.inputs
@@ -272,7 +272,7 @@ def _real_rows(cards: tuple[InputCard, ...], settings: ExportSettings, rows: int
     """The first few of the calibration inputs, prepared as the card says."""
     if settings.calibration is None or len(cards) != 1 or isinstance(cards[0], ArrayInput):
         return None
-    items, _ = collect(settings.calibration, cards[0])
+    items, _ = parse_inputs(settings.calibration, cards[0])
     count = max(rows, ROWS)
     step = max(1, len(items) // count)
     chosen = items[::step][:count]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from runtime.errors import CheckpointError
-from toolkit.training.checkpoint import read_plain
+from toolkit.training.checkpoints.checkpoint import read_plain
 
 __all__ = ["module_within", "read_torch_file"]
 

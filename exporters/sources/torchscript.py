@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from exporters.quiet import quiet
-from exporters.sources.opened import Opened
+from exporters.isolation.quiet import quiet
+from exporters.sources.loaded_model import LoadedModel
 from runtime.errors import CheckFailed, CheckpointError
 
 __all__ = ["TorchScriptNetwork", "open_torchscript"]
@@ -21,7 +21,7 @@ __all__ = ["TorchScriptNetwork", "open_torchscript"]
 NO_LAYERS = "TorchScript has no layers that can be listened to, so there is no embedding"
 
 
-def open_torchscript(path: Path) -> Opened:
+def open_torchscript(path: Path) -> LoadedModel:
     """A file of torch.jit.save -> its module. What it was traced with is not in it.
 
     Raises:
@@ -39,7 +39,7 @@ def open_torchscript(path: Path) -> Opened:
         raise CheckpointError(
             f"{path} holds TorchScript without a forward. Save the module whose forward is to be run."
         )
-    return Opened(TorchScriptNetwork(script), notes=(NO_LAYERS,))
+    return LoadedModel(TorchScriptNetwork(script), notes=(NO_LAYERS,))
 
 
 class TorchScriptNetwork(torch.nn.Module):
@@ -107,7 +107,7 @@ def _program(script: torch.jit.ScriptModule, inputs: tuple[torch.Tensor, ...]) -
 
 def _difference(first: Callable[..., Any], second: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> str | None:
     """What tells the two apart on these inputs, in words; None where they give the same."""
-    from exporters.results import flat_outputs
+    from exporters.forward.results import flat_outputs
 
     try:
         pairs = zip(flat_outputs(first(*inputs)), flat_outputs(second(*inputs)), strict=True)

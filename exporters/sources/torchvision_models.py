@@ -12,7 +12,7 @@ import torch
 
 from exporters.sources.published import Published
 from runtime.errors import InputError, MissingPackageError, SpecError, suggest
-from toolkit.training.pretrained import pretrained_input
+from toolkit.training.pretrained.torchvision_weights import pretrained_input
 
 __all__ = ["build"]
 

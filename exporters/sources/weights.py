@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from runtime.errors import CheckpointError, MissingPackageError
-from toolkit.training.weights import read_weights
+from toolkit.training.pretrained.load_weights import read_weights
 
 __all__ = ["fit_weights", "read_safetensors", "weights_within"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 
-from exporters.targets.converting import Wanted, versions_for
+from exporters.targets.converting import RequestedVersions, versions_for
 from exporters.targets.lowering import lower, opset_version
 from exporters.targets.operators import foreign_operators, unknown_operators, wrong_types
 from exporters.targets.quirks import LAST_OPSET_WITH_RESHAPE_QUIRK, refused_reshapes
@@ -140,7 +140,7 @@ def _position(name: str) -> int:
 
 def _remedy(model: onnx.ModelProto, target: Target) -> str:
     """Whether the file could be written for the target, found by trying."""
-    opset, _ = versions_for(opset_version(model), int(model.ir_version), Wanted(target))
+    opset, _ = versions_for(opset_version(model), int(model.ir_version), RequestedVersions(target))
     if foreign_operators(model, target):
         return "Export the network again without those operators, or choose a runtime that has them."
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 
-from exporters.external_data import save_model
+from exporters.onnx_files.external_data import save_model
 from exporters.targets.file_format import OLDEST_IR, newest_ir, set_ir_version
 from exporters.targets.lowering import OLDEST_OPSET, every_node, lower, opset_version
 from exporters.targets.operators import foreign_operators, wrong_types
@@ -17,14 +17,14 @@ from exporters.targets.quirks import LAST_OPSET_WITH_RESHAPE_QUIRK, plain_reshap
 from exporters.targets.raising import newest_opset, raise_opset
 from exporters.targets.runtimes import Target, find_target
 from exporters.targets.scope import CannotLower
-from exporters.targets.skeleton import skeleton
+from exporters.targets.strip_weights import skeleton
 from runtime.errors import CheckFailed, SpecError
 
-__all__ = ["Change", "Wanted", "bring_to", "versions_for", "wanted"]
+__all__ = ["Change", "RequestedVersions", "convert_versions", "requested_versions", "versions_for"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedVersions:
     """The versions that are asked for.
 
     Attributes:
@@ -76,7 +76,9 @@ class Change:
         }
 
 
-def wanted(target: str | None = None, opset: int | None = None, ir_version: int | None = None) -> Wanted:
+def requested_versions(
+    target: str | None = None, opset: int | None = None, ir_version: int | None = None
+) -> RequestedVersions:
     """What is asked for, checked before any work begins.
 
     Raises:
@@ -109,10 +111,10 @@ def wanted(target: str | None = None, opset: int | None = None, ir_version: int 
         raise SpecError(
             f"--ir-version {ir_version} is newer than {known.ir_version}, the newest that {known.name} opens. Leave it out."
         )
-    return Wanted(known, opset, ir_version)
+    return RequestedVersions(known, opset, ir_version)
 
 
-def bring_to(path: Path, asked: Wanted) -> Change:
+def convert_versions(path: Path, asked: RequestedVersions) -> Change:
     """Rewrite the file at `path` in the versions that are asked for. Inputs, outputs, their axes and the card stay.
 
     The operators keep their meaning, but the numbers should be compared afterwards, as the pipeline does.
@@ -156,7 +158,7 @@ def _installed() -> Target | None:
         return None
 
 
-def versions_for(opset: int, ir_version: int, asked: Wanted) -> tuple[int, int]:
+def versions_for(opset: int, ir_version: int, asked: RequestedVersions) -> tuple[int, int]:
     """The versions that the file gets: the given ones, else its own, else the newest that the target opens."""
     target = asked.target
     if asked.opset is not None:
@@ -170,7 +172,7 @@ def versions_for(opset: int, ir_version: int, asked: Wanted) -> tuple[int, int]:
     return opset, ir_version
 
 
-def _check(model: onnx.ModelProto, opset: int, asked: Wanted) -> None:
+def _check(model: onnx.ModelProto, opset: int, asked: RequestedVersions) -> None:
     """What was written is well-formed, and the target has every operator of it."""
     if asked.target is not None:
         foreign = foreign_operators(model, asked.target)
@@ -193,7 +195,7 @@ def _counts(model: onnx.ModelProto) -> collections.Counter[str]:
     return collections.Counter(node.op_type for node in every_node(model.graph) if node.op_type != "Constant")
 
 
-def _remedy(asked: Wanted, reason: str = "") -> str:
+def _remedy(asked: RequestedVersions, reason: str = "") -> str:
     what = f"--target {asked.target.name}" if asked.target is not None else "--opset"
     instead = (
         "take --precision fp32" if "QuantizeLinear" in reason else "replace that layer by one of simpler operators"

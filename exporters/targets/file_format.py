@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 from onnx import TensorProto
 
-from exporters.external_data import every_tensor
+from exporters.onnx_files.external_data import every_tensor
 from exporters.targets.scope import subgraphs
 from runtime.errors import CheckFailed
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import onnx
 from onnx import defs, inliner, shape_inference
 
+from exporters.targets.adapters import find_step
 from exporters.targets.scope import CannotLower, Scope, ValueType, attribute, set_attribute, subgraphs, value_types
-from exporters.targets.skeleton import skeleton
-from exporters.targets.steps import find_step
+from exporters.targets.strip_weights import skeleton
 
 __all__ = ["OLDEST_OPSET", "every_node", "lower", "opset_version", "schema_of", "set_opset"]
 

@@ -10,7 +10,7 @@ from onnx import shape_inference
 from exporters.targets.lowering import every_node, schema_of
 from exporters.targets.runtimes import Target
 from exporters.targets.scope import value_types
-from exporters.targets.skeleton import skeleton
+from exporters.targets.strip_weights import skeleton
 
 __all__ = ["foreign_operators", "unknown_operators", "wrong_types"]
 

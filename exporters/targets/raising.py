@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnx
 from onnx import defs, version_converter
 
+from exporters.targets.adapters import find_step
 from exporters.targets.lowering import every_node, opset_version, schema_of, set_opset
-from exporters.targets.steps import find_step
 from runtime.errors import CheckFailed
 
 __all__ = ["newest_opset", "raise_opset"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from exporters.job import ExportJob
 from exporters.settings import ExportSettings
-from exporters.targets.converting import Wanted, bring_to, wanted
-from exporters.work import Work
+from exporters.targets.converting import RequestedVersions, convert_versions, requested_versions
 
 __all__ = ["run_target", "target_words"]
 
@@ -28,20 +28,20 @@ def target_words(settings: ExportSettings) -> str | None:
     return "; ".join(said) or None
 
 
-def run_target(work: Work) -> str:
+def run_target(job: ExportJob) -> str:
     """Rewrite the file in the versions asked for. Raises CheckFailed where an operator has no counterpart there."""
-    asked = _wanted(work.settings)
-    change = bring_to(work.path, asked)
+    asked = _wanted(job.settings)
+    change = convert_versions(job.path, asked)
     facts = change.to_dict()
     if asked.target is not None:
         facts.update(name=asked.target.name, source=asked.target.source, note=asked.target.note)
         if asked.target.note:
-            work.notes.append(f"{asked.target.name}: {asked.target.note}")
-    work.facts["target"] = facts
+            job.notes.append(f"{asked.target.name}: {asked.target.note}")
+    job.facts["target"] = facts
     if change.changed:
-        work.parity = None
+        job.parity = None
     return str(change) if asked.target is None else f"{asked.target.name}: {change}"
 
 
-def _wanted(settings: ExportSettings) -> Wanted:
-    return wanted(settings.target, settings.opset_version, settings.ir_version)
+def _wanted(settings: ExportSettings) -> RequestedVersions:
+    return requested_versions(settings.target, settings.opset_version, settings.ir_version)

@@ -17,7 +17,8 @@ from runtime.errors import VectorIndexError, suggest
 from runtime.index import checks, scan
 from runtime.index.interface import DTYPES, METRICS, SearchResult
 from runtime.index.matrix import Matrix
-from runtime.index.store import Facts, Store, agree
+from runtime.index.schema import IndexInfo, agree
+from runtime.index.store import Store
 from runtime.index.view import View
 from runtime.index.where import parse
 
@@ -52,7 +53,7 @@ class EmbeddedIndex:
         path = Path(folder)
         new = None
         if dim is not None and create is not False:
-            new = Facts(int(dim), metric or "cosine", space, dtype or "float32", kept)
+            new = IndexInfo(int(dim), metric or "cosine", space, dtype or "float32", kept)
         self._store = Store(path, new)
         try:
             agree(self._store.facts, {"dim": dim, "metric": metric, "space": space, "dtype": dtype}, path)
@@ -104,9 +105,9 @@ class EmbeddedIndex:
         if not names:
             return
         with self._lock, self._store.writing():
-            self._store.bury(names)
+            self._store.tombstone(names)
             first = self._store.append(checks.blocks(array, names, self.dtype, self.metric))
-            self._store.enter(first, names, texts, fields)
+            self._store.insert(first, names, texts, fields)
 
     def search(
         self,
@@ -161,7 +162,7 @@ class EmbeddedIndex:
         if not names:
             return 0
         with self._lock, self._store.writing():
-            return self._store.bury(names)
+            return self._store.tombstone(names)
 
     def get(self, ids: Sequence[str]) -> tuple[npt.NDArray[np.float32], list[dict[str, Any]]]:
         """The vectors (N, dim) float32 as stored, and their metadata.

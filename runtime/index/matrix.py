@@ -22,7 +22,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from runtime.index.store import Store, StoredBlock
+from runtime.index.schema import StoredBlock
+from runtime.index.store import Store
 
 __all__ = ["Matrix"]
 

@@ -15,79 +15,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import VectorIndexError
 from runtime.index.checks import Block
+from runtime.index.connection import WAIT_SECONDS, connect, missing_index
 from runtime.index.interface import DTYPES, METRICS
+from runtime.index.schema import APPLICATION, SCHEMA, VERSION, IndexInfo, SlotRange, StoredBlock
 from runtime.index.where import Condition, Field, fields_of
 
-__all__ = ["Extent", "Facts", "Store", "StoredBlock"]
+__all__ = ["Store"]
 
-_APPLICATION = 0x54564958  # "TVIX"; other SQLite files carry another number, or none
-_VERSION = 1
-_WAIT_SECONDS = 30.0
 _NAMES_AT_ONCE = 500
 """SQLite takes a limited number of bound values in one statement."""
 
-_SCHEMA = """
-CREATE TABLE info (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    version INTEGER NOT NULL, dim INTEGER NOT NULL, metric TEXT NOT NULL, space TEXT, dtype TEXT NOT NULL,
-    attributes TEXT NOT NULL, generation INTEGER NOT NULL, first INTEGER NOT NULL, stop INTEGER NOT NULL
-);
-CREATE TABLE blocks (
-    first INTEGER PRIMARY KEY, length INTEGER NOT NULL, tag INTEGER NOT NULL, checksum INTEGER NOT NULL,
-    norms BLOB NOT NULL, vectors BLOB NOT NULL
-);
-CREATE TABLE items (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, metadata TEXT NOT NULL);
-CREATE TABLE fields (
-    name TEXT NOT NULL, kind TEXT NOT NULL, value NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (name, kind, value, place)
-) WITHOUT ROWID;
-CREATE TABLE dead (number INTEGER PRIMARY KEY, place INTEGER NOT NULL);
-"""
-
 _Item = TypeVar("_Item")
-
-
-class Facts(NamedTuple):
-    """What an index is, fixed when it is made."""
-
-    dim: int
-    metric: str
-    space: str | None
-    dtype: str
-    attributes: dict[str, Any]
-
-
-class Extent(NamedTuple):
-    """How far an index has come: a number that every change raises, and its places, first to stop (exclusive)."""
-
-    generation: int
-    first: int
-    stop: int
-
-
-class StoredBlock(NamedTuple):
-    """One row of `blocks`, its vectors aside."""
-
-    first: int
-    length: int
-    tag: int
-    norms: npt.NDArray[np.float64]  # (length,)
-
-    @property
-    def stop(self) -> int:
-        return self.first + self.length
 
 
 class Store:
@@ -101,11 +51,11 @@ class Store:
         VectorIndexError: there is none and none was to be made; the file is something else, damaged or locked.
     """
 
-    def __init__(self, folder: Path, new: Facts | None) -> None:
+    def __init__(self, folder: Path, new: IndexInfo | None) -> None:
         self._folder = folder
         self._file = folder / "index.sqlite"
         with self._told():
-            self._connection = _connect(self._file, may_create=new is not None)
+            self._connection = connect(self._file, may_create=new is not None)
         try:
             with self._told():
                 self._configure(new)
@@ -138,8 +88,8 @@ class Store:
 
     # Reading
 
-    def extent(self) -> Extent:
-        extent = Extent(*self._one("SELECT generation, first, stop FROM info"))
+    def extent(self) -> SlotRange:
+        extent = SlotRange(*self._one("SELECT generation, first, stop FROM info"))
         if not all(isinstance(number, int) for number in extent) or not 0 <= extent.first <= extent.stop:
             raise self._damaged("the range of places cannot be read")
         return extent
@@ -213,14 +163,16 @@ class Store:
         self._run("UPDATE info SET stop = ?", (stop,))
         return first
 
-    def enter(self, first: int, ids: Sequence[str], metadata: Sequence[str], fields: Sequence[Sequence[Field]]) -> None:
+    def insert(
+        self, first: int, ids: Sequence[str], metadata: Sequence[str], fields: Sequence[Sequence[Field]]
+    ) -> None:
         """Name the places from `first` on."""
         rows = zip(range(first, first + len(ids)), ids, metadata, strict=True)
         self._connection.executemany("INSERT INTO items (place, id, metadata) VALUES (?, ?, ?)", rows)
         every = ((*field, place) for place, own in enumerate(fields, first) for field in own)
         self._connection.executemany("INSERT INTO fields (name, kind, value, place) VALUES (?, ?, ?, ?)", every)
 
-    def bury(self, ids: Sequence[str]) -> int:
+    def tombstone(self, ids: Sequence[str]) -> int:
         """Let the places of these ids die; returns how many of the ids were there."""
         found = list(self.items(ids).values())
         places = [(place,) for place, _ in found]
@@ -266,7 +218,7 @@ class Store:
 
     # Opening
 
-    def _configure(self, new: Facts | None) -> None:
+    def _configure(self, new: IndexInfo | None) -> None:
         """Settle the connection, and make the tables when the file is empty and an index is wanted."""
         run = self._run
         run("PRAGMA trusted_schema = OFF")
@@ -280,27 +232,27 @@ class Store:
         if (self._folder / "matrix.f32").exists():  # there was more in it once
             raise self._damaged("it is empty")
         if new is None:
-            raise _missing(self._folder)
+            raise missing_index(self._folder)
         run("PRAGMA auto_vacuum = INCREMENTAL")
         run("PRAGMA journal_mode = WAL")
         with self._transaction("BEGIN IMMEDIATE"):
             if self._one("SELECT count(*) FROM sqlite_master")[0]:
                 return  # another process made it meanwhile
-            for statement in _SCHEMA.split(";")[:-1]:
+            for statement in SCHEMA.split(";")[:-1]:
                 run(statement)
-            values = (_VERSION, new.dim, new.metric, new.space, new.dtype, json.dumps(new.attributes))
+            values = (VERSION, new.dim, new.metric, new.space, new.dtype, json.dumps(new.attributes))
             run("INSERT INTO info VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0, 0)", values)
-            run(f"PRAGMA application_id = {_APPLICATION}")
+            run(f"PRAGMA application_id = {APPLICATION}")
 
     def _check_kind(self) -> None:
-        if self._one("PRAGMA application_id")[0] != _APPLICATION:
+        if self._one("PRAGMA application_id")[0] != APPLICATION:
             raise VectorIndexError(
                 f"{self._file} is an SQLite file, but not one of a vector index. Give another folder, or move that file away."
             )
         version = self._one("SELECT version FROM info")[0]
-        if version != _VERSION:
+        if version != VERSION:
             raise VectorIndexError(
-                f"the index {self._folder} has format version {version!r}; this release reads version {_VERSION}. "
+                f"the index {self._folder} has format version {version!r}; this release reads version {VERSION}. "
                 "Use the release that made it, or make the index again."
             )
         size, pages = self._one("PRAGMA page_size")[0], self._one("PRAGMA page_count")[0]
@@ -309,12 +261,12 @@ class Store:
         if not pending and self._file.stat().st_size < size * pages:
             raise self._damaged("the file is cut short")
 
-    def _read_facts(self) -> Facts:
+    def _read_facts(self) -> IndexInfo:
         dim, metric, space, dtype, attributes = self._one("SELECT dim, metric, space, dtype, attributes FROM info")
         whole = isinstance(dim, int) and dim > 0 and metric in METRICS and dtype in DTYPES
         if not whole or not isinstance(space, str | None):
             raise self._damaged("what the index is cannot be read")
-        return Facts(dim, metric, space, dtype, self._facts(attributes))
+        return IndexInfo(dim, metric, space, dtype, self._facts(attributes))
 
     # Small things
 
@@ -371,7 +323,7 @@ class Store:
         kind = code & 0xFF if isinstance(code, int) else None
         if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return VectorIndexError(
-                f"the index {self._folder} has been locked by another process for {_WAIT_SECONDS:g} seconds. "
+                f"the index {self._folder} has been locked by another process for {WAIT_SECONDS:g} seconds. "
                 "Try again when that one has finished."
             )
         if kind == sqlite3.SQLITE_FULL:
@@ -391,43 +343,6 @@ class Store:
         )
 
 
-def _missing(folder: Path) -> VectorIndexError:
-    return VectorIndexError(
-        f"there is no index at {folder}. Give dim (and metric and space) to make one, or the folder of one that exists."
-    )
-
-
-def _connect(file: Path, may_create: bool) -> sqlite3.Connection:
-    """A connection in autocommit, so that every BEGIN and COMMIT is ours.
-
-    Raises:
-        VectorIndexError: there is no file and none is to be made, or the folder holds other things.
-    """
-    folder = file.parent
-    try:
-        if not file.exists():
-            if not may_create:
-                raise _missing(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            others = [entry.name for entry in folder.iterdir() if not entry.name.startswith("index.sqlite")]
-            if others:
-                raise VectorIndexError(
-                    f"{folder} holds other files, such as {others[0]!r}, and no index. Give a new or an empty folder."
-                )
-        elif not file.is_file():
-            raise VectorIndexError(f"{file} is not a file; the folder {folder} is something else. Give another folder.")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise VectorIndexError(f"{folder} cannot be the folder of an index: {reason}. Give another folder.") from error
-    name = file.absolute().as_uri()
-    if file.exists() and not os.access(folder, os.W_OK):
-        log = file.with_name(file.name + "-wal")
-        name += (
-            "?mode=ro" if log.exists() else "?immutable=1"
-        )  # a log needs reading too; without one nothing need be written
-    return sqlite3.connect(name, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-
-
 def _checksum(norms: npt.NDArray[np.float64], vectors: bytes) -> int:
     return zlib.crc32(vectors, zlib.crc32(norms.astype("<f8").tobytes()))
 
@@ -439,18 +354,3 @@ def _parts(values: Sequence[_Item]) -> Iterator[list[_Item]]:
 
 def _marks(values: Sequence[Any]) -> str:
     return ",".join("?" * len(values))
-
-
-def agree(facts: Facts, given: Mapping[str, Any], folder: Path) -> None:
-    """Refuse what was given to open an index when it is not what the index is.
-
-    Raises:
-        VectorIndexError: says both values.
-    """
-    for name, wanted in given.items():
-        have = getattr(facts, name)
-        if wanted is not None and wanted != have:
-            raise VectorIndexError(
-                f"the index {folder} was made with {name}={have!r}; {name}={wanted!r} was given. Use the model and settings "
-                "that it was made with, or make another index."
-            )

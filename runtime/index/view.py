@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from runtime.errors import VectorIndexError
 from runtime.index.matrix import Matrix
-from runtime.index.store import Extent, Store
+from runtime.index.schema import SlotRange
+from runtime.index.store import Store
 
 __all__ = ["View"]
 
@@ -30,7 +31,7 @@ class View:
     def __init__(self, metric: str, matrix: Matrix) -> None:
         self.metric = metric
         self.matrix = matrix
-        self._extent = Extent(-1, 0, 0)
+        self._extent = SlotRange(-1, 0, 0)
         self._reset()
 
     @property
@@ -54,8 +55,8 @@ class View:
         if extent.first != known.first or extent.stop < known.stop or extent.generation < known.generation:
             self._reset()
             self.matrix.reset(extent.first)
-            known = Extent(-1, extent.first, extent.first)
-        self._extent = Extent(-1, extent.first, extent.first)  # should the next lines fail, all is read again
+            known = SlotRange(-1, extent.first, extent.first)
+        self._extent = SlotRange(-1, extent.first, extent.first)  # should the next lines fail, all is read again
         self._take_norms([block.norms for block in store.blocks(known.stop, extent.stop)])
         self._take_dead(store.dead(self._last_death), extent)
         self._extent = extent
@@ -77,7 +78,7 @@ class View:
         self.norms = np.concatenate([self.norms, norms])
         self.alive = np.concatenate([self.alive, np.ones(len(norms), bool)])
 
-    def _take_dead(self, dead: list[tuple[int, int]], extent: Extent) -> None:
+    def _take_dead(self, dead: list[tuple[int, int]], extent: SlotRange) -> None:
         if dead:
             numbers, places = zip(*dead, strict=True)
             if not all(isinstance(place, int) and extent.first <= place < extent.stop for place in places):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
+from runtime.card.input_cards import ImageInput
 from runtime.errors import InputError
-from runtime.input_cards import ImageInput
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runtime.card.input_cards import SequenceInput
 from runtime.errors import InputError
-from runtime.input_cards import SequenceInput
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runtime.card.input_cards import TableInput
 from runtime.errors import InputError
-from runtime.input_cards import TableInput
 
 if TYPE_CHECKING:
     import numpy.typing as npt

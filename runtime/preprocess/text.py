@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
+from runtime.card.input_cards import TextInput
 from runtime.errors import InputError
-from runtime.input_cards import TextInput
 
 if TYPE_CHECKING:
     import numpy.typing as npt

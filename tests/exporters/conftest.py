@@ -9,10 +9,11 @@ import torch
 
 from exporters import Report, export
 from exporters.settings import ExportSettings
-from exporters.subject import Subject, make_subject
-from exporters.trace import trace
+from exporters.subject.assembly import make_subject
+from exporters.subject.subject import Subject
+from exporters.tracing.trace import trace
 from toolkit import nn
-from toolkit.data.digits import digit_pictures
+from toolkit.data.readers.digits import digit_pictures
 
 torch.set_num_threads(1)  # the networks here are small; threads would only wait for each other
 

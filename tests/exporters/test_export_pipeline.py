@@ -17,15 +17,15 @@ from onnx import numpy_helper
 import exporters
 import runtime
 from exporters import export
+from exporters.job import ExportJob
 from exporters.report import Report
-from exporters.routes import torch_export
-from exporters.tolerance import Tolerance
-from exporters.work import Work
+from exporters.settings import Tolerance
+from exporters.tracing.routes import torch_export
 from runtime.card import ImageInput
 from runtime.errors import CheckFailed, CheckpointError, InputError, SpecError, ToolkitError
 from toolkit import nn
-from toolkit.data.digits import digit_pictures
-from toolkit.training.checkpoint import Checkpoint
+from toolkit.data.readers.digits import digit_pictures
+from toolkit.training.checkpoints.checkpoint import Checkpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -248,11 +248,11 @@ def harm_stage(monkeypatch: pytest.MonkeyPatch, name: str, harm: Callable[[Path]
         assert name in [stage.name for stage in stages]
         return tuple(replace(stage, run=harmed(stage.run)) if stage.name == name else stage for stage in stages)
 
-    def harmed(run: Callable[[Work], str]) -> Callable[[Work], str]:
-        def harmful(work: Work) -> str:
-            note = run(work)
-            harm(work.path)
-            work.parity = None if name in ("trace", "simplify") else work.parity
+    def harmed(run: Callable[[ExportJob], str]) -> Callable[[ExportJob], str]:
+        def harmful(job: ExportJob) -> str:
+            note = run(job)
+            harm(job.path)
+            job.parity = None if name in ("trace", "simplify") else job.parity
             return note
 
         return harmful
@@ -336,7 +336,7 @@ def test_a_simplifier_that_is_reverted_is_told_in_the_report(
     import importlib
 
     monkeypatch.setattr(
-        importlib.import_module("exporters.simplify"), "__file__", str(tmp_path / "none" / "simplify.py")
+        importlib.import_module("exporters.simplifying.simplify"), "__file__", str(tmp_path / "none" / "simplify.py")
     )
     report = export(dense, tmp_path / "a.onnx", example=rows, task="classification")
     assert report.stages[1].note.startswith("left as it was: onnxslim failed (")

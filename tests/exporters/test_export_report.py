@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from exporters.report import Report, StageReport
-from exporters.verify import Parity
+from exporters.verifying.verify import Parity
 from runtime.card import ArrayInput, ModelCard
 
 REPORT = Report(

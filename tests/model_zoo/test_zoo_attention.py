@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model_zoo import MultiheadAttention, TransformerEncoder, TransformerEncoderLayer
-from model_zoo.positions import LearnedPositions, SinusoidalPositions, sinusoids
+from model_zoo.layers.positions import LearnedPositions, SinusoidalPositions, sinusoids
 
 MASK = torch.tensor(
     [[1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], dtype=torch.bool

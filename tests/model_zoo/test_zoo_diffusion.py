@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_zoo import DiffusionModel
-from model_zoo.diffusion_unet import DiffusionUNet
+from model_zoo.networks.diffusion_unet import DiffusionUNet
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torchvision
 
-from model_zoo.mnasnet import PlainMNASNet
+from model_zoo.networks.mnasnet import PlainMNASNet
 
 
 def test_weights_come_back_from_a_plain_mapping_and_from_torchvisions_own() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_zoo import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
-from model_zoo.real_steps import RealSteps
+from model_zoo.layers.sequence_mask import SequenceMask
 
 LAYERS = [RNN, LSTM, GRU]
 CELLS = [(RNNCell, RNN), (LSTMCell, LSTM), (GRUCell, GRU)]
@@ -38,7 +38,7 @@ def seeded() -> Iterator[None]:
 def rows_alone(layer: torch.nn.Module, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Each row without its padding, one at a time: what the mask must amount to."""
     results = []
-    for row, real in zip(x, RealSteps(mask).mask, strict=True):
+    for row, real in zip(x, SequenceMask(mask).mask, strict=True):
         alone = layer(row[real][None])
         if alone.ndim == 3:
             full = torch.zeros(len(real), alone.shape[2])
@@ -79,7 +79,7 @@ def test_a_masked_row_gives_what_it_gives_without_its_padding(
 def test_the_traceable_form_equals_the_packed_one(kind: Any, options: dict[str, Any], last_step: bool) -> None:
     layer = kind(4, 3, last_step=last_step, **options).eval()
     x = torch.randn(5, 5, 4)
-    steps = RealSteps(MASK)
+    steps = SequenceMask(MASK)
     front = steps.to_front(x)
     torch.testing.assert_close(
         steps.back(layer._traceable(front, steps)), steps.back(layer._packed(front, steps)), rtol=0, atol=1e-6
@@ -127,7 +127,7 @@ def test_gradients_flow_through_a_mask_and_not_from_padding(kind: Any) -> None:
     layer(x, MASK).square().sum().backward()
     assert x.grad is not None
     reached = x.grad.abs().sum(dim=2) > 0
-    assert torch.equal(reached, RealSteps(MASK).mask)
+    assert torch.equal(reached, SequenceMask(MASK).mask)
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in layer.parameters())
 
 
@@ -156,7 +156,7 @@ masks = st.integers(1, 6).flatmap(
 @given(masks)
 def test_real_steps_move_to_the_front_and_back_for_any_mask(rows: list[list[bool]]) -> None:
     mask = torch.tensor(rows)
-    steps = RealSteps(mask)
+    steps = SequenceMask(mask)
     x = torch.arange(1, mask.numel() + 1, dtype=torch.float32).reshape(*mask.shape, 1)
     front, real = steps.to_front(x), steps.mask
     for row in range(len(x)):

@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 
-from model_zoo.vision import VISION_NETWORKS, check_weights, mobilenet_backbone, vision_network
+from model_zoo.networks.vision import VISION_NETWORKS, check_weights, mobilenet_backbone, vision_network
 
 SMALL = ("alexnet", "resnet18", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5")
 

@@ -15,8 +15,8 @@ import runtime
 from runtime.card import ArrayInput, ModelCard, OutputCard
 from runtime.errors import CardError, InputError, ModelFileError
 from runtime.model import Model
-from runtime.predict import Classification, Failure, Regression
-from runtime.sources import find_images
+from runtime.preprocess.sources import find_images
+from runtime.results import Classification, Failure, Regression
 
 MakeModel = Callable[..., Path]
 RED, GREEN = (np.tile(np.array(colour, np.uint8), (8, 8, 1)) for colour in ((255, 0, 0), (0, 255, 0)))

@@ -13,7 +13,7 @@ import runtime
 from runtime.card import ModelCard, OutputCard, SequenceInput, TextInput
 from runtime.errors import InputError
 from runtime.model import Model
-from runtime.predict import Classification, Dense, Embedding, Failure, Multilabel
+from runtime.results import Classification, Dense, Embedding, Failure, Multilabel
 
 OnnxFile = Callable[..., Path]
 TEXT = TextInput("text", ("<pad>", "<unknown>", "a", "b"), 4, padding=0, unknown=1)

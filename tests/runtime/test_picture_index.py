@@ -15,7 +15,7 @@ from runtime.card import ImageInput, ModelCard, OutputCard
 from runtime.errors import CardError, InputError, VectorIndexError
 from runtime.model import Model
 from runtime.picture_index import draw_neighbours, embed_pictures, open_picture_index, search_pictures
-from runtime.sources import find_images
+from runtime.preprocess.sources import find_images
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from toolkit.data.digits import digit_pictures
+from toolkit.data.readers.digits import digit_pictures
 
 torch.set_num_threads(1)  # the networks here are small; threads would only wait for each other
 

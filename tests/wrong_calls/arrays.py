@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from toolkit import nn
-from toolkit.data.pairs import load_pairs, load_triplets
-from toolkit.data.sequences import load_sequences
+from toolkit.data.readers.pairs import load_pairs, load_triplets
+from toolkit.data.readers.sequences import load_sequences
 from wrong_calls import Call
 from wrong_calls.small import AMOUNTS, KINDS, LABELS, NAN, ROWS, STEP_KINDS, STEPS, TOKENS, WORDS
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from toolkit import nn
-from toolkit.data.pairs import load_pairs
+from toolkit.data.readers.pairs import load_pairs
 from toolkit.data.source import Source
 from wrong_calls import Call
 from wrong_calls.small import KINDS, NAN, PICTURES, ROWS, STEP_KINDS, STEPS, train

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from model_zoo.softmax import LogSoftmax, Softmax
+from model_zoo.layers.softmax import LogSoftmax, Softmax
 from runtime.errors import SpecError, suggest
 from toolkit.builder.arguments import Axis, Positive, check_arguments
 

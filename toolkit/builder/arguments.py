@@ -13,11 +13,11 @@ from typing import Annotated, Any, TypeAlias
 
 from runtime.errors import SpecError, suggest
 
-__all__ = ["Axis", "Between", "Count", "Positive", "Probability", "check_arguments"]
+__all__ = ["Axis", "Count", "Interval", "Positive", "Probability", "check_arguments"]
 
 
 @dataclass(frozen=True)
-class Between:
+class Interval:
     """The limits of a number, both included, for ``Annotated[float, Between(0, 1)]``. None stands for no limit.
 
     A whole number without it must be at least 1, or at least its parameter's default where that is lower.
@@ -45,10 +45,10 @@ class Between:
         return "" if self.high is None else f"of at most {self.high:g}"
 
 
-Probability: TypeAlias = Annotated[float, Between(0, 1)]
-Positive: TypeAlias = Annotated[float, Between(above=0)]
-Count: TypeAlias = Annotated[int, Between(low=0)]
-Axis: TypeAlias = Annotated[int, Between()]
+Probability: TypeAlias = Annotated[float, Interval(0, 1)]
+Positive: TypeAlias = Annotated[float, Interval(above=0)]
+Count: TypeAlias = Annotated[int, Interval(low=0)]
+Axis: TypeAlias = Annotated[int, Interval()]
 """A whole number that may be negative, counted from the end."""
 
 
@@ -136,18 +136,20 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, origin or hint)
 
 
-def _within(value: Any, hint: Any, lowest: int, limits: Between | None = None) -> bool:
+def _within(value: Any, hint: Any, lowest: int, limits: Interval | None = None) -> bool:
     """Whether every number in a value that fits `hint` is within its limits."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        return _within(value, inner[0], lowest, next((note for note in inner[1:] if isinstance(note, Between)), limits))
+        return _within(
+            value, inner[0], lowest, next((note for note in inner[1:] if isinstance(note, Interval)), limits)
+        )
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) and _within(value, option, lowest, limits) for option in inner)
     if origin is tuple:
         each = [inner[0]] * len(value) if len(inner) == 2 and inner[1] is Ellipsis else inner
         return all(_within(item, part, lowest, limits) for item, part in zip(value, each, strict=True))
     if hint is int:
-        return (limits or Between(low=lowest)).fits(value)
+        return (limits or Interval(low=lowest)).fits(value)
     return limits.fits(value) if hint is float and limits is not None else True
 
 
@@ -156,13 +158,13 @@ def _limits(hint: Any, lowest: int) -> str:
     found = _find_limits(hint)
     if found is not None and found[0] is float:
         return f"a number {found[1]} is"
-    return f"whole numbers {found[1] if found is not None else Between(low=lowest)} are"
+    return f"whole numbers {found[1] if found is not None else Interval(low=lowest)} are"
 
 
-def _find_limits(hint: Any) -> tuple[type, Between] | None:
+def _find_limits(hint: Any) -> tuple[type, Interval] | None:
     inner = typing.get_args(hint)
     if typing.get_origin(hint) is Annotated:
-        return next(((inner[0], note) for note in inner[1:] if isinstance(note, Between)), None)
+        return next(((inner[0], note) for note in inner[1:] if isinstance(note, Interval)), None)
     return next((found for part in inner if (found := _find_limits(part)) is not None), None)
 
 
@@ -170,7 +172,7 @@ def _describe(hint: Any) -> str:
     """The annotation in words: ``int | tuple[int, int]`` -> ``a whole number or (int, int)``."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        limits = next((str(note) for note in inner[1:] if isinstance(note, Between)), "")
+        limits = next((str(note) for note in inner[1:] if isinstance(note, Interval)), "")
         return f"{_describe(inner[0])} {limits}".rstrip()
     if origin in (typing.Union, types.UnionType):
         return " or ".join(dict.fromkeys(_describe(option) for option in inner))

@@ -12,7 +12,7 @@ from torch.nn import init
 
 from runtime.errors import SpecError, suggest
 from toolkit.builder.activations import Activation, activation_name
-from toolkit.builder.arguments import Between, Positive, check_arguments
+from toolkit.builder.arguments import Interval, Positive, check_arguments
 
 __all__ = [
     "INITIALISERS",
@@ -27,7 +27,7 @@ __all__ = [
 Initialisation: TypeAlias = str | Mapping[str, Any]
 """A name, or {"name": ..., and its options}."""
 
-Deviation: TypeAlias = Annotated[float, Between(low=0)]
+Deviation: TypeAlias = Annotated[float, Interval(low=0)]
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def sparse(
     after: Nonlinearity,
     /,
     *,
-    sparsity: Annotated[float, Between(0, 1)] = 0.1,
+    sparsity: Annotated[float, Interval(0, 1)] = 0.1,
     std: Deviation = 0.01,
 ) -> None:
     """Normal with this deviation, and this share of each column zero (Martens, 2010); a kernel counts as one row a filter."""

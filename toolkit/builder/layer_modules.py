@@ -9,10 +9,10 @@ import torch
 
 from runtime.errors import SpecError
 from toolkit.builder.activations import activation_name, make_activation
-from toolkit.builder.arriving import Undecided
 from toolkit.builder.layer_spec import OWN, LayerSpec, batch_shape
 from toolkit.builder.layers.registry import find_layer
 from toolkit.builder.own_modules import make_module
+from toolkit.builder.trial_input import ShapeUnknown
 
 __all__ = ["flattens", "layer_modules", "refusals"]
 
@@ -51,7 +51,7 @@ def refusals(title: str, position: int, shape: Sequence[int | None]) -> Iterator
     """Whatever goes wrong inside becomes a SpecError that names the layer and what it receives."""
     try:
         yield
-    except Undecided:
+    except ShapeUnknown:
         raise
     except Exception as error:  # torch says in many types why a shape does not fit
         raise SpecError(

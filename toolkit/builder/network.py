@@ -10,7 +10,7 @@ import torch
 
 from runtime.errors import SpecError
 
-__all__ = ["Beside", "Ending", "Network", "step"]
+__all__ = ["Ending", "ForwardState", "Network", "step"]
 
 Ending: TypeAlias = Literal["softmax", "logsoftmax", "sigmoid"]
 
@@ -23,7 +23,7 @@ _POOLS = (torch.nn.MaxPool1d, torch.nn.MaxPool2d, torch.nn.MaxPool3d)
 
 
 @dataclass
-class Beside:
+class ForwardState:
     """What flows beside the tensor during one forward pass.
 
     Attributes:
@@ -35,7 +35,7 @@ class Beside:
     places: list[tuple[torch.Tensor, torch.Size]] = field(default_factory=list)
 
 
-def step(module: torch.nn.Module, x: Any, beside: Beside) -> Any:
+def step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
     """Run one module, and keep `beside` up to date.
 
     - A module with a method ``padding_mask(x)`` makes the mask (N, L), True where a step is real, or None.
@@ -67,7 +67,7 @@ def step(module: torch.nn.Module, x: Any, beside: Beside) -> Any:
     return _masked_step(module, x, beside)
 
 
-def _masked_step(module: torch.nn.Module, x: Any, beside: Beside) -> Any:
+def _masked_step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
     """`step` where there is a mask already."""
     mask, beside.mask = beside.mask, None
     assert mask is not None
@@ -148,18 +148,18 @@ class Network(torch.nn.Sequential):
 
 
 def _run(modules: Iterable[torch.nn.Module], x: torch.Tensor) -> torch.Tensor:
-    beside: Beside | None = None
+    beside: ForwardState | None = None
     for module in modules:
         # most modules of most networks take one tensor and give one: no more is asked of them than Sequential does
         if type(module) in _PLAIN and (beside is None or beside.mask is None):
             x = module(x)
         else:
-            beside = beside or Beside()
+            beside = beside or ForwardState()
             x = _with_batch_axis(module, x, beside)
     return x
 
 
-def _with_batch_axis(module: torch.nn.Module, x: Any, beside: Beside) -> Any:
+def _with_batch_axis(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
     """`step`; a module of the user's own that loses the batch axis of one input is told so, and not a layer behind it."""
     own = type(module).__module__.partition(".")[0] not in ("torch", "torchvision", "model_zoo", "toolkit")
     alone = isinstance(x, torch.Tensor) and x.ndim > 0 and isinstance(x.shape[0], int) and x.shape[0] == 1

@@ -11,14 +11,14 @@ import torch
 
 from runtime.errors import SpecError
 from toolkit.builder.activations import Activation
-from toolkit.builder.arriving import Arriving, Undecided
-from toolkit.builder.completion import complete
+from toolkit.builder.argument_inference import complete
 from toolkit.builder.initialisation import Initialisation, initialise, parse_initialisation
 from toolkit.builder.layer_modules import layer_modules
 from toolkit.builder.layer_spec import OWN, LayerSpec, Shape, batch_shape
 from toolkit.builder.layers import find_layer
 from toolkit.builder.network import Network
-from toolkit.builder.trial import ROWS, run
+from toolkit.builder.shape_inference import ROWS, run
+from toolkit.builder.trial_input import ShapeUnknown, TrialInput
 
 __all__ = ["DType", "LayerSpec", "NetworkSpec", "Shape", "batch_shape", "build", "check", "read_shape"]
 
@@ -122,7 +122,7 @@ def check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
     """
     try:
         return _check(spec)
-    except Undecided:
+    except ShapeUnknown:
         return spec, []
 
 
@@ -134,7 +134,7 @@ def build(spec: NetworkSpec) -> Network:
     """
     try:
         full, shapes = _check(spec)
-    except Undecided as reason:
+    except ShapeUnknown as reason:
         raise SpecError(
             "The shape of the network's input is not known yet. Load data first, or give it: nn('cls', input_shape=(1, 28, 28))."
             if spec.input_shape is None
@@ -173,9 +173,9 @@ def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
     dtype = spec.input_dtype or _implied_dtype(spec)
     trials = [spec.input_shape] if spec.input_shape is not None else _implied_shapes(spec)
     if not trials:
-        raise Undecided("The shape of the input is not known yet.")
+        raise ShapeUnknown("The shape of the input is not known yet.")
     kind = torch.int64 if dtype == "int64" else torch.float32
-    arriving = Arriving([torch.empty(ROWS, *shape, dtype=kind, device="meta") for shape in trials])
+    arriving = TrialInput([torch.empty(ROWS, *shape, dtype=kind, device="meta") for shape in trials])
     input_shape, layers, shapes = arriving.known, [], []
     for position, entry in enumerate(spec.layers, start=1):
         full = complete(entry, position, arriving, spec.num_classes, spec.vocabulary)
@@ -183,7 +183,7 @@ def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
         layers.append(full)
         shapes.append(arriving.known or ())
     if input_shape is None:
-        raise Undecided("The shape of the input is not known yet.")
+        raise ShapeUnknown("The shape of the input is not known yet.")
     return dataclasses.replace(spec, input_shape=input_shape, layers=tuple(layers), input_dtype=dtype), shapes
 
 

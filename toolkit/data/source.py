@@ -15,11 +15,11 @@ from runtime.errors import InputError
 from runtime.preprocess import is_number, read_lines, read_table
 from toolkit.data.apply_card import apply_card
 from toolkit.data.dataset import Dataset, Task
-from toolkit.data.idx import find_idx, load_idx
-from toolkit.data.images import class_folders, load_images
-from toolkit.data.npz import load_npz
-from toolkit.data.tables import load_csv
-from toolkit.data.text import load_text_folder, load_text_table, load_texts, text_files
+from toolkit.data.readers.idx import find_idx, load_idx
+from toolkit.data.readers.images import class_folders, load_images
+from toolkit.data.readers.npz import load_npz
+from toolkit.data.readers.tables import load_csv
+from toolkit.data.readers.text import load_text_folder, load_text_table, load_texts, text_files
 
 __all__ = ["Source", "open_source"]
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 
 from runtime.atomic import atomic_write
 from runtime.console import bytes_text, seconds_text
+from toolkit.demo.record import Demo
 from toolkit.explain.plots import confusion_matrix, confusion_png, curves_png
-
-if TYPE_CHECKING:
-    from toolkit.demo.road import Demo
 
 __all__ = ["write_report"]
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from toolkit.explain.figures import CATEGORIES, INK, MISSING, MUTED, SEQUENTIAL
-
-if TYPE_CHECKING:
-    from toolkit.explain.feature_maps import LayerOutput
+from toolkit.explain.layer_output import LayerOutput
 
 __all__ = ["layer_figure", "total_figure"]
 

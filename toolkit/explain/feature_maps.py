@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,35 +11,17 @@ import torch
 
 from runtime.atomic import atomic_write
 from runtime.errors import InputError
-from toolkit.explain.boxes import diagram
+from toolkit.explain.diagram.boxes import diagram
+from toolkit.explain.diagram.flow import trace_flow
 from toolkit.explain.evaluation import as_input, evaluation, run
 from toolkit.explain.feature_figures import layer_figure, total_figure
 from toolkit.explain.figures import figure_bytes
-from toolkit.explain.flow import trace_flow
 from toolkit.explain.hooks import first_tensor, record
+from toolkit.explain.layer_output import LayerOutput
 
-__all__ = ["LayerOutput", "layer_outputs", "visual_feature"]
+__all__ = ["layer_outputs", "visual_feature"]
 
 _MOST_LAYERS = 64  # with more than these, blocks are shown whole
-
-
-@dataclass(frozen=True)
-class LayerOutput:
-    """What one layer gave for one input.
-
-    Attributes:
-        number: position in the order of execution; 0 is the network's input.
-        name: its path inside the network.
-        kind: its class.
-        description: the module with its arguments, in one line.
-        values: without the batch axis.
-    """
-
-    number: int
-    name: str
-    kind: str
-    description: str
-    values: np.ndarray
 
 
 def visual_feature(
@@ -94,7 +75,7 @@ def layer_outputs(network: torch.nn.Module, inputs: torch.Tensor | np.ndarray) -
     """The input and the output of every layer for one input (1, ...), in the order of execution.
 
     Layers are the modules without modules inside. Of a network of more than 64, blocks are shown as in its drawing: see
-    `toolkit.explain.boxes.diagram`. Dropout and identity, which change nothing in use, are left out.
+    `toolkit.explain.diagram.boxes.diagram`. Dropout and identity, which change nothing in use, are left out.
 
     Raises:
         InputError: the input is not a single one, or the network cannot take it.

@@ -1,7 +1,7 @@
 """The training loop and what belongs to it."""
 
-from toolkit.training.checkpoint import Checkpoint
-from toolkit.training.loop import evaluate, fit
+from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.loop.loop import evaluate, fit
 from toolkit.training.settings import Settings
 
 __all__ = ["Checkpoint", "Settings", "evaluate", "fit"]

@@ -242,7 +242,7 @@ def test_an_interrupted_add_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with runtime.index.open(tmp_path / "index", dim=8) as index:
         add(index, [1, 2, 3])
         with monkeypatch.context() as patch:
-            patch.setattr(runtime.index.embedded.Store, "enter", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(runtime.index.embedded.Store, "insert", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 add(index, [3, 4])
         check(index, [1, 2, 3])

@@ -17,7 +17,7 @@ from toolkit.builder.activations import (
     make_activation,
     parse_activation,
 )
-from toolkit.builder.layers.examples import ACTIVATION_EXAMPLES
+from toolkit.builder.layer_examples import ACTIVATION_EXAMPLES
 from toolkit.builder.spec import LayerSpec, NetworkSpec, build, check
 
 FUNCTIONS = {

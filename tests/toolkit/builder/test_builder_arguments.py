@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from runtime.errors import SpecError
-from toolkit.builder.arguments import Axis, Between, Count, Positive, Probability, check_arguments
+from toolkit.builder.arguments import Axis, Count, Interval, Positive, Probability, check_arguments
 
 
 def example(
@@ -32,7 +32,7 @@ def example(
     cells: int | tuple[int | None, int | None] = 1,
     nested: tuple[tuple[int, int], ...] = (),
     offset: int = -1,
-    few: Annotated[int, Between(high=4)] = 4,
+    few: Annotated[int, Interval(high=4)] = 4,
 ) -> torch.nn.Module:
     raise AssertionError("never called")
 

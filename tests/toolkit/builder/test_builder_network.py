@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from model_zoo.global_pool import GlobalAvgPool
-from model_zoo.shaping import LastStep, Permute
-from model_zoo.token_embedding import Masking, TokenEmbedding
-from model_zoo.unpool import MaxUnpool
-from toolkit.builder.network import Beside, Network, step
+from model_zoo.layers.global_pool import GlobalAvgPool
+from model_zoo.layers.shaping import LastStep, Permute
+from model_zoo.layers.token_embedding import Masking, TokenEmbedding
+from model_zoo.layers.unpool import MaxUnpool
+from toolkit.builder.network import ForwardState, Network, step
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_of_several_outputs_the_first_goes_on() -> None:
     lstm = torch.nn.LSTM(3, 2, batch_first=True)
     x = torch.rand(2, 4, 3)
     assert torch.equal(Network(lstm, torch.nn.Tanh())(x), lstm(x)[0].tanh())
-    assert torch.equal(step(lstm, x, Beside(torch.ones(2, 4, dtype=torch.bool))), lstm(x)[0])
+    assert torch.equal(step(lstm, x, ForwardState(torch.ones(2, 4, dtype=torch.bool))), lstm(x)[0])
 
 
 class Denoiser(torch.nn.Module):

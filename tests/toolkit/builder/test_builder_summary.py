@@ -11,7 +11,7 @@ import torch
 from model_zoo import LeNet
 from runtime.errors import SpecError
 from toolkit import nn
-from toolkit.builder.layers.examples import EXAMPLES
+from toolkit.builder.layer_examples import EXAMPLES
 from toolkit.builder.spec import build
 from toolkit.builder.summary import summarize
 

@@ -12,9 +12,9 @@ import torch
 from runtime.card import ImageInput
 from runtime.errors import CardError, InputError
 from runtime.preprocess import prepare_image
-from toolkit.builder.transforms import parse_transform
 from toolkit.data.apply_card import apply_card
-from toolkit.data.arrays import load_arrays
+from toolkit.data.augmentation.transforms import parse_transform
+from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.source import open_source
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 10, 14, 3), np.uint8)

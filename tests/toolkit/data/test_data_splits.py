@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InputError
-from toolkit.data.arrays import load_arrays
 from toolkit.data.dataset import Dataset
+from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.splits import same_inputs, split, three_way
 
 

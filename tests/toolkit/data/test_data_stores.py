@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from runtime.card import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess import decode, normalize, prepare_image
-from toolkit.builder.transforms import parse_transform
 from toolkit.data import stores
+from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.data.stores import FileStore, PictureStore, PixelStore, RowStore, store_pixels
 
 CARDS = [

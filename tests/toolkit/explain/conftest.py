@@ -12,7 +12,7 @@ from PIL import Image
 
 from toolkit.builder.network import Network
 from toolkit.builder.spec import LayerSpec, NetworkSpec, build
-from toolkit.data.digits import digit_pictures
+from toolkit.data.readers.digits import digit_pictures
 
 Build = Callable[..., Network]
 

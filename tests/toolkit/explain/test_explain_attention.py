@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from runtime.errors import InputError, SpecError
-from toolkit.builder.layers.examples import EXAMPLES
+from toolkit.builder.layer_examples import EXAMPLES
 from toolkit.builder.spec import build
 from toolkit.explain.attention import _attention_weights, attention_maps, attention_png
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from runtime.errors import InputError
-from toolkit.data.digits import digit_pictures
+from toolkit.data.readers.digits import digit_pictures
 from toolkit.explain.embeddings import embedding_png, principal_components
 from toolkit.explain.figures import categories
 

@@ -16,8 +16,9 @@ from PIL import Image
 from runtime.errors import InputError
 from toolkit.builder.network import Network
 from toolkit.explain.feature_figures import layer_figure, total_figure
-from toolkit.explain.feature_maps import LayerOutput, layer_outputs, visual_feature
+from toolkit.explain.feature_maps import layer_outputs, visual_feature
 from toolkit.explain.figures import figure_bytes
+from toolkit.explain.layer_output import LayerOutput
 
 
 def pixels(path: Path) -> np.ndarray:

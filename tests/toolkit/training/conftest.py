@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from toolkit import nn
-from toolkit.data.arrays import load_arrays
 from toolkit.data.dataset import Dataset
+from toolkit.data.readers.arrays import load_arrays
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from toolkit.data.batches import Batches
+from toolkit.data.batching.batches import Batches
 from toolkit.data.dataset import Dataset
-from toolkit.training.interruption import Interruption, TrainingInterrupted
-from toolkit.training.loop import Training, fit
+from toolkit.training.loop.interruption import Interruption, TrainingInterrupted
+from toolkit.training.loop.loop import Training, fit
 from toolkit.training.settings import Settings
 
 

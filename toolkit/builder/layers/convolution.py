@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from model_zoo.separable import SeparableConv2d
+from model_zoo.layers.separable import SeparableConv2d
 from toolkit.builder.layers.registry import layer
 from toolkit.builder.layers.sizes import (
     Count1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from model_zoo.split_bilinear import SplitBilinear
+from model_zoo.layers.split_bilinear import SplitBilinear
 from toolkit.builder.layers.registry import layer
 from toolkit.builder.layers.sizes import Size, pair
 

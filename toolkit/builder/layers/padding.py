@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from model_zoo.padding import Pad
+from model_zoo.layers.padding import Pad
 from toolkit.builder.arguments import Count
 from toolkit.builder.layers.registry import layer
 

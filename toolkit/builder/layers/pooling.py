@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import torch
 
-from model_zoo.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
-from model_zoo.global_pool import GlobalAvgPool, GlobalMaxPool
-from model_zoo.unpool import MaxUnpool
+from model_zoo.layers.adaptive_pool import AdaptiveAvgPool, AdaptiveMaxPool
+from model_zoo.layers.global_pool import GlobalAvgPool, GlobalMaxPool
+from model_zoo.layers.unpool import MaxUnpool
 from toolkit.builder.layers.registry import layer
 from toolkit.builder.layers.sizes import Count1, Count2, Count3, Whole1, Whole2, Whole3
 

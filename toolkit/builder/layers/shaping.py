@@ -6,8 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import torch
 
-from model_zoo.shaping import First, LastStep, Permute, Reshape, Squeeze, Unsqueeze
-from toolkit.builder.arguments import Axis, Between, Positive
+from model_zoo.layers.shaping import First, LastStep, Permute, Reshape, Squeeze, Unsqueeze
+from toolkit.builder.arguments import Axis, Interval, Positive
 from toolkit.builder.layers.registry import layer
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
     "upsample",
 ]
 
-Length: TypeAlias = Annotated[int, Between(low=-1)]
+Length: TypeAlias = Annotated[int, Interval(low=-1)]
 
 
 @layer(dtype="any")

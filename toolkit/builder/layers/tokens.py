@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from model_zoo.token_embedding import Masking, TokenEmbedding
+from model_zoo.layers.token_embedding import Masking, TokenEmbedding
 from toolkit.builder.arguments import Axis
 from toolkit.builder.layers.registry import layer
 from toolkit.builder.layers.sizes import Size, pair

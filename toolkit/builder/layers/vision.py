@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from model_zoo import VISION_NETWORKS, vision_network
-from model_zoo.vision import check_weights
-from model_zoo.vision import mobilenet_backbone as zoo_backbone
+from model_zoo.networks.vision import check_weights
+from model_zoo.networks.vision import mobilenet_backbone as zoo_backbone
 from toolkit.builder.layers.registry import LayerFunction, layer
 
 __all__ = ["TORCHVISION_NAMES", "mobilenet", "mobilenet_backbone"]

@@ -14,7 +14,7 @@ from toolkit.data.dataset import IGNORED, Dataset
 from toolkit.training.losses.loss import Loss
 from toolkit.training.losses.registry import LossEntry
 
-__all__ = ["check_targets", "refuse", "try_out", "untouched"]
+__all__ = ["check_targets", "dry_run", "evaluation_mode", "refuse"]
 
 
 def refuse(name: str, reason: str, remedy: str) -> SpecError:
@@ -106,7 +106,7 @@ def _check_numbers(name: str, options: dict[str, Any], targets: np.ndarray) -> N
             )
 
 
-def try_out(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets: bool = False) -> None:
+def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets: bool = False) -> None:
     """Run two examples, without a trace: evaluation mode, no gradients, the random state as it was.
 
     Raises:
@@ -120,7 +120,7 @@ def try_out(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
     parameter = next(loss.network.parameters(), torch.empty(0))
     inputs, targets = inputs.to(parameter.device), targets.to(parameter.device)
     name = str(loss.options.get("function", loss.name)) if entry is None else loss.name
-    with untouched(loss.network, parameter.device):
+    with evaluation_mode(loss.network, parameter.device):
         try:
             with torch.no_grad():
                 outputs = loss.forward(inputs)
@@ -264,7 +264,7 @@ def _reason(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def untouched(network: torch.nn.Module, device: torch.device) -> Iterator[None]:
+def evaluation_mode(network: torch.nn.Module, device: torch.device) -> Iterator[None]:
     """Evaluation mode within; the modes of all modules and the random states are put back."""
     modes = {module: module.training for module in network.modules()}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -11,7 +11,7 @@ from runtime.errors import SpecError
 from toolkit.data.dataset import Dataset, Task
 from toolkit.training.losses import criteria
 from toolkit.training.losses import targets as shaped
-from toolkit.training.losses.checks import check_targets, refuse, try_out
+from toolkit.training.losses.checks import check_targets, dry_run, refuse
 from toolkit.training.losses.loss import Loss
 from toolkit.training.losses.outputs import ending, plain_output, select_outputs, select_predictions
 from toolkit.training.losses.registry import LOSSES, LossEntry, default_loss, fitting
@@ -86,7 +86,7 @@ def make_loss(
         made = Loss(_CALLABLE, {"function": name}, network, data.task, plain_output, loss, views=data.views)
         if class_weights is not None:
             raise refuse(name, "class_weights are for losses by name.", "Weigh the classes within the function.")
-        try_out(made, None, data)
+        dry_run(made, None, data)
         return made
     _refuse_unnamed(loss)
     name, options = find_loss(loss, data.task)
@@ -99,7 +99,7 @@ def make_loss(
     check_targets(name, entry, options, data)
     weights = _class_weights(name, entry, options, class_weights, data)
     made = _build(name, entry, options, weights, data, network)
-    try_out(made, entry, data, soft_targets=soft_targets)
+    dry_run(made, entry, data, soft_targets=soft_targets)
     return made
 
 
@@ -116,7 +116,7 @@ def _own_loss(loss: Named | LossFunction, data: Dataset, network: torch.nn.Modul
         lambda outputs, targets: outputs,
         predict=lambda outputs: None,
     )
-    try_out(made, None, data)
+    dry_run(made, None, data)
     return made
 
 

@@ -1,0 +1,191 @@
+"""One of the two that are compared: an ONNX file or a torch network, run on arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, TypeGuard
+
+import numpy as np
+import torch
+
+from exporters.comparing.file_steps import file_steps
+from exporters.comparing.steps import Steps
+from exporters.comparing.torch_steps import torch_steps
+from exporters.settings import ExportSettings
+from exporters.sources import Source
+from exporters.sources.file_kinds import kind_of
+from exporters.subject.assembly import make_subject
+from exporters.subject.subject import Subject
+from runtime.card import STEP_ROLES, ImageInput, ModelCard
+from runtime.errors import CheckFailed, SpecError
+from runtime.session import Session, Tensor
+
+__all__ = [
+    "OF_STEPS_BEHIND",
+    "ComparedFile",
+    "ComparedModel",
+    "ComparedNetwork",
+    "is_model_file",
+    "open_file",
+    "open_network",
+]
+
+Arrays = Mapping[str, np.ndarray]
+
+# What steps behind the network give; a network by itself has no such outputs.
+OF_STEPS_BEHIND = STEP_ROLES
+
+
+class ComparedModel(Protocol):
+    """What is run on arrays, whatever it is inside."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+
+    @property
+    def card(self) -> ModelCard | None:
+        """What it says of itself."""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Its inputs, a text for each axis of any length."""
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of its outputs."""
+
+    def run(self, feeds: Arrays, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        """Input name -> array, to output name -> array."""
+
+    def steps(self, feeds: Arrays) -> Steps:
+        """The same run, taken apart."""
+
+
+class ComparedFile:
+    """An ONNX file.
+
+    Raises:
+        ModelFileError, CardError: as `Session`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.session = Session(path, "cpu")
+        self.card = self.session.card
+        self.inputs = self.session.inputs
+        self.outputs = [tensor.name for tensor in self.session.outputs]
+
+    def run(self, feeds: Arrays, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        """Raises ModelFileError, InputError."""
+        return self.session.run(feeds, outputs)
+
+    def steps(self, feeds: Arrays) -> Steps:
+        """Raises ModelFileError."""
+        return file_steps(self.session.path, feeds)
+
+
+class ComparedNetwork:
+    """A torch network with its samples."""
+
+    def __init__(self, name: str, subject: Subject) -> None:
+        self.name = name
+        self.subject = subject
+        self.card: ModelCard | None = subject.card
+        self.outputs = subject.output_names
+        self.inputs = tuple(
+            Tensor(
+                name,
+                str(sample.dtype).removeprefix("torch."),
+                tuple(axes.get(axis, length) for axis, length in enumerate(sample.shape)),
+            )
+            for name, sample, axes in zip(subject.input_names, subject.samples, subject.axes, strict=True)
+        )
+
+    def run(self, feeds: Arrays, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        """Raises CheckFailed where torch itself fails on these inputs."""
+        try:
+            with torch.no_grad():
+                results = self.subject.module(*self._tensors(feeds))
+        except Exception as error:
+            raise CheckFailed(f"{self.name} does not run on what is compared: {_first_line(error)}.") from error
+        found = dict(zip(self.outputs, results, strict=True))
+        return {name: found[name].detach().cpu().numpy() for name in outputs}
+
+    def steps(self, feeds: Arrays) -> Steps:
+        """As `run`."""
+        return torch_steps(self.subject, self._tensors(feeds))
+
+    def _tensors(self, feeds: Arrays) -> tuple[torch.Tensor, ...]:
+        # a copy: a network may write into its input
+        return tuple(torch.from_numpy(feeds[name].copy()) for name in self.subject.input_names)
+
+
+def is_model_file(source: Any) -> TypeGuard[str | os.PathLike[str]]:
+    """Whether this is an ONNX file rather than something that torch runs. Raises CheckpointError where there is no file."""
+    if not isinstance(source, str | os.PathLike) or _is_architecture(source):
+        return False
+    return kind_of(Path(source)) == "onnx"
+
+
+def open_file(source: str | os.PathLike[str]) -> ComparedFile:
+    """Raises ModelFileError, CardError."""
+    return ComparedFile(Path(source))
+
+
+def open_network(
+    source: Source, example: Any, settings: ExportSettings, other: ModelCard | None, name: str | None = None
+) -> ComparedNetwork:
+    """Anything that can be exported. From the card of the file that it is compared with it takes what it does not say itself.
+
+    Raises:
+        CheckFailed: it has not the outputs that the file has.
+        The errors of `make_subject`.
+    """
+    label = name or _name(source)
+    asked = settings if other is None else _as_the_file_says(source, settings, other)
+    try:
+        return ComparedNetwork(label, make_subject(source, example=example, settings=asked))
+    except SpecError as error:
+        if other is None or settings.outputs is not None or asked.outputs is None:
+            raise
+        make_subject(source, example=example, settings=replace(asked, outputs=None))  # raises what is wrong besides
+        raise CheckFailed(
+            f"The file has the outputs {', '.join(asked.outputs)}; {label} has others. {error} Name those to compare, such as "
+            f"--outputs {asked.outputs[0]}."
+        ) from error
+
+
+def _as_the_file_says(source: Source, settings: ExportSettings, card: ModelCard) -> ExportSettings:
+    """The outputs of the file; for a network that knows nothing of itself also its task, labels and inputs."""
+    names = tuple(entry.name for entry in card.outputs if entry.role not in OF_STEPS_BEHIND) or None
+    asked = replace(settings, outputs=settings.outputs or names)
+    if not isinstance(source, torch.nn.Module):
+        return asked
+    inputs = tuple(
+        replace(entry, prepared_in_graph=False) if isinstance(entry, ImageInput) else entry for entry in card.inputs
+    )
+    return replace(
+        asked,
+        task=settings.task or (None if card.task == "raw" else card.task),
+        labels=settings.labels or card.labels,
+        inputs=settings.inputs or inputs,
+    )
+
+
+def _is_architecture(source: str | os.PathLike[str]) -> bool:
+    """torchvision:resnet18, timm:NAME, models.py:Net rather than a file."""
+    return ":" in os.fspath(source) and not Path(source).exists()
+
+
+def _name(source: Any) -> str:
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return "the checkpoint" if not isinstance(source, torch.nn.Module) else type(source).__name__
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

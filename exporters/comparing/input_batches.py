@@ -1,0 +1,271 @@
+"""What both are run on: the samples of a network, real data, or numbers made up for two files."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from exporters.comparing.compared_models import ComparedFile, ComparedModel, ComparedNetwork
+from exporters.settings import ExportSettings
+from exporters.subject.dynamic_axes import resolve_dynamic_axes
+from exporters.verifying.probes import BATCH_SIZES, make_probes
+from runtime.card import ArrayInput, ImageInput, InputCard, TextInput
+from runtime.errors import CardError, CheckFailed, InputError, ToolkitError
+from runtime.preprocess import raw_pixels
+from runtime.preprocess.inputs import parse_inputs, prepare_items
+from runtime.preprocess.sources import natural_key
+from runtime.session import Tensor
+
+__all__ = ["InputBatch", "data_feeds", "feeds_for"]
+
+# Lengths for the free axes of files from elsewhere: the first set at which both run is taken, and some of the others too.
+_LENGTHS = (32, 64, 224, 7, 16, 128, 256, 11)
+_ROWS = 32
+# (height, width) of pictures made up for files that prepare them by themselves.
+_PICTURE_SIZES = ((64, 96), (97, 53), (224, 224))
+
+
+@dataclass(frozen=True)
+class InputBatch:
+    """One run of both.
+
+    Attributes:
+        label: in words, such as "batch size 2".
+        first, second: input name -> array, as each of the two takes it.
+        rows: how many inputs are in it.
+        sources: where real ones came from, one a row.
+    """
+
+    label: str
+    first: Mapping[str, np.ndarray]
+    second: Mapping[str, np.ndarray]
+    rows: int
+    sources: tuple[str | None, ...] = ()
+
+
+def feeds_for(
+    first: ComparedModel, second: ComparedModel, names: Mapping[str, str], settings: ExportSettings
+) -> Iterator[InputBatch]:
+    """Runs for any two; `names` says which inputs belong together.
+
+    A network's own samples at batch sizes 1, 2 and 5, and at other lengths where an axis is free; where a file fixes an
+    axis, at that length. Two files get random numbers. Files that prepare their pictures by themselves get pictures.
+    """
+    unlike = _prepares(first) != _prepares(second)
+    if unlike or (_prepares(first) and _prepares(second)):
+        yield from _pictures(first, second)
+        return
+    network = next((side for side in (first, second) if isinstance(side, ComparedNetwork)), None)
+    count = 0
+    if network is not None:
+        for label, arrays in _of_network(network, first, second, names, settings):
+            mine, theirs = _named(arrays, network is first, names)
+            if _fits(mine, first) and _fits(theirs, second):
+                count += 1
+                yield InputBatch(label, mine, theirs, _rows(mine))
+        if not count:
+            raise CheckFailed(
+                f"{first.name} takes {'; '.join(map(str, first.inputs))} and {second.name} takes "
+                f"{'; '.join(map(str, second.inputs))}: none of the samples has a shape that both take."
+            )
+        return
+    yield from _made_up(first, second, names)
+
+
+def data_feeds(first: ComparedModel, second: ComparedModel, data: str | os.PathLike[str]) -> Iterator[InputBatch]:
+    """Real inputs, prepared as the cards say; one that has no card takes what the other's card makes of them.
+
+    Raises:
+        CardError: neither has a card that says how files become inputs.
+        InputError: the data cannot be read.
+    """
+    cards = [_only_input(side) for side in (first, second)]
+    card = next((card for card in cards if card is not None and not isinstance(card, ArrayInput)), None)
+    if card is None:
+        raise CardError(
+            f"{data} cannot be read as inputs: neither {first.name} nor {second.name} has a card that says how. Compare with the "
+            f"checkpoint, or leave --data out."
+        )
+    items, _ = parse_inputs(os.fspath(data), card)
+    if not isinstance(items, np.ndarray):
+        items = sorted(items, key=natural_key) if isinstance(card, ImageInput) else list(items)
+    if not len(items):
+        raise InputError(f"{data} holds no input.")
+    raw = any(isinstance(entry, ImageInput) and entry.prepared_in_graph for entry in cards)
+    fixed = next((side.session.fixed_batch for side in (first, second) if isinstance(side, ComparedFile)
+                  and side.session.fixed_batch), None)  # fmt: skip
+    step = 1 if raw else fixed or _ROWS
+    for start in range(0, len(items), step):
+        part = items[start : start + step]
+        missing = (fixed or 0) - len(part) if fixed else 0
+        arrays = [_filled(_prepared(part, entry if entry is not None else card), missing) for entry in cards]
+        sources = tuple(str(item) if isinstance(item, str | os.PathLike) else None for item in part)
+        feeds = [{side.inputs[0].name: array} for side, array in zip((first, second), arrays, strict=True)]
+        yield InputBatch(f"the data from {start + 1} on", feeds[0], feeds[1], len(part), sources)
+
+
+def _prepared(items: Any, card: InputCard) -> np.ndarray:
+    if isinstance(items, np.ndarray):
+        return items
+    if isinstance(card, ImageInput) and card.prepared_in_graph:
+        return np.stack([raw_pixels(item, card) for item in items])
+    return prepare_items(items, card)
+
+
+def _filled(rows: np.ndarray, missing: int) -> np.ndarray:
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing > 0 else rows
+
+
+def _only_input(side: ComparedModel) -> InputCard | None:
+    if len(side.inputs) != 1:
+        raise CardError(f"{side.name} takes {len(side.inputs)} inputs; --data is for networks of one.")
+    return side.card.inputs[0] if side.card is not None and len(side.card.inputs) == 1 else None
+
+
+def _prepares(side: ComparedModel) -> bool:
+    entries = side.card.inputs if side.card is not None else ()
+    return any(isinstance(entry, ImageInput) and entry.prepared_in_graph for entry in entries)
+
+
+def _pictures(first: ComparedModel, second: ComparedModel) -> Iterator[InputBatch]:
+    """Random pictures of several sizes, for files that take them as they are."""
+    cards = [_only_input(side) for side in (first, second)]
+    known = next(card for card in cards if isinstance(card, ImageInput))
+    random = np.random.default_rng(0)
+    for height, width in _sizes(known):
+        channels = () if known.channels == 1 else (known.channels,)
+        coarse = random.integers(0, 256, (-(-height // 8), -(-width // 8), *channels), np.uint8)
+        picture = coarse.repeat(8, 0).repeat(8, 1)[:height, :width]
+        arrays = [_prepared([picture], card if card is not None else known) for card in cards]
+        feeds = [{side.inputs[0].name: array} for side, array in zip((first, second), arrays, strict=True)]
+        yield InputBatch(f"a picture of {height} x {width}", feeds[0], feeds[1], 1)
+
+
+def _sizes(card: ImageInput) -> Sequence[tuple[int, int]]:
+    return (card.size,) if card.resize is None and card.crop is None else _PICTURE_SIZES
+
+
+def _of_network(
+    network: ComparedNetwork,
+    first: ComparedModel,
+    second: ComparedModel,
+    names: Mapping[str, str],
+    settings: ExportSettings,
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """(label, the network's input -> array): its samples at several batch sizes, or at the one that a file insists on.
+
+    Where a file leaves other axes free, also at other lengths of these that torch takes.
+    """
+    subject = network.subject
+    files = [side for side in (first, second) if isinstance(side, ComparedFile)]
+    fixed = [side.session.fixed_batch for side in files if side.session.fixed_batch]
+    for file in files:
+        free = _free_axes(file, {b: a for a, b in names.items()} if file is second else names)
+        if any(axis > 0 for axes in free.values() for axis in axes):
+            with contextlib.suppress(ToolkitError):  # axes that torch takes no other lengths of stay as they are
+                subject, _ = resolve_dynamic_axes(subject, replace(settings, dynamic=free))
+    for probe in make_probes(subject, tuple(fixed) or BATCH_SIZES):
+        arrays = (tensor.numpy() for tensor in probe.inputs)
+        yield probe.label, dict(zip(subject.input_names, arrays, strict=True))
+
+
+def _free_axes(file: ComparedFile, names: Mapping[str, str]) -> dict[str, dict[int, str]]:
+    """The network's input -> axis -> its name in the file, of the axes of any length; the first is the batch."""
+    return {
+        names[tensor.name]: {
+            axis: "batch" if axis == 0 else str(length)
+            for axis, length in enumerate(tensor.shape)
+            if not isinstance(length, int)
+        }
+        for tensor in file.inputs
+    }
+
+
+def _named(
+    arrays: Mapping[str, np.ndarray], is_first: bool, names: Mapping[str, str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The same arrays under the names of both."""
+    if is_first:
+        return dict(arrays), {names[name]: array for name, array in arrays.items()}
+    back = {other: name for name, other in names.items()}
+    return {back[name]: array for name, array in arrays.items()}, dict(arrays)
+
+
+def _fits(arrays: Mapping[str, np.ndarray], side: ComparedModel) -> bool:
+    """Whether arrays have the lengths that a file fixes. One that leaves a rank open tells a rank of 0."""
+    for tensor in side.inputs if isinstance(side, ComparedFile) else ():
+        shape = arrays[tensor.name].shape
+        if tensor.shape and len(tensor.shape) != len(shape):
+            return False
+        if tensor.shape and any(
+            isinstance(want, int) and want != got for want, got in zip(tensor.shape, shape, strict=True)
+        ):
+            return False
+    return True
+
+
+def _rows(arrays: Mapping[str, np.ndarray]) -> int:
+    return next((len(array) for array in arrays.values() if array.ndim), 1)
+
+
+def _made_up(first: ComparedModel, second: ComparedModel, names: Mapping[str, str]) -> Iterator[InputBatch]:
+    """Standard normal floats and small whole numbers, for two files. Axes of one name have one length."""
+    shapes = {}
+    for tensor in first.inputs:
+        other = next(entry for entry in second.inputs if entry.name == names[tensor.name])
+        shapes[tensor.name] = [
+            one if isinstance(one, int) else two if isinstance(two, int) else str(one)
+            for one, two in zip(tensor.shape, other.shape, strict=True)
+        ]
+    free = [name for shape in shapes.values() for name in shape[1:] if isinstance(name, str)]
+    batch = any(shape and isinstance(shape[0], str) for shape in shapes.values())
+    random = np.random.default_rng(0)
+    refusal: ToolkitError | None = None
+    tried = 0
+    for length, rows in itertools.product(_LENGTHS if free else (0,), BATCH_SIZES if batch else (1,)):
+        feeds = {
+            tensor.name: _numbers(tensor, shapes[tensor.name], rows, length, random, first.card)
+            for tensor in first.inputs
+        }
+        theirs = {names[name]: array for name, array in feeds.items()}
+        if free:
+            try:  # not every network takes every length
+                first.run(feeds, first.outputs[:1])
+                second.run(theirs, second.outputs[:1])
+            except ToolkitError as error:
+                refusal = error
+                continue
+        tried += 1
+        words = f", {', '.join(dict.fromkeys(free))} {length}" if free else ""
+        yield InputBatch(f"batch size {_rows(feeds)}{words}", feeds, theirs, _rows(feeds))
+        if tried == 2 * len(BATCH_SIZES):
+            return
+    if not tried:
+        raise CheckFailed(
+            f"No lengths were found at which both run; tried {', '.join(map(str, _LENGTHS))} for {', '.join(free)}. Give real "
+            f"inputs with --data. The last one failed with: {refusal}"
+        )
+
+
+def _numbers(
+    tensor: Tensor, shape: Sequence[int | str], rows: int, length: int, random: np.random.Generator, card: Any
+) -> np.ndarray:
+    lengths = [
+        extent if isinstance(extent, int) else rows if axis == 0 else length for axis, extent in enumerate(shape)
+    ]
+    if tensor.dtype in ("float16", "float32", "float64"):
+        return random.standard_normal(lengths).astype(tensor.dtype)
+    if tensor.dtype == "bool" or tensor.dtype.lstrip("u").startswith("int"):
+        entries = card.inputs if card is not None else ()
+        words = [
+            len(entry.vocabulary) for entry in entries if isinstance(entry, TextInput) and entry.name == tensor.name
+        ]
+        most = words[0] if words else 256 if tensor.dtype == "uint8" else 2
+        return random.integers(0, most, lengths).astype(tensor.dtype)
+    raise CheckFailed(f"The input {tensor} takes no numbers; none can be made up for it.")

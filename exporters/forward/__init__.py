@@ -1,0 +1,1 @@
+"""How the forward of a network is called: its arguments, its results, one recorded run, evaluation mode."""

@@ -1,0 +1,83 @@
+"""All that can be told of an ONNX file, as facts and as text: what `toolkit info` prints below what the runtime knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from exporters.inspecting.graph_facts import GraphFacts, graph_facts
+from exporters.inspecting.graph_warnings import graph_warnings
+from exporters.inspecting.model_inspection import ModelInspection
+from exporters.inspecting.shapes import find_shapes, input_lengths
+from exporters.onnx_files.reading import read_graph
+from exporters.targets.runtimes import ONNXRUNTIME_RELEASES
+from runtime.session import Session
+
+__all__ = ["add_inspection", "inspect_file", "least_onnxruntime"]
+
+
+def add_inspection(
+    path: Path, facts: dict[str, Any], text: str, picture: Path | None = None
+) -> tuple[dict[str, Any], str]:
+    """What the runtime tells of a file (`runtime.session.describe.describe_file`) together with all of this, and a picture if asked.
+
+    Raises:
+        InputError: the picture cannot be written.
+        ModelFileError: the file cannot be read.
+    """
+    seen = inspect_file(path)
+    lines = [text, *seen.lines()]
+    if picture is not None:
+        from exporters.inspecting.graph_picture import save_picture
+
+        save_picture(path, seen, picture)
+        lines += ["", f"drew {picture}"]
+    return {**facts, "graph": seen.to_dict(), "picture": None if picture is None else str(picture)}, "\n".join(lines)
+
+
+def inspect_file(path: Path, *, digest: bool = True) -> ModelInspection:
+    """Look into a file. Nothing of it is run; its shapes are found in a child process with limits.
+
+    Args:
+        path: the file.
+        digest: read weights in a second file whole, to compare their digest.
+
+    Raises:
+        ModelFileError: the file cannot be read.
+    """
+    model = read_graph(path)
+    facts = graph_facts(model)
+    session = Session(path, "cpu", optimize=False)
+    lengths = input_lengths(session.inputs, session.card)
+    warnings = [*_session_warnings(session), *graph_warnings(model, facts, path, digest=digest)]
+    flow = find_shapes(path, lengths)
+    return ModelInspection(session.inputs, session.outputs, facts, flow, tuple(_targets(model)), tuple(warnings))
+
+
+def least_onnxruntime(facts: GraphFacts) -> str | None:
+    """The first release of ONNX Runtime that opens a file of these versions, such as "1.17"; None where none is known."""
+    for (major, minor), release in sorted(ONNXRUNTIME_RELEASES.items()):
+        opset, ml_opset = facts.opsets.get("", 0), facts.opsets.get("ai.onnx.ml", 0)
+        if opset <= release.opset and facts.ir_version <= release.ir_version and ml_opset <= release.ml_opset:
+            return f"{major}.{minor}"
+    return None
+
+
+def _targets(model: onnx.ModelProto) -> list[str]:
+    from exporters.targets import runs_on
+
+    return list(runs_on(model))
+
+
+def _session_warnings(session: Session) -> list[str]:
+    found = []
+    if session.card is None:
+        found.append("no card: how inputs are prepared and what outputs mean is not told; export it with this toolkit")
+    if session.fixed_batch is not None:
+        found.append(f"its batch is fixed at {session.fixed_batch}; export with --dynamic batch for any other")
+    wide = [tensor.name for tensor in session.inputs if tensor.dtype == "float64"]
+    if wide:
+        found.append(f"the input {wide[0]!r} is float64, which is slow; export with float32")
+    return found

@@ -1,0 +1,98 @@
+"""The shapes inside a file and the multiply-adds of one run, found in a child process with limits."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exporters.isolation.limited_process import run_limited
+from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard
+from runtime.console import bytes_text
+from runtime.session import Tensor
+
+__all__ = ["FlowShapes", "find_shapes", "input_lengths"]
+
+_SECONDS, _MEMORY_BYTES = 60.0, 3 * 2**30
+
+# Lengths of free axes that nothing tells, by name.
+_LENGTHS = {"height": 224, "width": 224, "length": 32}
+_OTHER_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class FlowShapes:
+    """What was found.
+
+    Attributes:
+        inputs: input name -> the lengths that the others follow from.
+        shapes: value name -> lengths, where they are known.
+        multiply_adds: of one run, or None where nothing could be found.
+        by_node: name of a node's first output -> its multiply-adds.
+        uncounted: operator -> nodes whose shapes are not known, which are missing in `multiply_adds`.
+        reason: why nothing could be found, or "".
+    """
+
+    inputs: Mapping[str, tuple[int, ...]]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    multiply_adds: int | None = None
+    by_node: Mapping[str, int] = field(default_factory=dict)
+    uncounted: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+def input_lengths(inputs: tuple[Tensor, ...], card: ModelCard | None) -> dict[str, tuple[int, ...]]:
+    """One row of every input: free axes get the length that the card tells, else a usual one."""
+    told = {entry.name: _row_shape(entry) for entry in card.inputs if not isinstance(entry, ArrayInput)} if card else {}
+    lengths = {}
+    for tensor in inputs:
+        row = told.get(tensor.name, ())
+        shape: list[int] = []
+        for axis, length in enumerate(tensor.shape):
+            if isinstance(length, int):
+                shape.append(length)
+            elif axis == 0:
+                shape.append(1)
+            elif len(row) == len(tensor.shape) - 1 and (known := row[axis - 1]) is not None:
+                shape.append(known)
+            else:
+                shape.append(_LENGTHS.get(length, _OTHER_LENGTH))
+        lengths[tensor.name] = tuple(shape)
+    return lengths
+
+
+def _row_shape(entry: InputCard) -> tuple[int | None, ...]:
+    """Of what the file is given: an unprepared picture of the size that it is prepared to, or the prepared row."""
+    if isinstance(entry, ImageInput) and entry.prepared_in_graph:
+        return (*entry.size, entry.channels)
+    return entry.shape
+
+
+def find_shapes(path: Path, lengths: Mapping[str, tuple[int, ...]], seconds: float = _SECONDS) -> FlowShapes:
+    """Infer every shape in a file from those of its inputs. Never raises: what cannot be found has a reason."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "shapes.json"
+        command = [
+            sys.executable,
+            "-m",
+            "exporters.inspecting.shapes_child",
+            str(path),
+            json.dumps(lengths),
+            str(result),
+        ]
+        outcome = run_limited(command, seconds=seconds, memory_bytes=_MEMORY_BYTES + 4 * path.stat().st_size)
+        if outcome.ended_by == "time":
+            return FlowShapes(lengths, reason=f"finding its shapes took more than {seconds:.0f} seconds")
+        if outcome.ended_by == "memory":
+            return FlowShapes(
+                lengths, reason=f"finding its shapes took more than {bytes_text(_MEMORY_BYTES)} of memory"
+            )
+        if outcome.exit_code != 0 or not result.is_file():
+            words = outcome.last_words or f"exit code {outcome.exit_code}"
+            return FlowShapes(lengths, reason=f"its shapes could not be found: {words[:200]}")
+        found = json.loads(result.read_text(encoding="utf-8"))
+    shapes = {name: tuple(shape) for name, shape in found["shapes"].items()}
+    return FlowShapes(lengths, shapes, found["total"], found["by_node"], found["uncounted"])

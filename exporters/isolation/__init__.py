@@ -1,0 +1,1 @@
+"""Tools of others kept apart: a child process with limits on time and memory, silenced output."""

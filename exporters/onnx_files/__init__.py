@@ -1,0 +1,1 @@
+"""ONNX files on disk: staging, external data, the card as metadata."""

@@ -1,0 +1,19 @@
+"""The graph of an ONNX file, read without its external data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from runtime.errors import ModelFileError
+
+__all__ = ["read_graph"]
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """The graph of a file, weights in further files left there. Raises ModelFileError when it is none."""
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's, of its own kind in every version
+        raise ModelFileError(f"{path} cannot be read as an ONNX graph: {error}. Fetch or export it again.") from error

@@ -1,0 +1,1 @@
+"""The outputs of a file by their roles: probabilities, logits, embedding, class activation maps, layers, detections."""

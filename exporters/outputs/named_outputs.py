@@ -1,0 +1,145 @@
+"""A network with named outputs: probabilities, logits, embedding, class activation maps, and the output of any layer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from exporters.forward.arguments import Arguments
+from exporters.forward.forward_record import record_forward
+from exporters.forward.results import flat_outputs, main_result, named_results
+from exporters.outputs.class_maps import ClassMaps
+from runtime.card import OutputCard
+from runtime.results import class_axis
+from toolkit.builder.network import Ending
+from toolkit.explain.hooks import first_tensor
+
+__all__ = ["LAYER", "NamedOutputs", "flat_outputs", "last_linear"]
+
+LAYER = "layer:"
+"""What an output's name begins with that is the output of a layer."""
+
+
+class NamedOutputs(torch.nn.Module):
+    """Inputs -> a tuple with one tensor for each of `cards`.
+
+    Args:
+        module: the network, in evaluation mode.
+        cards: the outputs in order. Those of the role "raw" are the module's own; the name of one that is a layer's output
+            begins with "layer:", and "cam" are the class activation maps.
+        head: the linear layer whose input is the embedding, or None.
+        ends_in: what the module ends in, where it returns probabilities, or logarithms of them, already; a module of which
+            logits are asked has a method ``logits`` then.
+        task: "multilabel" makes each logit a probability by itself; any other makes one distribution of them.
+        arguments: how the module is called; None passes the inputs on as they are.
+        class_maps: where the class activation maps are found.
+        picked: take the module's own outputs by name rather than all of them in order.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        cards: tuple[OutputCard, ...],
+        head: torch.nn.Linear | None,
+        ends_in: Ending | None,
+        task: str = "classification",
+        *,
+        arguments: Arguments | None = None,
+        class_maps: ClassMaps | None = None,
+        picked: bool = False,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.cards = cards
+        self.ends_in = ends_in
+        self.task = task
+        self.arguments = arguments
+        self.class_maps = class_maps
+        self.picked = picked
+        # in a list, so that it is not a child a second time
+        self._head = [head] if head is not None and any(card.role == "embedding" for card in cards) else []
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Tensors (B, ...) -> one tensor an output."""
+        with contextlib.ExitStack() as stack:
+            # for this run only: the module is the caller's, and keeps nothing of ours
+            caught = stack.enter_context(self._listening())
+            found = self._run(*inputs)
+        if "head" in caught:
+            found["embedding"] = caught["head"].flatten(1)
+        if self.class_maps is not None:
+            found["cam"] = self.class_maps.from_features(self.module, caught["cam"])
+        found.update({name: tensor for name, tensor in caught.items() if name.startswith(LAYER)})
+        return tuple(found[card.name] for card in self.cards)
+
+    def _run(self, *inputs: torch.Tensor) -> dict[str, Any]:
+        """Inputs -> name -> tensor, without those that are caught on the way."""
+        roles = {card.role for card in self.cards}
+        if "logits" in roles and self.ends_in is not None:
+            logits = self.module.logits(*inputs)  # type: ignore[operator]
+            return {"logits": logits, "probabilities": self._probabilities(logits, self.ends_in)}
+        result = self._call(inputs)
+        if self.task == "raw" or "raw" in roles:
+            if self.picked:
+                return named_results(result)
+            own = [card.name for card in self.cards if card.role == "raw"]
+            return dict(zip(own, flat_outputs(result), strict=True))
+        result = main_result(result)
+        found = {"logits": result, "values": result, "embedding": result}
+        if "probabilities" in roles:
+            if self.ends_in is None:
+                found["probabilities"] = self._probabilities(
+                    result, "sigmoid" if self.task == "multilabel" else "softmax"
+                )
+            else:
+                found["probabilities"] = result.exp() if self.ends_in == "logsoftmax" else result
+        return found
+
+    def _call(self, inputs: tuple[torch.Tensor, ...]) -> Any:
+        return self.module(*inputs) if self.arguments is None else self.arguments.call(self.module, inputs)
+
+    def _probabilities(self, logits: torch.Tensor, by: Ending) -> torch.Tensor:
+        return logits.sigmoid() if by == "sigmoid" else logits.softmax(class_axis(logits.ndim))
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Within the ``with``: "head", "cam" and "layer:..." -> the tensor that was caught last."""
+        caught: dict[str, torch.Tensor] = {}
+
+        def entering(name: str) -> Callable[..., None]:
+            def hook(_module: torch.nn.Module, inputs: Any, keywords: Any) -> None:
+                caught[name] = first_tensor((inputs, keywords))  # type: ignore[assignment]
+
+            return hook
+
+        def leaving(name: str) -> Callable[..., None]:
+            def hook(_module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+                caught[name] = first_tensor(output)  # type: ignore[assignment]
+
+            return hook
+
+        with contextlib.ExitStack() as stack:
+            for head in self._head:
+                stack.callback(head.register_forward_pre_hook(entering("head"), with_kwargs=True).remove)
+            # by path, because an export form may have taken the module's place
+            if self.class_maps is not None:
+                place = self.module.get_submodule(self.class_maps.path)
+                handle = (
+                    place.register_forward_pre_hook(entering("cam"), with_kwargs=True)
+                    if self.class_maps.enters
+                    else place.register_forward_hook(leaving("cam"))
+                )
+                stack.callback(handle.remove)
+            for card in self.cards:
+                if card.name.startswith(LAYER):
+                    layer = self.module.get_submodule(card.name.removeprefix(LAYER))
+                    stack.callback(layer.register_forward_hook(leaving(card.name)).remove)
+            yield caught
+
+
+def last_linear(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> torch.nn.Linear | None:
+    """The linear layer that runs last on `samples`, or None."""
+    return record_forward(module.eval(), lambda: module(*samples)).head

@@ -1,0 +1,212 @@
+"""A source -> the subject of an export: opened, run once, checked, its outputs named, its card begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from exporters.forward.arguments import Arguments, read_example
+from exporters.forward.evaluation_mode import check_modes, check_rows, check_same_again
+from exporters.forward.exportable import check_exportable
+from exporters.forward.forward_record import ForwardRecord, record_forward
+from exporters.forward.results import flat_outputs, main_result
+from exporters.outputs.choosing import choose_outputs
+from exporters.outputs.detection import padded_detections
+from exporters.settings import DEFAULTS, ExportSettings
+from exporters.sources import LoadedModel, Source, open_source
+from exporters.sources.torchscript import TorchScriptNetwork
+from exporters.subject.dynamic_axes import batch_axes, without_axes
+from exporters.subject.subject import Subject
+from runtime.card import ArrayInput, InputCard, ModelCard
+from runtime.errors import InputError, SpecError, ToolkitError
+from runtime.results import class_axis
+
+__all__ = ["make_subject"]
+
+# Rows that a network is watched on before it is traced; all are compared later.
+_WATCHED_ROWS = 4
+
+
+def make_subject(
+    source: Source,
+    *,
+    example: Any = None,
+    settings: ExportSettings = DEFAULTS,
+) -> Subject:
+    """Anything that can be exported -> a subject; see `exporters.sources.open_source`.
+
+    Raises:
+        CheckpointError: a file cannot be read, or holds what must not be opened.
+        InputError: nothing tells what the inputs are, or the example does not fit.
+        SpecError: an output, an architecture or a task is asked for that there is not.
+        CheckFailed: the network does not go into evaluation mode, or its result is random.
+    """
+    opened = open_source(source, example, settings)
+    module = padded_detections(opened.module)
+    check_exportable(module)
+    check_modes(module)
+    arguments, samples = read_example(module, opened.example)
+    cards, arguments = _input_cards(opened, settings, arguments, samples)
+    _check_rows_agree(samples, settings, opened)
+    watched, found = _watched(module, arguments, samples, opened, settings)
+    if found.writes:
+        arguments = arguments.with_copies()
+
+    def run(rows: tuple[torch.Tensor, ...] = watched) -> Any:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return arguments.call(module, rows)
+
+    notes = list(opened.notes)
+    check_same_again(module, found, run)
+    if len(watched[0]) > 1 and _has_plain_batch(watched, opened, settings):
+        first = tuple(tensor[:1] for tensor in watched)
+        depends = check_rows(module, found, lambda: run(first), flat_outputs)
+        notes += [depends] if depends else []
+    if isinstance(module, TorchScriptNetwork):
+        module.convert(watched)
+    task = _task(opened, settings, found)
+    named = choose_outputs(module, task, settings.outputs, arguments, found, run).eval()
+    labels = tuple(map(str, settings.labels)) or opened.labels
+    labels, said = _checked_labels(labels, task, opened, settings, found)
+    notes += said
+    notes += [f"{path}={value!r} is fixed in the file" for path, value in arguments.constants.items()]
+    card = ModelCard(task, cards, named.cards, labels, opened.training, {}, opened.producer or _producer())
+    subject = Subject(
+        named,
+        samples,
+        card,
+        (),
+        recorded=opened.recorded,
+        source_axes=opened.source_axes,
+        notes=tuple(notes),
+        real=opened.real,
+        rows=settings.batch_size,
+    )
+    return _with_axes(subject, settings)
+
+
+def _with_axes(subject: Subject, settings: ExportSettings) -> Subject:
+    """The axes before any are looked for: those of the source, or the batch where it is the first axis of all."""
+    if subject.source_axes is not None:
+        axes = subject.source_axes if settings.dynamic != () else without_axes(subject)
+    else:
+        axes = without_axes(subject) if settings.dynamic == () else batch_axes(subject.samples)
+    return replace(subject, axes=axes)
+
+
+def _input_cards(
+    opened: LoadedModel, settings: ExportSettings, arguments: Arguments, samples: tuple[torch.Tensor, ...]
+) -> tuple[tuple[InputCard, ...], Arguments]:
+    """How each input is prepared: as the user says, as the source says, or arrays as they are."""
+    cards = settings.inputs if settings.inputs is not None else opened.inputs
+    if cards is None:
+        plain = tuple(
+            ArrayInput(name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
+            for name, tensor in zip(arguments.names, samples, strict=True)
+        )
+        return plain, arguments
+    if len(cards) != len(samples):
+        raise InputError(
+            f"{len(samples)} example inputs were given, but {len(cards)} are described. Describe each one."
+        )
+    return tuple(cards), arguments.with_names(tuple(card.name for card in cards))
+
+
+def _check_rows_agree(samples: tuple[torch.Tensor, ...], settings: ExportSettings, opened: LoadedModel) -> None:
+    """Where no axes are named, the first one of every input is the batch."""
+    if opened.source_axes is not None or settings.dynamic == () or isinstance(settings.dynamic, Mapping):
+        return
+    if len({len(sample) for sample in samples}) != 1:
+        raise InputError(
+            f"The example inputs have different batch sizes: {[len(sample) for sample in samples]}. Say in Python which axis is the "
+            f"batch, dynamic={{'x': {{0: 'batch'}}, 'state': {{1: 'batch'}}}}, or fix all lengths with --static."
+        )
+
+
+def _has_plain_batch(samples: tuple[torch.Tensor, ...], opened: LoadedModel, settings: ExportSettings) -> bool:
+    """Whether the first axis of every input is the batch, and may have any length."""
+    if settings.dynamic == ():
+        return False
+    if isinstance(settings.dynamic, Mapping):
+        return all(axes.get(0) == "batch" for axes in settings.dynamic.values()) and len(settings.dynamic) == len(
+            samples
+        )
+    if opened.source_axes is not None:
+        return all(axes.get(0) == "batch" for axes in opened.source_axes)
+    return True
+
+
+def _watched(
+    module: torch.nn.Module,
+    arguments: Arguments,
+    samples: tuple[torch.Tensor, ...],
+    opened: LoadedModel,
+    settings: ExportSettings,
+) -> tuple[tuple[torch.Tensor, ...], ForwardRecord]:
+    """Run a few rows, or all where fewer do not run: (the rows, what was seen)."""
+    tries = [samples]
+    if len(samples[0]) > _WATCHED_ROWS and _has_plain_batch(samples, opened, settings):
+        tries.insert(0, tuple(sample[:_WATCHED_ROWS] for sample in samples))
+    for rows in tries:
+        try:
+            given = tuple(tensor.clone() for tensor in rows)
+            found = record_forward(module, _call(arguments, module, given))
+            found.writes = any(tensor._version for tensor in given)
+            return rows, found
+        except ToolkitError:
+            raise
+        except Exception as error:  # whatever a module raises
+            failed = error
+    reason = (str(failed).splitlines() or [type(failed).__name__])[0]
+    shapes = ", ".join(str(tuple(sample.shape)) for sample in samples)
+    source = "its example" if opened.real else "inputs"
+    raise InputError(
+        f"{type(module).__name__} failed on {source} of shape {shapes}: {reason}. Give an example that it takes"
+        f"{'' if opened.real else ', another --input-size, or a --card that describes its inputs'}."
+    ) from failed
+
+
+def _call(arguments: Arguments, module: torch.nn.Module, rows: tuple[torch.Tensor, ...]) -> Callable[[], Any]:
+    return lambda: arguments.call(module, rows)
+
+
+def _task(opened: LoadedModel, settings: ExportSettings, found: ForwardRecord) -> str:
+    """What the user says, what the source says where the result is of that kind, or none."""
+    if settings.task is not None:
+        return settings.task
+    if opened.task is None:
+        return "raw"
+    if opened.recorded or opened.producer is not None or opened.task not in ("classification", "embedding"):
+        return opened.task
+    result = main_result(found.result)
+    return opened.task if isinstance(result, torch.Tensor) and result.ndim == 2 else "raw"
+
+
+def _checked_labels(
+    labels: tuple[str, ...], task: str, opened: LoadedModel, settings: ExportSettings, found: ForwardRecord
+) -> tuple[tuple[str, ...], list[str]]:
+    """The labels, where they are as many as the classes. Raises SpecError for the user's own that are not."""
+    result = main_result(found.result)
+    ours = opened.producer is not None and not settings.labels
+    if not labels or task == "raw" or not isinstance(result, torch.Tensor) or ours:
+        return (labels if settings.labels or task != "raw" else ()), []
+    width = result.shape[class_axis(result.ndim)]
+    if len(labels) == width:
+        return labels, []
+    if settings.labels:
+        raise SpecError(
+            f"{len(labels)} labels were given; {type(opened.module).__name__} returns {width} numbers a row. Give one "
+            f"name for each, in their order."
+        )
+    return (), [
+        f"the published labels were left out: they are {len(labels)}, and the network returns {width} numbers a row"
+    ]
+
+
+def _producer() -> dict[str, str]:
+    from toolkit.training.runs.producer import producer
+
+    return producer()

@@ -1,0 +1,317 @@
+"""Which axes of the inputs may have any length in the file: asked for, or found by running torch at other lengths."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from exporters.settings import ExportSettings
+from exporters.sources.axes import AXIS_NAMES, Axes, AxisRange
+from exporters.subject.lengths import resized
+from exporters.subject.subject import Subject
+from runtime.card import ArrayInput, ImageInput, SequenceInput, TextInput
+from runtime.errors import CheckFailed, SpecError, suggest
+
+__all__ = ["batch_axes", "example_lengths", "resolve_dynamic_axes", "torch_error", "without_axes"]
+
+# Torch is asked for the example's length plus and minus one of these; the first that it takes is the axis's step.
+_STEPS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 24, 28, 32, 64)
+# Longer ones are not tried for an upper bound: attention's memory grows with the square.
+_LONGEST_TRIED = 2048
+
+
+def batch_axes(samples: tuple[torch.Tensor, ...]) -> Axes:
+    """The first axis of every input, and no other."""
+    return tuple({0: "batch"} for _ in samples)
+
+
+def example_lengths(subject: Subject) -> dict[str, int]:
+    """Axis name -> its length in the samples, in the order of the inputs."""
+    return {
+        name: int(sample.shape[axis])
+        for sample, axes in zip(subject.samples, subject.axes, strict=True)
+        for axis, name in axes.items()
+    }
+
+
+def resolve_dynamic_axes(subject: Subject, settings: ExportSettings) -> tuple[Subject, tuple[str, ...]]:
+    """Give a subject the axes that its file is to have, each tried in torch.
+
+    `settings.dynamic` names them; None stands for the batch and the natural axes of the task: the length of texts and
+    sequences, height and width where the network answers for every pixel. A natural axis along which torch itself takes
+    no other length stays as it is. An input that shares its length with the first one that has the axis moves with it.
+
+    Returns:
+        The subject, and what is worth saying in words.
+
+    Raises:
+        SpecError: a name, an input or an axis is given that there is not.
+        CheckFailed: torch itself takes no other length along an axis that was asked for.
+    """
+    wanted = settings.dynamic
+    notes: list[str] = []
+    if subject.source_axes is not None:
+        axes = _axes_of_source(subject, subject.source_axes, wanted)
+        ranges = {name: _range(subject, axes, name) for name in _names(axes) if name != "batch"}
+    elif isinstance(wanted, Mapping):
+        axes = _named_axes(subject, wanted)
+        ranges = {name: _range(subject, axes, name) for name in _names(axes) if name != "batch"}
+    else:
+        natural = wanted is None
+        names = ("batch", *_natural_names(subject)) if wanted is None else _checked_names(wanted)
+        axes = batch_axes(subject.samples) if "batch" in names else without_axes(subject)
+        ranges = {}
+        for name in (name for name in AXIS_NAMES[1:] if name in names):
+            try:
+                axes, found = _found_axis(subject, axes, name)
+            except CheckFailed as error:
+                if not natural:
+                    raise
+                notes.append(f"the {name} is fixed: {error}")
+            else:
+                ranges.update(found)
+    settled = replace(subject, axes=axes, ranges=ranges, rows=settings.batch_size)
+    if "batch" in _names(axes):
+        _try_batch(settled)
+    notes += [f"{name}: torch itself takes {span}" for name, span in ranges.items() if _is_bounded(span)]
+    return _open_cards(settled), tuple(notes)
+
+
+def without_axes(subject: Subject) -> Axes:
+    """Every length fixed."""
+    return tuple({} for _ in subject.samples)
+
+
+def _is_bounded(span: AxisRange) -> bool:
+    return span.step > 1 or span.maximum is not None
+
+
+def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in AXIS_NAMES:
+            raise SpecError(
+                f"There is no axis {name!r}.{suggest(name, AXIS_NAMES)} In Python other axes are given by number: "
+                f"dynamic={{'input': {{0: 'batch', 1: '{name}'}}}}."
+            )
+    return tuple(names)
+
+
+def _axes_of_source(subject: Subject, source: Axes, wanted: Sequence[str] | Mapping[str, Any] | None) -> Axes:
+    """The axes that a program was exported with, or those of them that are asked for. Raises CheckFailed for others."""
+    if wanted is None or isinstance(wanted, Mapping):
+        asked = _names(source) if wanted is None else _names(_named_axes(subject, wanted))
+    else:
+        asked = list(_checked_names(wanted))
+    for name in asked:
+        if name not in _names(source):
+            known = ", ".join(_names(source)) or "none"
+            raise CheckFailed(
+                f"The program was exported for one {name}; its dynamic axes are: {known}. Export the program again with "
+                f"dynamic_shapes, or leave {name!r} out of --dynamic."
+            )
+    return tuple({axis: name for axis, name in axes.items() if name in asked} for axes in source)
+
+
+def _named_axes(subject: Subject, wanted: Mapping[str, Mapping[int, str]]) -> Axes:
+    for name, axes in wanted.items():
+        if name not in subject.input_names:
+            raise SpecError(f"There is no input {name!r}.{suggest(name, subject.input_names)}")
+        rank = subject.samples[subject.input_names.index(name)].ndim
+        for axis in axes:
+            if not isinstance(axis, int) or not 0 <= axis < rank:
+                raise SpecError(
+                    f"The input {name!r} has the axes 0 to {rank - 1}; {axis!r} was given. Count them from 0, the batch's."
+                )
+    found: Axes = tuple(dict(wanted.get(name, {})) for name in subject.input_names)
+    lengths: dict[str, int] = {}
+    for name, axes, sample in zip(subject.input_names, found, subject.samples, strict=True):
+        for axis, called in axes.items():
+            length = int(sample.shape[axis])
+            if lengths.setdefault(called, length) != length:
+                raise SpecError(
+                    f"Axis {axis} of the input {name!r} has the length {length}, and another axis called {called!r} the length "
+                    f"{lengths[called]}. Give axes of different lengths different names."
+                )
+    return found
+
+
+def _natural_names(subject: Subject) -> tuple[str, ...]:
+    """The axes other than the batch that networks of this task are used at several lengths of."""
+    kinds = {type(card) for card in subject.card.inputs}
+    if kinds & {TextInput, SequenceInput}:
+        return ("length",)
+    dense = subject.card.task == "dense"
+    if dense and (ImageInput in kinds or any(sample.ndim == 4 for sample in subject.samples)):
+        return ("height", "width")
+    return ("length",) if dense and any(sample.ndim in (2, 3) for sample in subject.samples) else ()
+
+
+def _names(axes: Axes) -> list[str]:
+    return list(dict.fromkeys(name for one in axes for name in one.values()))
+
+
+def _found_axis(subject: Subject, axes: Axes, name: str) -> tuple[Axes, dict[str, AxisRange]]:
+    """Add the axis called `name`, wherever torch takes other lengths. Raises CheckFailed where there is none."""
+    reasons: list[str] = []
+    for added in _candidates(subject, name):
+        together: Axes = tuple({**one, **more} for one, more in zip(axes, added, strict=True))
+        try:
+            found = {name: _range(subject, together, name)}
+        except CheckFailed as error:
+            reasons.append(str(error))
+            continue
+        if name == "length":
+            together, further = _further_lengths(subject, together)
+            found.update(further)
+        return together, found
+    if not reasons:
+        shapes = ", ".join(f"{name} {tuple(sample.shape)}" for name, sample in _inputs(subject))
+        raise CheckFailed(
+            f"No input has an axis that could be the {name}: {shapes}. Leave {name!r} out of --dynamic, or give axes by number "
+            f"in Python: dynamic={{{subject.input_names[0]!r}: {{0: 'batch', 1: {name!r}}}}}."
+        )
+    raise CheckFailed(reasons[0])
+
+
+def _inputs(subject: Subject) -> Iterator[tuple[str, torch.Tensor]]:
+    return zip(subject.input_names, subject.samples, strict=True)
+
+
+def _candidates(subject: Subject, name: str) -> Iterator[Axes]:
+    """Sets of axes that may be the one called `name`, the likeliest first."""
+    for place, (card, sample) in enumerate(zip(subject.card.inputs, subject.samples, strict=True)):
+        for axis in _likely_axes(card, sample.ndim, name):
+            alone: list[dict[int, str]] = [{} for _ in subject.samples]
+            alone[place] = {axis: name}
+            yield from _sharing(subject, alone, sample.shape[axis], name)
+
+
+def _sharing(subject: Subject, alone: list[dict[int, str]], length: int, name: str) -> Iterator[Axes]:
+    """One axis with those of equal length in the other inputs: the first in each, all of them, none."""
+    first, every = list(alone), list(alone)
+    for place, sample in enumerate(subject.samples):
+        equal = [axis for axis in range(1, sample.ndim) if sample.shape[axis] == length]
+        if not alone[place] and equal:
+            first[place] = {equal[0]: name}
+            every[place] = dict.fromkeys(equal, name)
+    for together in (first, every, alone):
+        yield tuple(together)
+
+
+def _likely_axes(card: object, rank: int, name: str) -> tuple[int, ...]:
+    """The axes of an input that may be its length, height or width."""
+    if isinstance(card, TextInput | SequenceInput):
+        return (1,) if name == "length" else ()
+    if name == "length":
+        return () if isinstance(card, ImageInput) else {2: (1,), 3: (1, 2), 4: (1, 2), 5: (2, 1)}.get(rank, ())
+    if isinstance(card, ImageInput):
+        first = 2 if card.layout == "NCHW" else 1
+        return (first + (name == "width"),)
+    places = {3: (1,), 4: (2, 1), 5: (3, 2)}.get(rank, ())
+    return tuple(axis + (name == "width") for axis in places)
+
+
+def _further_lengths(subject: Subject, axes: Axes) -> tuple[Axes, dict[str, AxisRange]]:
+    """Other inputs may have lengths of their own, such as the target's beside the source's."""
+    ranges: dict[str, AxisRange] = {}
+    for place, (card, (input_name, sample)) in enumerate(zip(subject.card.inputs, _inputs(subject), strict=True)):
+        if any(axis > 0 for axis in axes[place]):
+            continue
+        for axis in _likely_axes(card, sample.ndim, "length"):
+            name = f"{input_name}_length"
+            further: Axes = tuple({**one, axis: name} if at == place else one for at, one in enumerate(axes))
+            try:
+                ranges[name] = _range(subject, further, name)
+            except CheckFailed:
+                continue
+            axes = further
+            break
+    return axes, ranges
+
+
+def _range(subject: Subject, axes: Axes, name: str) -> AxisRange:
+    """Find out by running torch which lengths it takes. Raises CheckFailed where it takes none but the example's."""
+    tried = replace(subject, axes=axes)
+    example = example_lengths(tried)[name]
+
+    def refusal(length: int) -> str | None:
+        # two rows are enough where the batch is dynamic; elsewhere `resized` leaves them as they are
+        return torch_error(tried, resized(tried, {name: length, "batch": min(2, len(tried.samples[0]))}))
+
+    step, upward, reason = 0, True, ""
+    for candidate in (step for step in _STEPS if example % step == 0):
+        found = refusal(example + candidate)
+        reason = reason or found or ""
+        if found is None:
+            step = candidate
+            break
+        if example > candidate and refusal(example - candidate) is None:
+            step, upward = candidate, False
+            break
+    if not step:
+        raise CheckFailed(
+            f"torch itself does not run at another {name} than {example} ({reason}). Leave {name!r} out of --dynamic, or change "
+            f"the network."
+        )
+    maximum = _maximum(example, step, refusal) if upward else example
+    return AxisRange(example, step, _minimum(example, step, refusal), maximum)
+
+
+def _minimum(example: int, step: int, refusal: Callable[[int], str | None]) -> int:
+    low, high = 1, max(1, example // step)  # multiples of the step; `high` is known to run
+    if refusal(step) is None:
+        return step
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if refusal(middle * step) is None else (middle, high)
+    return high * step
+
+
+def _maximum(example: int, step: int, refusal: Callable[[int], str | None]) -> int | None:
+    """Twice the example's length tells whether there is one, such as the rows of a table of positions."""
+    low, high = example // step + 1, 2 * (example // step) + 1
+    if high * step > _LONGEST_TRIED or refusal(high * step) is None:
+        return None
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (middle, high) if refusal(middle * step) is None else (low, middle)
+    return low * step
+
+
+def _try_batch(subject: Subject) -> None:
+    """Raises CheckFailed where torch itself is bound to the example's number of rows."""
+    rows = 2 if len(subject.samples[0]) == 1 else 1
+    reason = torch_error(subject, resized(subject, {"batch": rows}))
+    if reason is not None:
+        raise CheckFailed(
+            f"torch itself does not run at a batch of {rows}, only at the example's {len(subject.samples[0])} ({reason}). Export "
+            f"with a fixed batch (--static; dynamic=() in Python), or change the network."
+        )
+
+
+def torch_error(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> str | None:
+    """Why torch does not run on these inputs, in a few words, or None where it does."""
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = subject.module(*inputs)
+    except Exception as error:
+        return " ".join(str(error).split())[:160] or type(error).__name__
+    if any(isinstance(result, torch.Tensor) and result.numel() == 0 for result in results):
+        return "an output is empty"
+    return None
+
+
+def _open_cards(subject: Subject) -> Subject:
+    """Say in the cards of plain arrays which axes may have any length."""
+    cards = tuple(
+        replace(card, shape=tuple(None if axis in axes else n for axis, n in enumerate(card.shape, start=1)))
+        if isinstance(card, ArrayInput)
+        else card
+        for card, axes in zip(subject.card.inputs, subject.axes, strict=True)
+    )
+    return replace(subject, card=replace(subject.card, inputs=cards))

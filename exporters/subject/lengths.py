@@ -1,0 +1,70 @@
+"""Real samples at other lengths: rows repeated, other axes stretched, and what counts steps along with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from exporters.subject.subject import Subject
+
+__all__ = ["cycle", "resized"]
+
+
+def cycle(sample: torch.Tensor, rows: int, start: int = 0, axis: int = 0) -> torch.Tensor:
+    """(n, ...) -> (rows, ...), from `start` on, beginning again where n is reached; in the order that the rows came in.
+
+    Networks over packed sequences may rely on rows sorted by length.
+    """
+    return sample.index_select(axis, ((torch.arange(rows) + start) % sample.shape[axis]).sort().values)
+
+
+def resized(
+    subject: Subject,
+    lengths: Mapping[str, int],
+    *,
+    start: int = 0,
+    counts: float | None = 1.0,
+) -> tuple[torch.Tensor, ...]:
+    """The samples of a subject at other lengths of its dynamic axes; axes that are not named stay.
+
+    Along the batch rows are repeated. Along other axes positions are stretched, the nearest one taken: a mask keeps its
+    padding at the same end, and inputs of one length stay together. Whole numbers without such an axis that count steps,
+    all of them between 1 and the length, are stretched too.
+
+    Args:
+        subject: its samples and axes.
+        lengths: axis name -> length.
+        start: the first row taken.
+        counts: share of the new length that the greatest of such counts gets; None leaves them as they are.
+    """
+    return tuple(_one(subject, place, sample, lengths, start, counts) for place, sample in enumerate(subject.samples))
+
+
+def _one(
+    subject: Subject, place: int, sample: torch.Tensor, lengths: Mapping[str, int], start: int, counts: float | None
+) -> torch.Tensor:
+    axes = subject.axes[place]
+    if counts is not None and set(axes.values()) <= {"batch"}:
+        sample = _counted(subject, sample, lengths, counts)
+    for axis, name in axes.items():
+        if name in lengths:
+            length, before = lengths[name], sample.shape[axis]
+            if name == "batch":
+                sample = cycle(sample, length, start, axis)
+            elif length != before:
+                sample = sample.index_select(axis, ((torch.arange(length) * 2 + 1) * before) // (2 * length))
+    return sample
+
+
+def _counted(subject: Subject, sample: torch.Tensor, lengths: Mapping[str, int], share: float) -> torch.Tensor:
+    """Lengths of rows at another length: in proportion, at least 1. Anything else comes back as it is."""
+    if sample.ndim != 1 or sample.dtype not in (torch.int32, torch.int64) or int(sample.min()) < 1:
+        return sample
+    for other, axes in zip(subject.samples, subject.axes, strict=True):
+        for axis, name in axes.items():
+            before, length = other.shape[axis], lengths.get(name)
+            if name != "batch" and length is not None and int(sample.max()) <= before:
+                most = max(1, round(length * share))
+                return (sample * most).div(sample.max(), rounding_mode="floor").clamp(min=1)
+    return sample

@@ -1,0 +1,55 @@
+"""The subject of an export, as plain data: a torch module in evaluation mode, real inputs, dynamic axes, the card to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from exporters.outputs.named_outputs import NamedOutputs
+from exporters.sources.axes import Axes, AxisRange
+from runtime.card import ModelCard
+
+__all__ = ["Subject"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network ready to be traced.
+
+    Attributes:
+        module: inputs -> a tuple of the outputs named in `card.outputs`, in evaluation mode.
+        samples: one tensor an input, real or given rows, (n, ...).
+        card: everything but the parity figures.
+        axes: which axes of the inputs may have any length.
+        recorded: what a checkpoint wrote of its training and of the data it was trained on; empty without one.
+        ranges: axis name -> the lengths that torch takes along it, of axes other than the batch.
+        source_axes: the only axes that may have any length, where the source was made for lengths of its own (an
+            ExportedProgram); None where torch can be asked at any.
+        notes: what was decided while the source was opened.
+        real: whether the samples are real inputs rather than random ones.
+        rows: of the file, where its batch is fixed; None takes the samples' number.
+    """
+
+    module: NamedOutputs
+    samples: tuple[torch.Tensor, ...]
+    card: ModelCard
+    axes: Axes
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, AxisRange] = field(default_factory=dict)
+    source_axes: Axes | None = None
+    notes: tuple[str, ...] = ()
+    real: bool = True
+    rows: int | None = None
+
+    @property
+    def input_names(self) -> list[str]:
+        """The inputs in order."""
+        return [entry.name for entry in self.card.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the network itself returns, in order; the card goes on with what steps behind it give."""
+        return [entry.name for entry in self.card.outputs[: len(self.module.cards)]]

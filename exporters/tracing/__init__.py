@@ -1,0 +1,1 @@
+"""Network -> ONNX graph: routes through exporters of torch, forms in place of layers that these cannot trace."""

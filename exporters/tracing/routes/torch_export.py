@@ -1,0 +1,236 @@
+"""The exporter over torch.export: every dynamic axis is a Dim, and the bounds that torch finds are checked by running it.
+
+A bound that torch.export asks for is taken where torch itself refuses what lies beyond it. Where torch runs there, the
+network holds a branch on that length, and a graph holds only one side of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from exporters.isolation.quiet import quiet
+from exporters.onnx_files.external_data import SIZE_LIMIT_BYTES
+from exporters.subject.dynamic_axes import example_lengths
+from exporters.subject.subject import Subject
+from exporters.tracing.forms import apply_forms
+from exporters.tracing.forms.translations import translations
+from exporters.tracing.routes.extra_probes import probes_beyond
+from exporters.tracing.routes.guards import constants_of, guards_of, violations
+from exporters.tracing.routes.naming import PLACEHOLDER, name_axes_and_outputs
+from exporters.tracing.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph
+from exporters.verifying.probes import Probe, batch_probe, length_probe
+from runtime.atomic import is_disk_full
+
+__all__ = ["by_torch_export"]
+
+# Each of them narrows an axis, or shows another reason.
+_ATTEMPTS = 4
+# A batch beyond is not run to find out whether torch takes it.
+_MOST_ROWS = 2048
+# A condition is worked out at this many lengths.
+_LENGTHS_TRIED = 4096
+# Lengths below a bound that is torch.export's alone, of which this many are run.
+_LENGTHS_RUN = 6
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """What is declared of one axis: multiples of `step` from `minimum` to `maximum`, the example's length among them."""
+
+    example: int
+    minimum: int = 1
+    maximum: int | None = None
+    step: int = 1
+
+    def dim(self, name: str) -> Any:
+        """torch's own description."""
+        highest = None if self.maximum is None else self.maximum // self.step
+        lowest = -(-self.minimum // self.step)
+        root = torch.export.Dim(name if self.step == 1 else f"_{name}", min=lowest, max=highest)
+        return root if self.step == 1 else self.step * root
+
+
+def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
+    """Write the traced and optimised graph.
+
+    Returns:
+        Probes at the edges of what torch.export asked for beyond what was declared, and beyond what it noted without a word.
+
+    Raises:
+        BranchFound: the network has a branch on one of the dynamic lengths.
+        RouteFailed: torch cannot export it for another reason.
+    """
+    examples = example_inputs(subject)
+    # Dims are called by their place: axes may have any text for a name
+    names = list(example_lengths(subject))
+    bounds = {name: _declared(subject, name, length) for name, length in _lengths(subject, examples).items()}
+    suspected: list[Probe] = []
+    try:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with quiet(), apply_forms(subject.module), _told_equal(subject):
+                    program = torch.export.export(
+                        subject.module, examples, dynamic_shapes=_shapes(subject, names, bounds), strict=False
+                    )
+                break
+            except Exception as error:
+                narrowed = _narrowed(str(error), names, bounds)
+                if narrowed == bounds or attempt + 1 == _ATTEMPTS:
+                    raise
+                suspected += _checked(subject, bounds, narrowed)
+                bounds = narrowed
+        lowest = {name: bound.minimum for name, bound in bounds.items()}
+        # what it noted of several lengths together; without this attribute, in other releases of torch, nothing is known
+        suspected += probes_beyond(subject, getattr(program, "_guards_code", ()), lowest)
+        with quiet():
+            _write(subject, program, path)
+    except BranchFound:
+        raise
+    except Exception as error:
+        if is_disk_full(error):
+            raise  # no other route would help
+        raise _explained(error, names) from error
+    return tuple(suspected)
+
+
+@contextlib.contextmanager
+def _told_equal(subject: Subject) -> Iterator[None]:
+    """Within the ``with`` torch.export knows from the start that axes of one name have one length.
+
+    By itself it finds that out where they first meet, and before may have asked for a condition on their sum.
+    """
+
+    def tell(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        lengths: dict[str, Any] = {}
+        for tensor, axes in zip(inputs, subject.axes, strict=True):
+            for axis, name in axes.items():
+                torch._check(lengths.setdefault(name, tensor.shape[axis]) == tensor.shape[axis])
+
+    handle = subject.module.register_forward_pre_hook(tell)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _lengths(subject: Subject, examples: tuple[torch.Tensor, ...]) -> dict[str, int]:
+    return example_lengths(replace(subject, samples=examples))
+
+
+def _declared(subject: Subject, name: str, example: int) -> _Bounds:
+    span = subject.ranges.get(name)
+    return _Bounds(example) if span is None else _Bounds(example, span.minimum, span.maximum, span.step)
+
+
+def _shapes(subject: Subject, names: list[str], bounds: dict[str, _Bounds]) -> Any:
+    """One mapping an input; the wrapper takes *inputs, which torch.export sees as one tuple."""
+    if not names:
+        return None
+    dims = {name: bounds[name].dim(f"axis{place}") for place, name in enumerate(names)}
+    return (tuple({axis: dims[name] for axis, name in axes.items()} for axes in subject.axes),)
+
+
+def _write(subject: Subject, program: torch.export.ExportedProgram, path: Path) -> None:
+    written = torch.onnx.export(
+        program,
+        (),
+        input_names=subject.input_names,
+        output_names=[PLACEHOLDER + name for name in subject.output_names],
+        custom_translation_table=translations(),
+        dynamo=True,
+        optimize=True,
+        verbose=False,
+    )
+    assert written is not None
+    size = sum(tensor.numel() * tensor.element_size() for tensor in subject.module.state_dict().values())
+    written.save(path, external_data=size > SIZE_LIMIT_BYTES)
+    name_axes_and_outputs(path, subject)
+
+
+def _narrowed(text: str, names: list[str], bounds: dict[str, _Bounds]) -> dict[str, _Bounds]:
+    """The bounds with torch.export's suggested fixes; only those that keep an axis dynamic are read."""
+    found = dict(bounds)
+    for place, guard in guards_of(text):
+        found[names[place]] = _above(guard, found[names[place]])
+    _, _, fixes = text.partition("Suggested fixes:")
+    for line in fixes.splitlines():
+        bound = re.match(r"\s*(_?)axis(\d+) = Dim\('.*?'(?:, min=(\d+))?(?:, max=(\d+))?", line)
+        if bound is not None:
+            before = found[names[int(bound[2])]]
+            factor = before.step if bound[1] else 1
+            minimum = before.minimum if bound[3] is None else max(before.minimum, int(bound[3]) * factor)
+            highest = before.maximum if bound[4] is None else int(bound[4]) * factor
+            found[names[int(bound[2])]] = replace(before, minimum=minimum, maximum=highest)
+        multiple = re.match(r"\s*(_?)axis(\d+) = (\d+)\*_+axis\2\b", line)
+        if multiple is not None:
+            before = found[names[int(multiple[2])]]
+            found[names[int(multiple[2])]] = replace(before, step=before.step * int(multiple[3]))
+    return found
+
+
+def _above(guard: str, bounds: _Bounds) -> _Bounds:
+    """Torch asks that a length which comes out of the network be none of 1: raise the minimum above those where it is.
+
+    The lengths left out are probed afterwards. A condition that is not met above the example is no bound.
+    """
+    missed = violations(guard, range(bounds.minimum, bounds.minimum + _LENGTHS_TRIED * bounds.step, bounds.step))
+    if not missed or missed[-1] >= bounds.example:
+        return bounds
+    return replace(bounds, minimum=max(bounds.minimum, missed[-1] + bounds.step))
+
+
+def _checked(subject: Subject, before: dict[str, _Bounds], after: dict[str, _Bounds]) -> Iterator[Probe]:
+    """Probes just outside the narrowed bounds where torch runs below; raises BranchFound where it runs above."""
+    for name, bound in after.items():
+        old = before[name]
+        if bound.step != old.step:
+            between = bound.step * max(2, bound.minimum // bound.step + 1) + old.step
+            if _probe(subject, name, between) is not None:
+                raise _depends(name, f"it holds for multiples of {bound.step} only")
+        if bound.maximum is not None and bound.maximum != old.maximum:
+            beyond = bound.maximum + bound.step
+            if beyond > _MOST_ROWS or _probe(subject, name, beyond) is not None:
+                raise _depends(name, f"it holds for lengths up to {bound.maximum} only")
+        below = range(old.minimum, bound.minimum, bound.step)
+        for length in sorted({*below[:2], *below[2 - _LENGTHS_RUN :]}):
+            probe = _probe(subject, name, length)
+            if probe is not None:
+                yield probe
+
+
+def _probe(subject: Subject, name: str, length: int) -> Probe | None:
+    return batch_probe(subject, length) if name == "batch" else length_probe(subject, name, length)
+
+
+def _depends(name: str, how: str) -> BranchFound:
+    what, remedy = ("batch size", "x.shape[0]") if name == "batch" else (name, f"the {name}")
+    return BranchFound(
+        f"its computation depends on the {what}, so a file made from it would be wrong at others ({how}). Remove the dependence on "
+        f"{remedy}, or fix the axis (--static or --dynamic without it; dynamic=() in Python)."
+    )
+
+
+def _explained(error: Exception, names: list[str]) -> BranchFound | RouteFailed:
+    """A guard that is no bound is a branch on a length; a length that became a constant may have another reason."""
+    text = str(error)
+    for place, length in constants_of(text):
+        called = "batch size" if names[place] == "batch" else names[place]
+        return RouteFailed(
+            f"its {called} became the constant {length} (a loop over it, int() of it, or an operator without a dynamic "
+            f"form). In place of a loop over cells run torch.nn.RNN, GRU or LSTM over the whole sequence."
+        )
+    for place, guard in guards_of(text):
+        return _depends(names[place], f"a graph of it holds only where {guard[:120]}, n being its length")
+    if "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__:
+        return BranchFound(
+            f"a branch or a length in its forward depends on the values of its input, and a graph holds one path only. Write the "
+            f"choice with torch.where or torch.cond. ({' '.join(text.split())[:160].rstrip('.')})"
+        )
+    return RouteFailed(in_one_paragraph(error))

@@ -1,0 +1,141 @@
+"""Torch module -> ONNX graph: several routes in order, each behind the same comparison with torch.
+
+First torch.export, then the legacy exporter, both with export forms in place of what they refuse or get wrong; and only where
+the user allows it the same two again with axes fixed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from exporters.job import ExportJob
+from exporters.settings import STRICT, Tolerance
+from exporters.simplifying.simplify import begin_simplify
+from exporters.sources.axes import Axes
+from exporters.subject.dynamic_axes import example_lengths, without_axes
+from exporters.subject.lengths import cycle
+from exporters.subject.subject import Subject
+from exporters.tracing.routes import BranchFound, Route, by_legacy_exporter, by_torch_export
+from exporters.verifying.probes import make_probes
+from exporters.verifying.verify import Parity, References, compare
+from runtime.errors import CheckFailed, ModelFileError
+
+__all__ = ["Traced", "cycle", "trace", "trace_stage"]
+
+_ROUTES: tuple[tuple[str, Route], ...] = (
+    ("torch.export", by_torch_export),
+    ("the legacy exporter", by_legacy_exporter),
+)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """How a graph came about.
+
+    Attributes:
+        subject: with the axes that the file has.
+        references: the probes that it passed.
+        parity: what the comparison measured.
+        route: "torch.export" or "the legacy exporter".
+        failures: route -> why it led nowhere, of those tried before.
+        fixed: axis -> its length, of those that were to be dynamic and are not.
+    """
+
+    subject: Subject
+    references: References
+    parity: Parity
+    route: str
+    failures: dict[str, str]
+    fixed: dict[str, int]
+
+
+def trace_stage(job: ExportJob) -> str:
+    """The stage: replaces the file, and says by which route it was made."""
+    traced = trace(
+        job.subject,
+        job.path,
+        references=job.references,
+        tolerance=job.tolerance,
+        allow_static=job.settings.allow_static,
+        written=functools.partial(begin_simplify, job),
+    )
+    job.subject, job.references, job.parity = traced.subject, traced.references, traced.parity
+    job.facts["trace"] = {"route": traced.route, "failures": traced.failures, "fixed": traced.fixed}
+    for name, length in traced.fixed.items():
+        job.notes.append(f"the {name} is fixed to {length}, as --allow-static allows: {_first(traced.failures)}")
+    return f"by {traced.route}" + (f", {_lengths_words(traced.fixed)} fixed" if traced.fixed else "")
+
+
+def trace(
+    subject: Subject,
+    path: Path,
+    *,
+    references: References | None = None,
+    tolerance: Tolerance = STRICT,
+    allow_static: bool = False,
+    written: Callable[[], None] | None = None,
+) -> Traced:
+    """Write the traced and optimised graph to `path`, compared with torch.
+
+    Args:
+        subject: the network, with the axes that are to be dynamic.
+        path: the file; weights above 2 GB go beside it.
+        references: what torch says on the probes; None makes them.
+        tolerance: what may differ.
+        allow_static: where no route leads to a file with all axes dynamic, fix them: first all but the batch, then all.
+        written: called when a file lies there, before it is compared.
+
+    Raises:
+        CheckFailed: no route leads to a file that says what torch says; names the reason of each.
+    """
+    failures: dict[str, str] = {}
+    for tried in (subject, *(_fixed_subjects(subject) if allow_static else ())):
+        fixed = {name: n for name, n in example_lengths(subject).items() if name not in example_lengths(tried)}
+        known = references if references is not None and tried is subject else References(tried, make_probes(tried))
+        for name, route in _ROUTES:
+            try:
+                suspected = route(tried, path)
+                if written is not None:
+                    written()
+                known = References(tried, (*known.probes, *suspected)) if suspected else known
+                return Traced(tried, known, compare(known, path, tolerance), name, failures, _rows_told(tried, fixed))
+            except (CheckFailed, ModelFileError) as error:
+                failures[f"{name} ({_lengths_words(fixed)} fixed)" if fixed else name] = str(error)
+                if isinstance(error, BranchFound):
+                    break  # the legacy exporter would freeze one side of the branch, perhaps where no probe sees it
+    raise CheckFailed(_refusal(subject, failures, allow_static))
+
+
+def _fixed_subjects(subject: Subject) -> Iterator[Subject]:
+    """With ever fewer dynamic axes."""
+    batch_only: Axes = tuple({axis: name for axis, name in axes.items() if name == "batch"} for axes in subject.axes)
+    if batch_only != subject.axes and any(batch_only):
+        yield replace(subject, axes=batch_only, ranges={})
+    if any(subject.axes):
+        yield replace(subject, axes=without_axes(subject), ranges={})
+
+
+def _rows_told(subject: Subject, fixed: dict[str, int]) -> dict[str, int]:
+    return {name: (subject.rows or length) if name == "batch" else length for name, length in fixed.items()}
+
+
+def _lengths_words(fixed: dict[str, int]) -> str:
+    return ", ".join(fixed)
+
+
+def _first(failures: dict[str, str]) -> str:
+    return next(iter(failures.values()), "")[:200]
+
+
+def _refusal(subject: Subject, failures: dict[str, str], allow_static: bool) -> str:
+    """The first reason whole, the others short, and what to try."""
+    (_, first), *others = failures.items()
+    parts = [f"torch could not export the network: {first}"]
+    parts += [f"Nor could {name}: {reason[:160].rstrip('. ')}." for name, reason in others[:2]]
+    if any(subject.axes) and not allow_static and "dynamic=()" not in first:
+        names = ", ".join(example_lengths(subject))
+        parts.append(f"These axes were to be dynamic: {names}; fewer (--dynamic batch), or --allow-static, may help.")
+    return " ".join(parts)

@@ -1,0 +1,1 @@
+"""Torch against the file on disk, on every output, at several shapes."""

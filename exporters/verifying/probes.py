@@ -1,0 +1,142 @@
+"""The inputs that torch and the file are both run on: every sample at several batch sizes, and other lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from exporters.sources.axes import AxisRange
+from exporters.subject.dynamic_axes import torch_error
+from exporters.subject.lengths import cycle, resized
+from exporters.subject.subject import Subject
+
+__all__ = ["BATCH_SIZES", "OTHER_LENGTHS", "Probe", "make_probes", "shape_probe"]
+
+BATCH_SIZES = (1, 2, 5)
+
+OTHER_LENGTHS = 5
+"""How many shapes other than the example's are run where an axis besides the batch is dynamic."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One set of inputs.
+
+    Attributes:
+        label: which shape it tries, such as "batch size 5" or "batch size 2, length 37".
+        inputs: what torch is given, one tensor an input.
+        feeds: what the file is given, by input name; None where that is the same.
+    """
+
+    label: str
+    inputs: tuple[torch.Tensor, ...]
+    feeds: Mapping[str, np.ndarray] | None = None
+
+
+def make_probes(subject: Subject, batch_sizes: tuple[int, ...] = BATCH_SIZES) -> tuple[Probe, ...]:
+    """All samples at each batch size where the batch is dynamic, else at the file's; then other lengths that torch takes.
+
+    Where an axis besides the batch is dynamic, `OTHER_LENGTHS` shapes follow that are not the example's, fewer only where
+    torch takes fewer.
+    """
+    sizes = batch_sizes if _is_dynamic(subject) else (subject.rows or len(subject.samples[0]),)
+    return (*_batches(subject, sizes), *_other_lengths(subject, sizes))
+
+
+def batch_probe(subject: Subject, size: int) -> Probe | None:
+    """One batch of a size that the graph is suspected of, or None where torch refuses it."""
+    inputs = resized(subject, {"batch": size}, counts=None)
+    return Probe(f"batch size {size}", inputs) if torch_error(subject, inputs) is None else None
+
+
+def length_probe(subject: Subject, name: str, length: int) -> Probe | None:
+    """Two rows at one length of one axis, or None where torch refuses it."""
+    lengths = {name: length, **({"batch": 2} if _is_dynamic(subject) else {})}
+    inputs = resized(subject, lengths)
+    return Probe(f"{name} {length}", inputs) if torch_error(subject, inputs) is None else None
+
+
+def shape_probe(subject: Subject, lengths: Mapping[str, int]) -> Probe | None:
+    """Any lengths at once, two rows where they name no batch, or None where torch refuses them."""
+    if "batch" not in lengths and _is_dynamic(subject):
+        lengths = {"batch": 2, **lengths}
+    inputs = resized(subject, lengths, counts=1.0 if lengths.keys() - {"batch"} else None)
+    words = ", ".join(f"{'batch size' if name == 'batch' else name} {length}" for name, length in lengths.items())
+    return Probe(words, inputs) if torch_error(subject, inputs) is None else None
+
+
+def _is_dynamic(subject: Subject) -> bool:
+    return any("batch" in axes.values() for axes in subject.axes)
+
+
+def _batches(subject: Subject, sizes: tuple[int, ...]) -> Iterator[Probe]:
+    rows = len(subject.samples[0])
+    for size in sizes:
+        for start in range(0, max(rows, size), size):
+            # the last batch wraps around, so that every batch has this size
+            if _is_dynamic(subject):
+                inputs = resized(subject, {"batch": size}, start=start, counts=None)
+            else:
+                inputs = tuple(cycle(sample, size, start) for sample in subject.samples)
+            yield Probe(f"batch size {size}", inputs)
+
+
+def _other_lengths(subject: Subject, sizes: tuple[int, ...]) -> Iterator[Probe]:
+    """Shapes that are not the example's, of various batch sizes."""
+    found = 0
+    for number, lengths in enumerate(_shapes(subject.ranges)):
+        probe = _shaped(subject, lengths, sizes[(number + 1) % len(sizes)], number)
+        if probe is not None:
+            found += 1
+            yield probe
+        if found == OTHER_LENGTHS + 1:
+            return
+
+
+def _shapes(ranges: Mapping[str, AxisRange]) -> Iterator[dict[str, int]]:
+    """Lengths for all axes at once, each axis in an order of its own: height and width are not to be equal by chance."""
+    if not ranges:
+        return
+    several = {name: _spread(span) for name, span in ranges.items()}
+    for number in range(max(map(len, several.values()))):
+        yield {
+            name: lengths[(number + 2 * place) % len(lengths)] if lengths else ranges[name].example
+            for place, (name, lengths) in enumerate(several.items())
+        }
+
+
+def _spread(span: AxisRange) -> list[int]:
+    """Lengths around and between the bounds: the example's neighbours, its half, the smallest, beyond it."""
+    step, example = span.step, span.example
+    wanted = [
+        example + step,
+        example // 2 // step * step,
+        example - step,
+        span.minimum,
+        example + max(1, example // 4 // step) * step + step,
+        span.minimum + step,
+        *(example + step * (sign * number) for number in range(2, 40) for sign in (1, -1)),
+    ]
+    fitting = [length for length in dict.fromkeys(wanted) if length != example and span.holds(length)]
+    return fitting[: 3 * OTHER_LENGTHS]
+
+
+def _shaped(subject: Subject, lengths: Mapping[str, int], size: int, number: int) -> Probe | None:
+    """A probe of this shape with whichever counts of steps torch takes: of every third probe all rows end early."""
+    words = ", ".join(f"{name} {length}" for name, length in lengths.items())
+    if _is_dynamic(subject):
+        lengths = {"batch": size, **lengths}
+    else:
+        subject = _fixed_rows(subject, size)
+    for counts in (0.7, 1.0, None) if number % 3 == 1 else (1.0, 0.7, None):
+        inputs = resized(subject, lengths, start=number, counts=counts)
+        if torch_error(subject, inputs) is None:
+            return Probe(f"batch size {size}, {words}", inputs)
+    return None
+
+
+def _fixed_rows(subject: Subject, rows: int) -> Subject:
+    return replace(subject, samples=tuple(cycle(sample, rows) for sample in subject.samples))

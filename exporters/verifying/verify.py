@@ -1,0 +1,291 @@
+"""Torch against the file on disk, run as it will be run in the field."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from exporters.outputs.detection import PaddedDetections
+from exporters.outputs.detection_order import same_order
+from exporters.settings import STRICT, Tolerance
+from exporters.subject.subject import Subject
+from exporters.verifying.probes import Probe
+from runtime.errors import CheckFailed, InputError, ModelFileError
+from runtime.results import THRESHOLD, class_axis
+from runtime.session import Session
+
+__all__ = ["Parity", "References", "compare"]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What a comparison measured.
+
+    Attributes:
+        worst: output -> worst absolute difference.
+        allowed: output -> what was allowed for it; of a root mean square, the greatest one.
+        batch_sizes: the sizes that were run.
+        shapes: every shape that was run, in words.
+        samples: how many different inputs.
+        labels_agree: share of inputs (positions, labels) with the same answer, or None where there are no probabilities.
+        root_mean_square: output -> |found - torch| / |torch|.
+    """
+
+    worst: Mapping[str, float]
+    allowed: Mapping[str, float]
+    batch_sizes: tuple[int, ...]
+    shapes: tuple[str, ...]
+    samples: int
+    labels_agree: float | None
+    root_mean_square: Mapping[str, float]
+
+    @property
+    def worst_difference(self) -> float:
+        """The worst of all outputs."""
+        return max(self.worst.values(), default=0.0)
+
+    @property
+    def shapes_text(self) -> str:
+        """Every shape in words, plain batch sizes put together: "batch sizes 1, 2, 5; batch size 2, length 8"."""
+        plain = [shape.removeprefix("batch size ") for shape in self.shapes if shape.startswith("batch size ")]
+        sizes = [size for size in plain if size.isdecimal()]
+        others = [shape for shape in self.shapes if shape.removeprefix("batch size ") not in sizes]
+        first = [f"batch size{'s' if len(sizes) > 1 else ''} {', '.join(sizes)}"] if sizes else []
+        return "; ".join(first + others)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for the card and JSON."""
+        return {
+            "worst": dict(self.worst),
+            "allowed": dict(self.allowed),
+            "batch_sizes": list(self.batch_sizes),
+            "shapes": list(self.shapes),
+            "samples": self.samples,
+            "labels_agree": self.labels_agree,
+            "root_mean_square": dict(self.root_mean_square),
+        }
+
+
+class References:
+    """What torch says on every probe; torch is run once, when it is first asked.
+
+    Args:
+        subject: the network.
+        probes: the inputs to run.
+    """
+
+    def __init__(self, subject: Subject, probes: Sequence[Probe]) -> None:
+        self.subject = subject
+        self.probes = tuple(probes)
+        self._found: list[dict[str, np.ndarray]] = []
+        self._weights: int | None = None
+
+    def __iter__(self) -> Iterator[tuple[Probe, dict[str, np.ndarray]]]:
+        """(probe, output -> array) one after the other."""
+        for position, probe in enumerate(self.probes):
+            if position == len(self._found):
+                if self._weights is None:
+                    self._weights = _fingerprint(self.subject.module)
+                self._found.append(_torch(self.subject, probe.inputs, probe.label))
+            yield probe, self._found[position]
+
+    def recomputed(self) -> References:
+        """The same probes, for which torch is asked again.
+
+        Where no weight has changed since the first time and torch says the same once more of the first probe, it would of
+        the others too, and they are not repeated.
+        """
+        again = References(self.subject, self.probes)
+        if self._found and self._weights == _fingerprint(self.subject.module):
+            first = _torch(self.subject, self.probes[0].inputs, self.probes[0].label)
+            if all(np.array_equal(first[name], found, equal_nan=True) for name, found in self._found[0].items()):
+                again._found, again._weights = self._found, self._weights
+        return again
+
+
+def _fingerprint(module: torch.nn.Module) -> int:
+    """A check sum (CRC-32) of all parameters and buffers, whichever way they may have been changed."""
+    total = 0
+    for tensor in (*module.parameters(), *module.buffers()):
+        content = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        total = zlib.crc32(content.numpy().data, total)
+    return total
+
+
+def compare(
+    references: References,
+    path: Path,
+    tolerance: Tolerance = STRICT,
+    *,
+    outputs: tuple[str, ...] | None = None,
+    session: Session | None = None,
+) -> Parity:
+    """Run the file on every probe, and compare every output with torch's.
+
+    Args:
+        references: the network, the probes, and what torch says.
+        path: the file.
+        tolerance: what may differ.
+        outputs: the outputs to compare; None compares all of the subject's.
+        session: the file, where it is open already.
+
+    Raises:
+        CheckFailed: the file does not run on the samples, shapes differ, or a difference is above the tolerance; names the
+            output, the difference and where.
+        ModelFileError: the file cannot be opened.
+    """
+    subject = references.subject
+    session = session or Session(path, "cpu")
+    names = subject.output_names
+    wanted = names if outputs is None else [name for name in names if name in outputs]
+    if references.probes and references.probes[0].feeds is None:
+        _same_inputs(session, subject)
+    _has_outputs(session, wanted)
+    measured = {name: _Measured(name, tolerance) for name in wanted}
+    agree: list[np.ndarray] = []
+    for probe, reference in references:
+        feeds = probe.feeds
+        if feeds is None:
+            feeds = {name: tensor.numpy() for name, tensor in zip(subject.input_names, probe.inputs, strict=True)}
+        try:
+            found = session.run(feeds, wanted)
+        except (InputError, ModelFileError) as error:
+            raise CheckFailed(f"The file does not run at {probe.label}: {error}") from error
+        if isinstance(subject.module.module, PaddedDetections):
+            found = same_order(reference, found)
+        for name in wanted:
+            measured[name].add(probe.label, reference[name], found[name])
+            if subject.card.output("probabilities") == name:
+                agree.append(_same_labels(subject, reference[name], found[name]))
+    share = float(np.concatenate(agree).mean()) if agree else None
+    for entry in measured.values():
+        entry.check()
+    if tolerance.min_agreement is not None and share is not None and share < tolerance.min_agreement:
+        raise CheckFailed(
+            f"The file and torch give the same label to {share:.2%} of the inputs; at least {tolerance.min_agreement:.2%} is asked for."
+        )
+    return Parity(
+        {name: entry.worst for name, entry in measured.items()},
+        {name: entry.allowed for name, entry in measured.items()},
+        tuple(sorted({len(probe.inputs[0]) for probe in references.probes if probe.inputs and probe.inputs[0].ndim})),
+        tuple(dict.fromkeys(probe.label for probe in references.probes)),
+        len(subject.samples[0]),
+        share,
+        {name: entry.root_mean_square for name, entry in measured.items()},
+    )
+
+
+class _Measured:
+    """What was found of one output so far."""
+
+    def __init__(self, name: str, tolerance: Tolerance) -> None:
+        self.name = name
+        self.tolerance = tolerance
+        self.worst = 0.0
+        self.allowed = tolerance.absolute if tolerance.root_mean_square is None else tolerance.root_mean_square
+        self._squares = [0.0, 0.0]
+
+    @property
+    def root_mean_square(self) -> float:
+        """|found - torch| / |torch| over all that was added."""
+        difference, reference = (math.sqrt(value) for value in self._squares)
+        return difference / reference if reference else (math.inf if difference else 0.0)
+
+    def add(self, where: str, reference: np.ndarray, found: np.ndarray) -> None:
+        """One run's arrays. Raises CheckFailed where they can be told to differ at once."""
+        single = self.tolerance.root_mean_square is None
+        exact, difference = _differences(self.name, where, reference, found)
+        if difference.size == 0:
+            return
+        allowed = self.tolerance.absolute + self.tolerance.relative * float(np.abs(exact).max(initial=0.0))
+        worst = float(difference.max())
+        if single and not worst <= allowed:
+            place = tuple(int(axis) for axis in np.unravel_index(difference.argmax(), difference.shape))
+            raise CheckFailed(
+                f"The output {self.name!r} differs from torch by {worst:.3g} at {where}, position {place} "
+                f"(torch {reference[place]:.6g}, the file {found[place]:.6g}); up to {allowed:.3g} is allowed."
+            )
+        self.worst = max(self.worst, worst)
+        self.allowed = max(self.allowed, allowed) if single else self.allowed
+        self._squares[0] += float(np.square(difference).sum())
+        self._squares[1] += float(np.square(exact).sum())
+
+    def check(self) -> None:
+        """Raises CheckFailed where all together are too far off."""
+        limit = self.tolerance.root_mean_square
+        if limit is not None and not self.root_mean_square <= limit:
+            raise CheckFailed(
+                f"The output {self.name!r} differs from torch by {self.root_mean_square:.3g} of its length (root mean square); up to "
+                f"{limit:.3g} is allowed."
+            )
+
+
+def _same_labels(subject: Subject, reference: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Where both say the same: of each row or position the most probable class, of several labels each one's answer."""
+    if subject.card.task == "multilabel":
+        same: np.ndarray = (reference > THRESHOLD) == (found > THRESHOLD)
+    else:
+        axis = class_axis(reference.ndim)
+        same = reference.argmax(axis) == found.argmax(axis)
+    return same.reshape(-1)
+
+
+def _torch(subject: Subject, inputs: tuple[torch.Tensor, ...], where: str) -> dict[str, np.ndarray]:
+    """Run torch. Raises CheckFailed where it does not take these rows, which come from the example."""
+    if any(module.training for module in subject.module.modules()):
+        subject.module.eval()
+    try:
+        with torch.no_grad():
+            results = subject.module(*inputs)
+    except Exception as error:  # whatever a module raises
+        raise CheckFailed(
+            f"torch itself does not run at {where}, with rows of the example in another batch "
+            f"({' '.join(str(error).split())[:160] or type(error).__name__}). Give an example of which each row may stand in any "
+            f"batch, or export with a fixed batch (--static; dynamic=() in Python)."
+        ) from error
+    return {name: _array(name, result) for name, result in zip(subject.output_names, results, strict=True)}
+
+
+def _array(name: str, result: Any) -> np.ndarray:
+    try:
+        array: np.ndarray = result.cpu().numpy()
+        return array
+    except (AttributeError, TypeError) as error:
+        kind = result.dtype if isinstance(result, torch.Tensor) else type(result).__name__
+        raise CheckFailed(
+            f"The output {name!r} is a {kind}, which has no NumPy array. Return a float32 tensor."
+        ) from error
+
+
+def _same_inputs(session: Session, subject: Subject) -> None:
+    inputs = [tensor.name for tensor in session.inputs]
+    if inputs != subject.input_names:
+        raise CheckFailed(f"The file takes the inputs {inputs}; the network takes {subject.input_names}.")
+
+
+def _has_outputs(session: Session, wanted: list[str]) -> None:
+    outputs = [tensor.name for tensor in session.outputs]
+    missing = [name for name in wanted if name not in outputs]
+    if missing:
+        raise CheckFailed(f"The file has the outputs {outputs}; {missing} are missing.")
+
+
+def _differences(name: str, where: str, reference: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(torch's numbers, absolute differences), both float64, 0 where both are infinite or NaN alike."""
+    if reference.shape != found.shape or reference.dtype != found.dtype:
+        raise CheckFailed(
+            f"The output {name!r} at {where} is {found.dtype} {found.shape} in the file, but {reference.dtype} "
+            f"{reference.shape} in torch."
+        )
+    exact, got = reference.astype(np.float64), found.astype(np.float64)
+    finite = np.isfinite(exact)
+    if not np.array_equal(finite, np.isfinite(got)) or not np.array_equal(exact[~finite], got[~finite], equal_nan=True):
+        raise CheckFailed(f"The output {name!r} at {where} is NaN or infinite in one of torch and the file only.")
+    return np.where(finite, exact, 0.0), np.abs(np.where(finite, exact - got, 0.0))

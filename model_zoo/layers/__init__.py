@@ -1,0 +1,1 @@
+"""Blocks that networks are assembled from, one kind a file."""

@@ -1,0 +1,168 @@
+"""The model card: everything a file needs to be run as it was trained, in one JSON string.
+
+The exporter writes it under one metadata key of the ONNX file; the runtime reads it back. A file without
+a card still opens and runs on raw arrays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.card.input_cards import (
+    ArrayInput,
+    ImageInput,
+    InputCard,
+    SequenceInput,
+    TableInput,
+    TextInput,
+    input_facts,
+    read_input,
+)
+from runtime.errors import CardError, suggest
+
+__all__ = [
+    "CARD_KEY",
+    "CARD_VERSION",
+    "STEP_ROLES",
+    "ArrayInput",
+    "ImageInput",
+    "InputCard",
+    "ModelCard",
+    "OutputCard",
+    "SequenceInput",
+    "TableInput",
+    "TextInput",
+]
+
+CARD_KEY = "onnx_edge_toolkit.card"
+CARD_VERSION = 1
+
+TASKS = ("classification", "multilabel", "regression", "dense", "embedding", "raw")
+# Of steps behind the network: the K most probable classes, and what non-maximum suppression leaves of boxes.
+STEP_ROLES = (
+    *("top_indices", "top_probabilities"),
+    *("selected", "selected_boxes", "selected_scores", "selected_classes"),
+)
+ROLES = ("logits", "probabilities", "embedding", "values", "feature_map", "raw", *STEP_ROLES)
+
+
+@dataclass(frozen=True)
+class OutputCard:
+    """One named output and what it means."""
+
+    name: str
+    role: str
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise CardError(f"The output {self.name!r} has the role {self.role!r}.{suggest(self.role, ROLES)}")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model file says of itself.
+
+    Attributes:
+        task: "classification", "multilabel", "regression", "dense", "embedding" or "raw".
+        inputs: one entry an input, with its full deterministic pre-processing.
+        outputs: one entry an output, with its role.
+        labels: class names in the order of the probabilities; for regression the names of the targets.
+        training: free facts about the training (data, settings, metrics).
+        parity: what the exporter's verification measured.
+        producer: name and versions of what wrote the file.
+    """
+
+    task: str
+    inputs: tuple[InputCard, ...]
+    outputs: tuple[OutputCard, ...] = ()
+    labels: tuple[str, ...] = ()
+    training: Mapping[str, Any] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    producer: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise CardError(f"The card's task is {self.task!r}.{suggest(self.task, TASKS)}")
+
+    def output(self, role: str) -> str | None:
+        """The name of the first output with this role, or None."""
+        return next((output.name for output in self.outputs if output.role == role), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers only; `from_dict` reads them back."""
+        facts = {**dataclasses.asdict(self), "inputs": [input_facts(entry) for entry in self.inputs]}
+        return {"version": CARD_VERSION, **_plain(facts)}
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Read a card back.
+
+        Raises:
+            CardError: the text is not JSON, lacks a field, or was written by a newer version.
+        """
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:  # ValueError: also of a number with thousands of digits
+            raise CardError(f"The model card is not JSON ({error}). Export the model again.") from error
+        return cls.from_dict(value)
+
+    @classmethod
+    def from_dict(cls, value: Any) -> ModelCard:
+        """Read a card from plain containers. Raises CardError as `from_json` does."""
+        mapping = _mapping(value, "the card")
+        version = mapping.get("version")
+        if not isinstance(version, int) or version > CARD_VERSION:
+            raise CardError(
+                f"The model card has version {version!r}; this toolkit reads versions up to {CARD_VERSION}. "
+                f"Update onnx-edge-toolkit, or export the model again with this version."
+            )
+        try:
+            return cls(
+                task=str(mapping["task"]),
+                inputs=tuple(read_input(_mapping(entry, "an input")) for entry in _list(mapping["inputs"], "inputs")),
+                outputs=tuple(
+                    OutputCard(str(entry["name"]), str(entry["role"]))
+                    for entry in _list(mapping.get("outputs", []), "outputs")
+                ),
+                labels=tuple(str(label) for label in _list(mapping.get("labels", []), "labels")),
+                training=_mapping(mapping.get("training", {}), "training"),
+                parity=_mapping(mapping.get("parity", {}), "parity"),
+                producer=_mapping(mapping.get("producer", {}), "producer"),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CardError(f"The model card is malformed: {error!r}. Export the model again.") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise CardError(
+        f"The model card can hold text, numbers, lists and mappings; it was given a {type(value).__name__}."
+    )
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise CardError(f"The model card is malformed: {what} is a {type(value).__name__}; a mapping is expected.")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any] | tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise CardError(f"The model card is malformed: {what} is a {type(value).__name__}; a list is expected.")
+    return value

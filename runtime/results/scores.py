@@ -1,0 +1,66 @@
+"""Scores of classes: logits to probabilities, the classes' axis, the highest scores with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.card import ModelCard
+from runtime.errors import CardError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["class_axis", "class_labels", "named_scores", "scores_text", "sigmoid", "softmax", "top_scores"]
+
+
+def class_axis(axes: int) -> int:
+    """The axis of the classes in an output of so many axes: (N, K), (N, L, K), (N, K, H, W)."""
+    return 2 if axes == 3 else 1
+
+
+def class_labels(card: ModelCard, count: int) -> tuple[str, ...]:
+    """The card's labels, or positions as texts where it has none.
+
+    Raises:
+        CardError: the card has another number of labels than `count`, the model's classes.
+    """
+    labels = card.labels or tuple(map(str, range(count)))
+    if len(labels) != count:
+        raise CardError(
+            f"The card has {len(labels)} labels, but the model gives {count} probabilities. Export it again."
+        )
+    return labels
+
+
+def top_scores(values: npt.NDArray[Any], labels: tuple[str, ...], count: int) -> list[tuple[str, float]]:
+    """The `count` highest of K scores (K,) as (label, score), highest first; the first of equal ones first."""
+    order = np.argsort(-values, kind="stable")[:count]
+    return [(labels[index], float(values[index])) for index in order]
+
+
+def named_scores(entries: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    """(label, probability) pairs as plain containers, for JSON."""
+    return [{"label": label, "probability": probability} for label, probability in entries]
+
+
+def scores_text(entries: Sequence[tuple[str, float]]) -> str:
+    """(label, probability) pairs on one line."""
+    return "  ".join(f"{label} {probability:.3f}" for label, probability in entries)
+
+
+def softmax(values: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
+    """Softmax along an axis, of the same shape and dtype."""
+    shifted = np.exp(values - values.max(axis=axis, keepdims=True))
+    result: npt.NDArray[Any] = shifted / shifted.sum(axis=axis, keepdims=True)
+    return result
+
+
+def sigmoid(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Logistic sigmoid of each value."""
+    # by the sign, so that nothing overflows
+    small = np.exp(-np.abs(values))
+    result: npt.NDArray[Any] = np.where(values >= 0, 1, small) / (1 + small)
+    return result

@@ -1,0 +1,5 @@
+"""Sessions of onnxruntime: open a file on a device, check its inputs, run it, measure it, describe it."""
+
+from runtime.session.session import Session, Tensor
+
+__all__ = ["Session", "Tensor"]

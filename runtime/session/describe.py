@@ -1,0 +1,129 @@
+"""What an ONNX file says of itself, as facts and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runtime.card import CARD_KEY, ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
+from runtime.console import bytes_text
+from runtime.session import Session
+from runtime.session.external_data import EXTERNAL_DATA_KEY, told_external_data
+
+__all__ = ["card_lines", "describe_file", "preparation"]
+
+
+def describe_file(path: Path) -> tuple[dict[str, Any], str]:
+    """(facts for JSON, text). Raises ModelFileError when the file cannot be opened.
+
+    Its constants are not computed, for they may be made to fill the memory.
+    """
+    session = Session(path, "cpu", optimize=False)
+    size = path.stat().st_size
+    second = told_external_data(session.metadata)
+    facts = {
+        "path": str(path),
+        "bytes": size,
+        "kind": "onnx",
+        "inputs": [vars(tensor) for tensor in session.inputs],
+        "outputs": [vars(tensor) for tensor in session.outputs],
+        "card": session.card.to_dict() if session.card else None,
+        "external_data": None if second is None else vars(second),
+        "metadata": {key: value for key, value in session.metadata.items() if key not in (CARD_KEY, EXTERNAL_DATA_KEY)},
+    }
+    kind = "ORT format" if path.suffix == ".ort" else "ONNX model"
+    lines = [f"{path}: {kind}, {bytes_text(size)}"]
+    if second is not None:
+        lines.append(f"weights  in {second.name} beside it, {bytes_text(second.bytes)}, SHA-256 {second.sha256[:16]}…")
+    lines += [f"input    {tensor}" for tensor in session.inputs]
+    lines += [f"output   {tensor}" for tensor in session.outputs]
+    if session.card is None:
+        lines.append(
+            "no card: made elsewhere. It runs on arrays (runtime.load(...).run), and `toolkit bench` measures it."
+        )
+    else:
+        lines += card_lines(session.card)
+    return facts, "\n".join(lines)
+
+
+def card_lines(card: ModelCard) -> list[str]:
+    """A card as lines of text."""
+    lines = [f"task     {card.task}"]
+    lines += [f"prepare  {entry.name}: {preparation(entry)}" for entry in card.inputs]
+    if card.labels:
+        shown = ", ".join(card.labels[:12]) + (f", ... ({len(card.labels)} in all)" if len(card.labels) > 12 else "")
+        lines.append(f"labels   {shown}")
+    if card.training:
+        facts = card.training
+        lines.append(f"trained  on {facts.get('examples', '?')} examples of {facts.get('data', '?')}")
+        measured = {name: value for name, value in _mapping(facts, "measured").items() if name != "epoch"}
+        if measured:
+            lines.append("measured " + "  ".join(f"{name} {_figure(value, '.4f')}" for name, value in measured.items()))
+    if card.parity:
+        worst = max(
+            (value for value in _mapping(card.parity, "worst").values() if isinstance(value, float)), default=0.0
+        )
+        sizes = card.parity.get("batch_sizes")
+        shapes = card.parity.get("shapes")
+        among = (
+            f" among {len(shapes)} shapes"
+            if isinstance(sizes, list | tuple) and isinstance(shapes, list | tuple) and len(shapes) > len(sizes)
+            else ""
+        )
+        lines.append(
+            f"verified against torch on {card.parity.get('samples')} samples at batch sizes "
+            f"{', '.join(map(str, sizes)) if isinstance(sizes, list | tuple) else sizes}{among}: worst difference {worst:.1e}"
+        )
+    if card.producer:
+        lines.append("made by  " + ", ".join(f"{name} {version}" for name, version in card.producer.items()))
+    return lines
+
+
+def _mapping(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An entry of a card's free facts, which a file may hold anything in; empty when it is not a mapping."""
+    value = facts.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _figure(value: Any, form: str) -> str:
+    """A number formatted; what a card holds as text, such as 'nan', as it is."""
+    return format(value, form) if isinstance(value, float) else str(value)
+
+
+def preparation(entry: InputCard) -> str:
+    """How an input is prepared, in words."""
+    if isinstance(entry, ImageInput):
+        steps: list[str] = [entry.color]
+        if isinstance(entry.resize, int):
+            steps.append(f"shorter side to {entry.resize} ({entry.filter})")
+        elif entry.resize is not None:
+            steps.append(f"resize to {entry.resize[0]} x {entry.resize[1]} ({entry.filter})")
+        if entry.crop is not None:
+            steps.append(f"centre crop {entry.crop[0]} x {entry.crop[1]}")
+        steps.append("scale to 0..1" if abs(entry.scale - 1 / 255) < 1e-9 else f"times {entry.scale:g}")
+        if entry.mean or entry.std:
+            steps.append(f"mean {list(entry.mean)}, std {list(entry.std)}")
+        where = ["all of it in the file, which takes uint8 pictures"] if entry.prepared_in_graph else []
+        return ", ".join([*steps, entry.layout, *where])
+    if isinstance(entry, ArrayInput):
+        return f"{entry.dtype} array {tuple(length if length else 'any' for length in entry.shape)}, as it is"
+    if isinstance(entry, TextInput):
+        return _text_preparation(entry)
+    if isinstance(entry, SequenceInput):
+        scaling = ", scaled feature by feature" if entry.mean or entry.std else ""
+        return f"sequences of {entry.features} features{scaling}, cut to {entry.length} steps or filled up with zeros"
+    scaling = ", scaled column by column" if entry.mean else ""
+    return f"columns {', '.join(entry.columns)}{scaling}"
+
+
+def _text_preparation(entry: TextInput) -> str:
+    steps = [f"text, by {entry.level}s of a vocabulary of {len(entry.vocabulary)}"]
+    steps += ["in lower case"] if entry.lowercase else []
+    steps += ["without accents"] if entry.strip_accents else []
+    steps += [entry.normalization] if entry.normalization != "none" else []
+    steps.append(f"cut to {entry.length}")
+    steps += [f"filled up with {entry.vocabulary[entry.padding]!r}"] if entry.padding is not None else []
+    if entry.unknown is not None:
+        steps.append(f"others become {entry.vocabulary[entry.unknown]!r}")
+    return ", ".join(steps)

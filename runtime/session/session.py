@@ -1,0 +1,274 @@
+"""Open an ONNX file, check what is given to it, run it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtime.card import CARD_KEY, ModelCard
+from runtime.errors import DeviceError, InputError, ModelFileError, suggest
+from runtime.session.external_data import check_external_data
+from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["Session", "Tensor"]
+
+_MOST_THREADS = 1024  # each takes memory of its own, whether it has work or not
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(bool)": "bool",
+    "tensor(string)": "object",
+    **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a file: its name, dtype, and shape with a text where an axis may have any length."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.dtype} ({', '.join(map(str, self.shape))})"
+
+
+class Session:
+    """One ONNX file, opened on one device.
+
+    Args:
+        path: the file.
+        device: "auto" (CUDA where it works, else the CPU), "cpu", "cuda", "cuda:N", "tensorrt".
+        require_device: raise DeviceError when another device than `device` would run.
+        threads: threads inside one operator; None leaves it to onnxruntime.
+        optimize: let onnxruntime rewrite the graph and compute its constants. Without, a file is opened faster and runs slower;
+            for looking at files of unknown making, whose constants may be too large to compute.
+
+    Raises:
+        ModelFileError: the file is missing, is not a model that onnxruntime opens, or its weights in a second file are not
+            those that it was written with.
+        DeviceError: `device` is unknown, or required and not to be had.
+        CardError: the file's card is malformed.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: str = "auto",
+        *,
+        require_device: bool = False,
+        threads: int | None = None,
+        optimize: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self.threads = threads
+        module = onnxruntime()
+        providers, self.device = plan(device)
+        self._check_device(require_device)
+        self._session = _open(module, self.path, providers, threads, optimize)
+        self.device = self._device_that_runs()
+        self._check_device(require_device)
+        if not self.device.as_asked:
+            warnings.warn(self.device.explain(), DeviceWarning, stacklevel=3)
+
+        try:
+            self.inputs = tuple(_tensor(node) for node in self._session.get_inputs())
+            self.outputs = tuple(_tensor(node) for node in self._session.get_outputs())
+            self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        except UnicodeDecodeError as error:
+            raise ModelFileError(
+                f"{self.path} is damaged: a text in it is not UTF-8. {_fetch_again(self.path)}"
+            ) from error
+        check_external_data(self.path, self.metadata)
+        text = self.metadata.get(CARD_KEY)
+        self.card: ModelCard | None = None if text is None else ModelCard.from_json(text)
+
+        self._expected = [
+            (
+                tensor.name,
+                # "V" is no array's dtype: an input that NumPy cannot hold is refused when it is given
+                np.dtype(tensor.dtype if tensor.dtype in _DTYPES.values() else "V"),
+                len(tensor.shape),
+                [(axis, length) for axis, length in enumerate(tensor.shape) if isinstance(length, int)],
+            )
+            for tensor in self.inputs
+        ]
+        self._all_outputs = [tensor.name for tensor in self.outputs]
+        # Without this option onnxruntime computes every output, asked for or not.
+        self._only_what_is_asked = module.RunOptions()
+        self._only_what_is_asked.only_execute_path_to_fetches = True
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
+        """Run the file on arrays.
+
+        Args:
+            inputs: input name -> array of that input's dtype and shape.
+            outputs: the names to compute; None for all. Only what they need is computed.
+
+        Returns:
+            output name -> array.
+
+        Raises:
+            InputError: a name is missing or unknown, or a dtype, rank or fixed length does not fit.
+        """
+        if not isinstance(inputs, Mapping) or len(inputs) != len(self._expected):
+            raise self._names_differ(inputs)
+        for name, dtype, rank, fixed in self._expected:
+            array = inputs.get(name)
+            if array is None:
+                raise self._names_differ(inputs)
+            # onnxruntime tells a rank of 0 also of an input whose rank the file leaves open
+            if not isinstance(array, np.ndarray) or array.dtype != dtype or (rank and array.ndim != rank):
+                raise self._does_not_fit(name, array)
+            shape = array.shape
+            for axis, length in fixed:
+                if shape[axis] != length:
+                    raise self._does_not_fit(name, array)
+        try:
+            if outputs is None:
+                names = self._all_outputs
+                values = self._session.run(names, inputs)
+            else:
+                names = list(outputs)
+                # onnxruntime takes an empty list for all outputs
+                values = self._session.run(names, inputs, self._only_what_is_asked) if names else []
+        except Exception as error:
+            unknown = [name for name in names if name not in self._all_outputs]
+            if unknown:
+                raise InputError(
+                    f"{self.path} has no output {unknown[0]!r}.{suggest(str(unknown[0]), self._all_outputs)}"
+                ) from error
+            raise ModelFileError(f"{self.path} failed while running: {_reason(error)}.") from error
+        return dict(zip(names, values, strict=True))
+
+    @functools.cached_property
+    def single_threaded(self) -> Session:
+        """A second session of the same file for many workers side by side; itself where that would not help."""
+        if self.device.name != "cpu" or self.threads is not None:
+            return self
+        return Session(self.path, "cpu", threads=1)
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The batch size that the file insists on, or None when any is allowed."""
+        lengths = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
+        fixed = [length for length in lengths if isinstance(length, int)]
+        return fixed[0] if fixed else None
+
+    def _device_that_runs(self) -> Device:
+        first = self._session.get_providers()[0].removesuffix("ExecutionProvider").lower()
+        kind, _, index = self.device.name.partition(":")
+        if first == kind:
+            return self.device
+        name = "cpu" if first == "cpu" else f"{first}:{index}"
+        obstacle = Unavailable(
+            f"onnxruntime could not start its {kind} provider.", "Run `toolkit doctor` to see what is missing."
+        )
+        return Device(self.device.asked, name, obstacle)
+
+    def _check_device(self, required: bool) -> None:
+        if required and not self.device.as_asked:
+            raise DeviceError(
+                f"The device {self.device.asked!r} was required, but only {self.device.name} could run: {self.device.obstacle}"
+            )
+
+    def _names_differ(self, inputs: object) -> InputError:
+        expected = [tensor.name for tensor in self.inputs]
+        given = (
+            f"The inputs {list(inputs)} were"
+            if isinstance(inputs, Mapping)
+            else f"The type {type(inputs).__name__} was"
+        )
+        return InputError(
+            f"{given} given; {self.path} takes {'; '.join(map(str, self.inputs))}. "
+            f"Give a mapping with the keys {expected}."
+        )
+
+    def _does_not_fit(self, name: str, array: object) -> InputError:
+        tensor = next(tensor for tensor in self.inputs if tensor.name == name)
+        if tensor.dtype not in _DTYPES.values():
+            return InputError(
+                f"The input {name!r} takes a {tensor.dtype}, which no NumPy array can be. Export the model with an input of "
+                f"another type, such as float32."
+            )
+        if isinstance(array, np.ndarray):
+            given = f"{array.dtype} of shape {array.shape}"
+            cast = f" Cast it with .astype('{tensor.dtype}')." if str(array.dtype) != tensor.dtype else ""
+        else:
+            given, cast = f"a {type(array).__name__}", " Give a NumPy array."
+        shape = ", ".join(map(str, tensor.shape))
+        return InputError(f"The input {name!r} is {given}; {tensor.dtype} of shape ({shape}) is expected.{cast}")
+
+
+def _open(
+    module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], threads: int | None, optimize: bool
+) -> Any:
+    if not path.is_file():
+        raise ModelFileError(
+            f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
+        )
+    options = module.SessionOptions()
+    options.log_severity_level = 4
+    if not optimize:
+        options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if threads is not None:
+        if not isinstance(threads, int) or threads < 1:
+            raise InputError(f"{threads!r} threads were asked for; a whole number of at least 1 is expected.")
+        if threads > _MOST_THREADS:
+            raise InputError(f"{threads} threads were asked for; at most {_MOST_THREADS} are started.")
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+    try:
+        # When a provider fails, onnxruntime says so on standard output, where it would spoil --json, and opens the file on
+        # the CPU; `_device_that_runs` finds that out. Later failures are errors.
+        with contextlib.redirect_stdout(io.StringIO()):
+            session = module.InferenceSession(
+                str(path),
+                options,
+                providers=[name for name, _ in providers],
+                provider_options=[extra for _, extra in providers],
+            )
+        session.disable_fallback()
+        return session
+    except Exception as error:
+        raise ModelFileError(
+            f"{path} is not an ONNX model that onnxruntime can open: {_reason(error)}. {_fetch_again(path, str(error))}"
+        ) from error
+
+
+def _fetch_again(path: Path, reason: str = "") -> str:
+    if "external data" in reason.lower() or "external_data" in reason.lower():
+        return "Its weights lie in a second file, which must lie whole beside it: copy the two together."
+    if path.suffix in (".pth", ".pt", ".pt2", ".safetensors"):
+        return f"It looks like a checkpoint; turn it into one with: toolkit export {path}"
+    return "If the file was downloaded or copied, fetch it again; else export it again."
+
+
+def _reason(error: Exception) -> str:
+    """onnxruntime's own words, without its prefix, in one line."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", text)
+    return text.rsplit("[ONNXRuntimeError] : ", 1)[-1].rstrip(".")
+
+
+def _tensor(node: Any) -> Tensor:
+    shape = tuple(length if isinstance(length, int) else (length or "?") for length in node.shape)
+    return Tensor(node.name, _DTYPES.get(node.type, node.type), shape)

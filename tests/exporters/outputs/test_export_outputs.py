@@ -1,0 +1,88 @@
+"""Named outputs: probabilities, logits, and the embedding that the last linear layer takes in."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from exporters.outputs.named_outputs import NamedOutputs, last_linear
+from runtime.card import OutputCard
+from toolkit.builder.network import Network
+
+X = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+
+
+def cards(*roles: str) -> tuple[OutputCard, ...]:
+    return tuple(OutputCard(role, role) for role in roles)
+
+
+@pytest.fixture
+def network() -> Network:
+    torch.manual_seed(0)
+    return Network(torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3), torch.nn.Softmax(1)).eval()
+
+
+def test_the_last_linear_layer_is_the_one_that_runs_last(network: Network) -> None:
+    assert last_linear(network, (X,)) is network[2]
+    assert last_linear(torch.nn.ReLU(), (X,)) is None
+
+    class Backwards(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.second = torch.nn.Linear(6, 3)
+            self.first = torch.nn.Linear(4, 6)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x))
+
+    backwards = Backwards()
+    assert last_linear(backwards, (X,)) is backwards.second
+
+
+@pytest.mark.parametrize(
+    "order", [("probabilities", "logits", "embedding"), ("embedding", "probabilities"), ("logits",)]
+)
+def test_outputs_come_in_the_order_asked_for(network: Network, order: tuple[str, ...]) -> None:
+    embedding = network[1](network[0](X))
+    logits = network[2](embedding)
+    expected = {"embedding": embedding, "logits": logits, "probabilities": logits.softmax(1)}
+    found = NamedOutputs(network, cards(*order), network[2], "softmax")(X)  # type: ignore[arg-type]
+    for role, tensor in zip(order, found, strict=True):
+        torch.testing.assert_close(tensor, expected[role], rtol=0, atol=0)
+
+
+def test_logits_of_a_module_get_their_softmax(network: Network) -> None:
+    module = network[:3]
+    probabilities, logits = NamedOutputs(module, cards("probabilities", "logits"), None, None)(X)
+    assert torch.equal(logits, module(X))
+    assert torch.equal(probabilities, module(X).softmax(1))
+
+
+def test_an_embedding_of_several_axes_is_flattened() -> None:
+    linear = torch.nn.Linear(4, 3)
+    module = torch.nn.Sequential(torch.nn.Unflatten(1, (1, 4)), linear, torch.nn.Flatten())
+    (embedding,) = NamedOutputs(module, cards("embedding"), linear, None)(X)
+    assert torch.equal(embedding, X)
+
+
+def test_a_head_that_runs_twice_gives_the_input_of_its_last_run() -> None:
+    head = torch.nn.Linear(4, 4)
+    (embedding,) = NamedOutputs(torch.nn.Sequential(head, head), cards("embedding"), head, None)(X)
+    assert torch.equal(embedding, head(X))
+
+
+def test_nothing_stays_behind_on_the_callers_module(network: Network) -> None:
+    named = NamedOutputs(network, cards("embedding"), network[2], "softmax")  # type: ignore[arg-type]
+    named(X)
+    with pytest.raises(RuntimeError):
+        named(torch.rand(2, 9))  # also when it fails
+    assert all(not module._forward_pre_hooks and not module._forward_hooks for module in network.modules())
+
+
+def test_raw_outputs_are_the_modules_own_in_order() -> None:
+    class Nested(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> object:
+            return {"a": x + 1, "b": (x + 2, [x + 3])}
+
+    found = NamedOutputs(Nested(), tuple(OutputCard(f"o{n}", "raw") for n in range(3)), None, None)(X)
+    assert [float((tensor - X).mean().round()) for tensor in found] == [1, 2, 3]

@@ -1,0 +1,345 @@
+"""Training, and starting from weights that were learnt before."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runtime.errors import SpecError
+from toolkit.api.state import State
+from toolkit.builder.layers.vision import TORCHVISION_NAMES
+from toolkit.builder.spec import batch_shape, check
+from toolkit.data.batching.batches import Batches
+from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.loop.callbacks import Callbacks
+from toolkit.training.loop.distributed import setup
+from toolkit.training.loop.preparation import check_settings
+from toolkit.training.losses import default_loss
+from toolkit.training.metrics import check_metrics, default_metrics
+from toolkit.training.named import plain
+from toolkit.training.optimization.schedules import find_schedule
+from toolkit.training.pretrained.load_weights import WeightsReport, load_weights
+from toolkit.training.runs.run import Run
+from toolkit.training.settings import Settings
+
+__all__ = ["Learning"]
+
+
+class Learning(State):
+    """`train` and what belongs to it."""
+
+    def train(
+        self,
+        lr: float | None = None,
+        epochs: int = 30,
+        batch_num: int = 1,
+        batch_size: int | None = None,
+        save_fold: str | os.PathLike[str] | None = None,
+        loss: str | Mapping[str, Any] | Callable[..., torch.Tensor] | None = None,
+        metrics: Sequence[str | Mapping[str, Any]] | None = None,
+        filename: str | None = "basenn.pth",
+        checkpoint: str | os.PathLike[str] | None = None,
+        *,
+        schedule: str | Mapping[str, Any] | Callable[[float], float] = "constant",
+        resume: str | os.PathLike[str] | None = None,
+        callbacks: Sequence[Callable[..., Any]] = (),
+        tensorboard: bool = False,
+        verbose: bool = True,
+        report: Callable[[str], None] | None = print,
+        facts: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> list[dict[str, float]]:
+        """Train on the loaded data.
+
+        Args:
+            lr: learning rate; None takes the optimiser's usual one.
+            epochs: passes over the training part.
+            batch_num: accepted for familiarity.
+            batch_size: examples a step; None keeps the one given when loading.
+            save_fold: folder for checkpoints and pictures.
+            loss: a name, {"name": ..., options}, or a function of (outputs, targets); None takes cross-entropy for
+                classes, the squared error for numbers.
+            metrics: names, or {"name": ..., options}; None takes the task's usual ones, [] none.
+            filename: the network after the last epoch is also written under this name in the folder; None leaves it out.
+            checkpoint: start from the weights of this file, and from its layers where none were added.
+            schedule: of the learning rate: a name, {"name": ..., options}, or a function from the epochs done to a factor.
+            resume: continue the training of this file, bit for bit.
+            callbacks: functions that are called at each event; see `toolkit.training.loop.callbacks`.
+            tensorboard: also write what TensorBoard shows into the folder.
+            verbose: show a progress bar and a line an epoch.
+            report: takes the lines.
+            facts: plain values to keep in the checkpoints beside the training's own.
+            settings: any other setting of `toolkit.training.settings.Settings`: weight_decay, warmup, clip_norm,
+                accumulate, precision, ema, early_stopping, class_weights, sampling, freeze, rates, save_every, ...
+
+        Returns:
+            One entry an epoch: epoch, loss and metrics, the same with ``val_`` before them, lr, seconds.
+
+        Raises:
+            SpecError: no data or layers yet, an unknown name, or a network or loss that does not fit the data.
+        """
+        if save_fold is not None:
+            self.save_fold = save_fold
+        if not isinstance(self.save_fold, str | os.PathLike):
+            raise SpecError(f"save_fold={self.save_fold!r} was given; a folder's path is expected.")
+        if resume is not None and checkpoint is not None:
+            raise SpecError(
+                "resume= continues a training, checkpoint= begins one from learnt weights. Give one of them."
+            )
+        if report is not None and not callable(report):
+            raise SpecError(f"report={report!r} was given; a function that takes a line is expected, such as print.")
+        Callbacks(callbacks)
+        kept = plain(facts or {}, "facts")
+        resumed = None if resume is None else Checkpoint.load(resume)
+        learnt = None if checkpoint is None else Checkpoint.load(checkpoint)
+        if learnt is not None and not self._spec.layers:
+            assembled = dataclasses.replace(self._spec, layers=learnt.spec.layers, init=learnt.spec.init)
+            check(assembled)
+            self._spec = assembled
+        fresh = self._network is None
+        planned = self.plan(
+            lr=lr, epochs=epochs, batch_size=batch_size, loss=loss, metrics=metrics, schedule=schedule, **settings
+        )
+        network = self.model
+        if fresh:
+            self._start_at_mean()
+        if learnt is not None and checkpoint is not None:
+            self._take_weights(learnt, checkpoint)
+        assert self._train is not None
+        processes = setup(self.device)
+        self.device = processes.device
+        folder = Path(self.save_fold)
+        run = Run(
+            check(self._spec)[0],
+            network.to(self.device),
+            self._train,
+            self._validation,
+            self._test,
+            planned,
+            folder,
+            report=report if verbose else None,
+            facts=kept,
+            loss=loss if callable(loss) else None,
+            schedule=schedule if callable(schedule) else None,
+            callbacks=tuple(callbacks),
+            tensorboard=tensorboard,
+            processes=processes,
+        )
+        try:
+            history = run.execute(resumed)
+        finally:
+            self._train.close()
+        self._checkpoint = Checkpoint.load(folder / "last.pth")
+        if filename and run.writes:
+            self._checkpoint.save(folder / filename)
+        return history
+
+    def plan(
+        self,
+        *,
+        lr: float | None = None,
+        epochs: int = 30,
+        batch_size: int | None = None,
+        loss: Any = None,
+        metrics: Sequence[str | Mapping[str, Any]] | None = None,
+        schedule: Any = "constant",
+        **settings: Any,
+    ) -> Settings:
+        """What `train` with these arguments would do, checked against the network and the data, without training.
+
+        Raises:
+            SpecError: as `train`.
+        """
+        if self._train is None:
+            raise SpecError(
+                "There is no data to train on. Load some first: load_img_data, load_tab_data, load_npz_data or load_dataset."
+            )
+        self._check_output(loss)
+        given = default_metrics(self.task) if metrics is None else metrics
+        if not isinstance(given, Iterable):
+            raise SpecError(f"metrics={metrics!r} was given; a list of names is expected, such as ['acc', 'f1'].")
+        names = [given] if isinstance(given, str | Mapping) else list(given)
+        if self.task == "regression" and names:
+            others = [name for name in names if str(name).lower() not in ("acc", "accuracy")]
+            names = others or list(default_metrics(self.task))
+        value = {
+            "optimizer": self.optimizer,
+            "loss": _loss_setting(loss, self.task),
+            "metrics": check_metrics(names, self.task),
+            "seed": self._train.seed,
+            "lr": lr,
+            "epochs": epochs,
+            "batch_size": self._train.batch_size if batch_size is None else batch_size,
+            "schedule": find_schedule(schedule),
+            "freeze": tuple(self.frozen),
+            **settings,
+        }
+        planned = Settings.from_dict(value)
+        check_settings(
+            self.model,
+            self._train,
+            self._validation,
+            planned,
+            loss if callable(loss) else None,
+            schedule if callable(schedule) else None,
+            self.device,
+        )
+        for batches in (self._train, self._validation):
+            if batches is not None:
+                batches.batch_size = planned.batch_size
+        self._train.sampling = planned.sampling  # type: ignore[assignment]
+        return planned
+
+    @property
+    def batches(self) -> tuple[Batches, Batches | None, Batches | None]:
+        """The training, validation and test batches. Raises SpecError when no data was loaded."""
+        if self._train is None:
+            raise SpecError("No data was loaded yet. Load some first.")
+        return self._train, self._validation, self._test
+
+    def find_lr(
+        self,
+        *,
+        start: float = 1e-7,
+        end: float = 10.0,
+        steps: int = 100,
+        loss: str | Mapping[str, Any] | Callable[..., torch.Tensor] | None = None,
+        picture: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> float:
+        """A learning rate to begin with: the rate rises batch by batch, and the steepest fall of the loss is taken.
+
+        The network is left as it was. `picture` names a PNG file to draw the curve into.
+        Smith, "Cyclical learning rates for training neural networks", 2017.
+        """
+        from runtime.atomic import atomic_write
+        from toolkit.training.optimization.learning_rate_finder import find_learning_rate
+
+        planned = self.plan(epochs=1, loss=loss, **settings)
+        assert self._train is not None
+        function = loss if callable(loss) else None
+        found = find_learning_rate(
+            self.model.to(self.device), self._train, planned, start=start, end=end, steps=steps, loss=function
+        )
+        if picture is not None:
+            atomic_write(Path(picture), found.png())
+        return found.suggestion
+
+    def freeze(self, *names: str) -> None:
+        """Leave the weights of these layers as they are; * stands for anything. Without a name: of all but the head.
+
+        Raises:
+            SpecError: a name matches no layer; without a name: the network ends in no linear layer.
+        """
+        from toolkit.training.optimization.parameter_groups import matching_layers
+        from toolkit.training.pretrained.head import find_heads
+
+        known = [name for name, _ in self.model.named_modules() if name]
+        if not names:
+            names = tuple(_layers_outside(self.model, find_heads(self.model)))
+        for name in names:
+            matching_layers(name, known)
+        self.frozen = list(dict.fromkeys([*self.frozen, *names]))
+
+    def unfreeze(self, *names: str) -> None:
+        """Let these layers learn again; without a name, all. Raises SpecError for a name that is not frozen."""
+        for name in names:
+            if name not in self.frozen:
+                frozen = ", ".join(self.frozen) or "none"
+                raise SpecError(f"unfreeze({name!r}): it is not frozen. Frozen are: {frozen}.")
+        self.frozen = [name for name in self.frozen if names and name not in names]
+
+    def load_weights(
+        self, path: str | os.PathLike[str] | Mapping[str, torch.Tensor], *, strict: bool = False
+    ) -> WeightsReport:
+        """Take from a file what fits by name and shape; `print()` the report to see what did.
+
+        Raises:
+            SpecError: nothing fits, or with `strict` not everything.
+        """
+        return load_weights(self.model, path, strict=strict)
+
+    def load_pretrained(self, weights: str = "DEFAULT") -> WeightsReport:
+        """Start from torchvision's published weights of the network, such as resnet18; a head of another width stays fresh.
+
+        Raises:
+            SpecError: the network is none of torchvision's, or has no such weights.
+            InputError: they cannot be downloaded.
+        """
+        from toolkit.training.pretrained.torchvision_weights import start_from_pretrained
+
+        names = [TORCHVISION_NAMES[entry.layer] for entry in self._spec.layers if entry.layer in TORCHVISION_NAMES]
+        if len(names) != 1:
+            raise SpecError(
+                f"The network holds {len(names)} of torchvision's networks; one is expected, such as add('resnet18', num_classes=10)."
+            )
+        return start_from_pretrained(self.model, names[0], weights)
+
+    def change_head(self, num_classes: int) -> None:
+        """Give the network a fresh last layer for another number of classes; all else keeps its weights."""
+        from toolkit.training.pretrained.head import change_head, spec_with_head
+
+        network, spec = self.model, spec_with_head(check(self._spec)[0], num_classes)
+        change_head(network, num_classes)
+        self._spec, self._network, self._checkpoint = spec, network, None
+
+    # ---- within ---------------------------------------------------------------------------------------------------
+
+    def _start_at_mean(self) -> None:
+        """A fresh regression begins at the mean of its targets: a way of hundreds of units would take most of the training."""
+        assert self._train is not None
+        last = list(self.model)[-1]
+        if self.task == "regression" and isinstance(last, torch.nn.Linear) and last.bias is not None:
+            mean = self._train.targets().mean(0)
+            if mean.shape == last.bias.shape:
+                with torch.no_grad():
+                    last.bias.copy_(mean)
+
+    def _check_output(self, loss: Any) -> None:
+        """The network must end in one number a class or target, where that is what the loss compares."""
+        assert self._train is not None
+        data = self._train.data
+        usual = loss is None or (isinstance(loss, str) and loss.lower().startswith(("cross", "mse", "l1")))
+        if data.task not in ("classification", "multilabel", "regression") or not usual or self.model.has_own_loss:
+            return
+        shape = check(self._spec)[1][-1]
+        expected = (len(data.labels),)
+        if shape == (1,) and self.model.ends_in in ("softmax", "logsoftmax"):
+            raise SpecError(
+                f"The network ends in a {self.model.ends_in} of one number, which is always the same. Leave it out, or take a sigmoid."
+            )
+        if shape != expected:
+            what = "targets" if self.task == "regression" else "classes"
+            raise SpecError(
+                f"The network ends in {batch_shape(shape)}, but the data has {len(data.labels)} {what} ({', '.join(data.labels[:8])}"
+                f"{', ...' if len(data.labels) > 8 else ''}). Let the last layer give {batch_shape(expected)}."
+            )
+
+    def _take_weights(self, checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
+        if checkpoint.spec != check(self._spec)[0]:
+            raise SpecError(
+                f"{path} holds another network than the one assembled here; its weights do not fit. Leave the layers out to take its "
+                f"own, or take what fits by name and shape: load_weights({str(path)!r})."
+            )
+        self.model.load_state_dict(checkpoint.state_dict)
+
+
+def _layers_outside(network: torch.nn.Module, heads: Sequence[str], within: str = "") -> Iterator[str]:
+    """The outermost layers with weights that hold none of the heads."""
+    for name, child in network.named_children():
+        path = f"{within}{name}"
+        if any(head.startswith(f"{path}.") for head in heads):
+            yield from _layers_outside(child, heads, f"{path}.")
+        elif path not in heads and any(True for _ in child.parameters()):
+            yield path
+
+
+def _loss_setting(loss: Any, task: Any) -> str | Mapping[str, Any]:
+    if loss is None:
+        return default_loss(task)
+    return f"callable {getattr(loss, '__name__', type(loss).__name__)}" if callable(loss) else loss

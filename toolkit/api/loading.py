@@ -1,0 +1,323 @@
+"""Loading data: pictures, tables, arrays, texts, data frames, and torch's own data sets."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from runtime.card import TextInput
+from runtime.errors import InputError, suggest
+from toolkit.api.calls import check_call
+from toolkit.api.state import State
+from toolkit.builder.spec import check
+from toolkit.data.augmentation.transforms import parse_transform
+from toolkit.data.batching.batches import Batches
+from toolkit.data.class_names import class_names
+from toolkit.data.dataset import Dataset
+from toolkit.data.readers import pairs
+from toolkit.data.readers.arrays import load_arrays
+from toolkit.data.readers.frames import is_frame, join_labels, load_frame
+from toolkit.data.readers.images import load_images
+from toolkit.data.readers.npz import load_npz
+from toolkit.data.readers.tables import load_csv
+from toolkit.data.readers.text import load_texts, token_dataset
+from toolkit.data.readers.torch_sources import load_torch_dataset
+from toolkit.data.source import Source
+from toolkit.data.splits import split
+
+__all__ = ["Loading"]
+
+Classes = Sequence[str] | Mapping[Any, Any] | None
+
+
+class Loading(State):
+    """Each method returns the batches, or (training batches, validation batches) when `train_val_ratio` is below 1."""
+
+    def load_img_data(
+        self,
+        data_path: str | os.PathLike[str],
+        classes: Classes = None,
+        batch_size: int = 32,
+        train_val_ratio: float = 1.0,
+        shuffle: bool = True,
+        batch_mode: bool = False,
+        transform: Any = None,
+        color: Literal["RGB", "grayscale"] = "RGB",
+        num_workers: int = 0,
+        data_type: str = "image_folder",
+    ) -> Any:
+        """Pictures in one sub-folder a class.
+
+        Args:
+            data_path: the folder.
+            classes: names in the order of the folders, or a dictionary between names and indices, either way round.
+            batch_size: examples a step.
+            train_val_ratio: share of the training part; below 1 the rest is for validation.
+            shuffle: another order each epoch.
+            batch_mode: accepted for familiarity; sets that do not fit in memory are read in batches by themselves.
+            transform: {"Resize": (height, width), "RandomHorizontalFlip": 0.5, ...}, or torchvision's own. What is
+                deterministic goes into the card and the exported file; what is random acts in training only.
+            color: "RGB" or "grayscale".
+            num_workers: threads that decode; processes that augment where a transform is random. 0 takes one thread a core.
+            data_type: accepted for familiarity.
+        """
+        if color not in ("RGB", "grayscale"):
+            raise InputError(f"color={color!r} was given.{suggest(str(color), ('RGB', 'grayscale'))}")
+        if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 0:
+            raise InputError(f"num_workers={num_workers!r} was given; a whole number of at least 0 is expected.")
+        labels = class_names(classes)
+        card, augment, mix = parse_transform(transform, color)
+        data = load_images(data_path, card=card, labels=labels, workers=num_workers or None)
+        return self._use(data, batch_size, train_val_ratio, shuffle, augment=augment, mix=mix, workers=num_workers)
+
+    def load_tab_data(
+        self,
+        data_path: str | os.PathLike[str],
+        batch_size: int = 32,
+        train_val_ratio: float = 1.0,
+        shuffle: bool = True,
+        y_type: str | None = None,
+        num_workers: int = 0,
+        *,
+        classes: Classes = None,
+        label: str | None = None,
+        scale: bool = True,
+    ) -> Any:
+        """A CSV or TSV table: a header, number columns, the label or value in the last column.
+
+        Args:
+            data_path: the file.
+            batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+            y_type, num_workers: accepted for familiarity.
+            classes: class names.
+            label: name of the label's column; None takes the last one.
+            scale: bring each column to mean 0 and deviation 1; the card keeps the numbers, so `inference` and the
+                exported file take unscaled rows.
+        """
+        data = load_csv(data_path, task=self.task, labels=class_names(classes), scale=scale, label=label)
+        return self._use(data, batch_size, train_val_ratio, shuffle)
+
+    def load_npz_data(
+        self,
+        data_path: str | os.PathLike[str],
+        batch_size: int = 32,
+        shuffle: bool = True,
+        classes: Classes = None,
+        train_val_ratio: float = 1.0,
+        num_workers: int = 0,
+    ) -> Any:
+        """An NPZ file with the arrays ``data`` and ``label``, and ``word2idx`` for text."""
+        data = load_npz(data_path, task=self.task, labels=class_names(classes))
+        return self._use(data, batch_size, train_val_ratio, shuffle)
+
+    def load_dataset(
+        self,
+        x: Any,
+        y: Any = None,
+        num_workers: int = 0,
+        *,
+        classes: Classes = None,
+        word2idx: Mapping[str, int] | None = None,
+        batch_size: int = 32,
+        train_val_ratio: float = 1.0,
+        shuffle: bool = True,
+    ) -> Any:
+        """Arrays, a data frame, or a torch Dataset or DataLoader.
+
+        Args:
+            x: (N, ...); uint8 pictures are scaled to 0..1. Tokens (N, L) where `word2idx` is given. A list of (L, F)
+                arrays of different lengths is padded. A pandas DataFrame holds the label too, as does a torch data set.
+            y: labels (N,), one-hot (N, K) or values; tokens (N, L) where `word2idx` is given; for a data frame the
+                label column's name, or the labels themselves, such as another frame's column.
+            num_workers: accepted for familiarity.
+            classes: class names.
+            word2idx: token -> index, for text.
+            batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+        """
+        labels = class_names(classes)
+        if word2idx is not None:
+            data = token_dataset(_array(x), _array(y), word2idx, task=self.task, labels=labels)
+        elif isinstance(x, torch.utils.data.Dataset | torch.utils.data.DataLoader):
+            data = load_torch_dataset(x, task=self.task, labels=labels)
+        elif is_frame(x):
+            if not _names_columns(y, x):
+                x, y = join_labels(x, y)
+            data = load_frame(x, label=y, task=self.task, labels=labels)
+        elif y is None:
+            raise InputError("load_dataset was given inputs without labels; give y, one label for each input.")
+        else:
+            data = load_arrays(_array(x), _array(y), task=self.task, labels=labels)
+        return self._use(data, batch_size, train_val_ratio, shuffle)
+
+    def load_pairs(
+        self,
+        x1: Any,
+        x2: Any,
+        same: Any,
+        *,
+        batch_size: int = 32,
+        train_val_ratio: float = 1.0,
+        shuffle: bool = True,
+    ) -> Any:
+        """Two inputs an example and whether they are alike, for nn("embedding").
+
+        Args:
+            x1, x2: (N, ...) each.
+            same: (N,); True, 1: alike; False, 0, -1: not alike.
+            batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+        """
+        return self._use(pairs.load_pairs(_array(x1), _array(x2), _array(same)), batch_size, train_val_ratio, shuffle)
+
+    def load_triplets(
+        self,
+        anchor: Any,
+        positive: Any,
+        negative: Any,
+        *,
+        batch_size: int = 32,
+        train_val_ratio: float = 1.0,
+        shuffle: bool = True,
+    ) -> Any:
+        """Three inputs an example, for nn("embedding"): the positive is like the anchor, the negative is not.
+
+        Args:
+            anchor, positive, negative: (N, ...) each.
+            batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+        """
+        data = pairs.load_triplets(_array(anchor), _array(positive), _array(negative))
+        return self._use(data, batch_size, train_val_ratio, shuffle)
+
+    def load_text_data(
+        self,
+        texts: Sequence[str],
+        y: Any,
+        *,
+        level: Literal["character", "word"] = "character",
+        length: int | None = None,
+        classes: Classes = None,
+        batch_size: int = 32,
+        train_val_ratio: float = 1.0,
+        shuffle: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Texts with a label each; the vocabulary is taken from them and travels on the card.
+
+        Args:
+            texts: N texts.
+            y: N labels.
+            level: "character" or "word".
+            length: tokens that are kept of a text; None takes those of the longest.
+            classes: class names.
+            batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+            options: further ones of `toolkit.data.readers.text.load_texts`, such as lowercase=True.
+        """
+        check_call(load_texts, "load_text_data", texts, y, **options)
+        data = load_texts(texts, y, level=level, length=length, task=self.task, labels=class_names(classes), **options)
+        return self._use(data, batch_size, train_val_ratio, shuffle)
+
+    def use(
+        self,
+        source: Source,
+        *,
+        batch_size: int = 32,
+        train_val_ratio: float = 0.9,
+        test_ratio: float = 0.0,
+        shuffle: bool = True,
+        augment: Any = None,
+        mix: Any = None,
+        workers: int = 0,
+    ) -> Batches:
+        """Train on an opened source; its own validation and test parts are used where it brings them."""
+        ratio = 1.0 if source.validation is not None else train_val_ratio
+        held_out = 0.0 if source.test is not None else test_ratio
+        self._use(source.train, batch_size, ratio, shuffle, held_out, augment=augment, mix=mix, workers=workers)
+        crops = None if augment is None else augment.crops
+        prepare = (lambda part: part) if augment is None else augment.prepare
+        if source.validation is not None:
+            self._validation = self._measured(prepare(source.validation), None, batch_size, crops)
+        if source.test is not None:
+            self._test = self._measured(prepare(source.test), None, max(256, batch_size), crops)
+        assert self._train is not None
+        return self._train
+
+    def _use(
+        self,
+        data: Dataset,
+        batch_size: int,
+        train_val_ratio: float,
+        shuffle: bool,
+        test_ratio: float = 0.0,
+        *,
+        augment: Any = None,
+        mix: Any = None,
+        workers: int = 0,
+    ) -> Any:
+        if data.task == "dense" and self.task == "classification":
+            self.task = "dense"  # one class a position is what a text with its vocabulary, or a mask, says by itself
+        if data.task != self.task:
+            raise InputError(f"The data is for {data.task}, the network for {self.task}. Use nn('{data.task}').")
+        crops = None if augment is None else augment.crops
+        data = data if augment is None else augment.prepare(data)
+        seed = self._seed if self._seed is not None else int(torch.randint(2**31, ()))
+        parts = split(data, train_val_ratio, seed, test_ratio)
+        train = Batches(
+            data,
+            parts.train,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            augment=augment,
+            mix=mix,
+            workers=workers,
+        )
+        validation = self._measured(data, parts.validation, batch_size, crops)
+        spec = dataclasses.replace(self._spec, **facts_for_spec(data))
+        check(spec)
+        loaded = self._checkpoint is not None and check(self._spec)[0] == check(spec)[0]
+        if not loaded:  # weights that were loaded or trained stay, for data of the same shape
+            self._network = None
+        self._spec, self._checkpoint = spec, None
+        self._train, self._validation = train, validation
+        self._test = self._measured(data, parts.test, max(256, batch_size), crops)
+        return train if validation is None else (train, validation)
+
+    @staticmethod
+    def _measured(data: Dataset, indices: np.ndarray | None, batch_size: int, crops: Any) -> Batches | None:
+        """Batches to measure on, without anything random; None where there are none."""
+        if indices is not None and not len(indices):
+            return None
+        return Batches(data, indices, batch_size=batch_size, crops=crops)
+
+
+def facts_for_spec(data: Dataset) -> dict[str, Any]:
+    """What a network takes from its data: the input's shape and dtype, the number of classes, the vocabulary."""
+    return {
+        "input_shape": data.shape,
+        "input_dtype": data.dtype,
+        "num_classes": len(data.labels) if data.labels else None,
+        "vocabulary": len(data.card.vocabulary) if isinstance(data.card, TextInput) else None,
+    }
+
+
+def _names_columns(y: Any, frame: Any) -> bool:
+    """Whether `y` names columns of the frame, and is not itself the labels."""
+    if y is None or isinstance(y, str):
+        return True
+    return isinstance(y, list | tuple) and all(isinstance(name, str) and name in frame for name in y)
+
+
+def _array(data: Any) -> Any:
+    if isinstance(data, torch.Tensor):
+        if data.layout is not torch.strided or data.is_meta:
+            kind = "without numbers" if data.is_meta else "sparse"
+            raise InputError(
+                f"A {kind} tensor was given; a dense one with numbers is expected, such as tensor.to_dense()."
+            )
+        dense = data.detach().cpu()
+        return (dense.float() if dense.dtype == torch.bfloat16 else dense).numpy()
+    return np.asarray(data) if isinstance(data, tuple) else data

@@ -1,0 +1,190 @@
+"""What comes out of one layer, found by running it on empty tensors."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from runtime.errors import SpecError
+from toolkit.builder.activations import activation_name, make_activation
+from toolkit.builder.initialisation import is_initialised
+from toolkit.builder.layer_modules import flattens, refusals
+from toolkit.builder.layer_spec import OWN, LayerSpec, batch_shape
+from toolkit.builder.layers.registry import Layer, LayerFunction, find_layer
+from toolkit.builder.network import ForwardState, step
+from toolkit.builder.own_modules import make_module
+from toolkit.builder.trial_input import ShapeUnknown, TrialInput
+
+__all__ = ["ROWS", "run"]
+
+ROWS = 2  # of the trial batch: one would hide an axis of length 1
+
+# A recurrent layer walks every step even on the meta device, and treats all of them alike: from how it treats these two
+# lengths follows how it treats any.
+_FEW_STEPS = (2, 3)
+
+
+def run(entry: LayerSpec, position: int, arriving: TrialInput) -> TrialInput:
+    """What leaves a complete entry.
+
+    Raises:
+        SpecError: it does not fit what arrives.
+        Undecided: it does not fit trial lengths, which may not be the input's.
+    """
+    shape = arriving.shape
+    leaving = arriving
+    for title, modules in _shadows(entry, position, shape):
+        if entry.init is not None and title == entry.layer and not is_initialised(modules[-1]):
+            raise SpecError(
+                f"layer {position} {title!r}: init={entry.init!r} was given, but it has no weights that are drawn. Leave init out."
+            )
+        try:
+            with refusals(title, position, leaving.shape):
+                if title == entry.layer and _step_by_step(find_layer(entry.layer)):
+                    leaving = _pass_few_steps(modules, leaving)
+                else:
+                    leaving = _pass(modules, leaving, own=entry.layer == OWN and title == entry.title)
+        except SpecError as error:
+            if arriving.known is None:
+                raise ShapeUnknown(str(error)) from error
+            raise
+        if 0 in leaving.shape:
+            raise SpecError(
+                f"layer {position} {title!r}: nothing is left of its input {batch_shape(shape)}, as it makes {batch_shape(leaving.shape)} "
+                f"of it. Let it shrink the input less."
+            )
+    return leaving
+
+
+def _shadows(
+    entry: LayerSpec, position: int, shape: Sequence[int | None]
+) -> Iterator[tuple[str, list[torch.nn.Module]]]:
+    """The entry's modules on the meta device, the layer's and the activation's, each with its name for errors."""
+    if entry.layer == OWN:
+        yield entry.title, [_own_shadow(entry, position, shape)]
+    elif entry.layer is not None:
+        with refusals(entry.title, position, shape):
+            made = _made(find_layer(entry.layer).function, repr(entry.arguments), _Held(entry.arguments))
+        yield entry.title, [torch.nn.Flatten(), made] if flattens(entry, shape) else [made]
+    if entry.activation is not None:
+        name = activation_name(entry.activation)
+        with refusals(name, position, shape), torch.device("meta"):
+            module = make_activation(entry.activation).eval()
+        yield name, [module]
+
+
+class _Held:
+    """Arguments that a cache carries along without looking at them: their text is the key."""
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self.arguments = arguments
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@functools.lru_cache(maxsize=256)
+def _made(function: LayerFunction, _key: str, held: _Held) -> torch.nn.Module:
+    """A layer's module on the meta device. It has shapes and no numbers, so every `add()` can use the same one."""
+    with torch.device("meta"):
+        return function(**held.arguments).eval()
+
+
+def _own_shadow(entry: LayerSpec, position: int, shape: Sequence[int | None]) -> torch.nn.Module:
+    """A user's own module on the meta device, or on the CPU where it cannot be made there."""
+    assert entry.own is not None
+    options = entry.arguments["options"]
+    with refusals(entry.title, position, shape), torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                module = make_module(entry.own, options, copied=False)
+                if entry.own.instances:
+                    # a copy of its structure alone: weights are replaced by empty ones as they are met
+                    tensors = [*module.parameters(), *module.buffers()]
+                    module = copy.deepcopy(module, {id(tensor): _empty(tensor) for tensor in tensors})
+        except Exception:  # its making needs numbers; what is wrong there too is said by the attempt on the CPU
+            with torch.device("cpu"):
+                module = make_module(entry.own, options)
+    return module.eval()
+
+
+def _empty(tensor: torch.Tensor) -> torch.Tensor:
+    empty = torch.empty_like(tensor, device="meta")
+    return torch.nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else empty
+
+
+def _pass(modules: list[torch.nn.Module], arriving: TrialInput, *, own: bool) -> TrialInput:
+    """Run modules on each trial."""
+    tensors, besides = [], []
+    for tensor, beside in zip(arriving.tensors, arriving.besides, strict=True):
+        flowing = ForwardState(beside.mask, list(beside.places))
+        try:
+            with torch.device("meta"), torch.no_grad():
+                for module in modules:
+                    tensor = step(module, tensor, flowing)
+        except Exception:  # its forward needs numbers; what is wrong there too is said by the attempt on the CPU
+            if not own:
+                raise
+            tensor, flowing = _pass_on_cpu(modules[0], tensor, beside)
+        tensors.append(_checked(tensor))
+        besides.append(flowing)
+    return TrialInput(tensors, besides)
+
+
+def _step_by_step(found: Layer) -> bool:
+    """Whether the layer takes sequences (N, L, F) or tokens (N, L) of any length."""
+    sequences = found.sequence and found.in_axis == -1
+    return (sequences or (found.dtype == "int64" and found.axes == (1,))) and "in_shape" not in found.parameters
+
+
+def _pass_few_steps(modules: list[torch.nn.Module], arriving: TrialInput) -> TrialInput:
+    """`_pass` with sequences cut to a few steps; an axis that grows with them is as long as the whole sequence."""
+    tensors, besides = [], []
+    for tensor, beside in zip(arriving.tensors, arriving.besides, strict=True):
+        steps = tensor.shape[1]
+        if steps <= max(_FEW_STEPS):
+            whole = _pass(modules, TrialInput([tensor], [beside]), own=False)
+            tensors.append(whole.tensors[0])
+            besides.append(whole.besides[0])
+            continue
+        cut = [tensor[:, :few] for few in _FEW_STEPS]
+        masks = [None if beside.mask is None else beside.mask[:, :few] for few in _FEW_STEPS]
+        trial = _pass(modules, TrialInput(cut, [ForwardState(mask, list(beside.places)) for mask in masks]), own=False)
+        lengths = [steps if length is None else length for length in trial.shape]
+        tensors.append(torch.empty(ROWS, *lengths, dtype=trial.tensors[0].dtype, device="meta"))
+        besides.append(ForwardState(None if trial.besides[0].mask is None else beside.mask, list(beside.places)))
+    return TrialInput(tensors, besides)
+
+
+def _pass_on_cpu(
+    module: torch.nn.Module, tensor: torch.Tensor, beside: ForwardState
+) -> tuple[torch.Tensor, ForwardState]:
+    """Run an own module, whose forward needs numbers, on zeros."""
+    mask = None if beside.mask is None else torch.ones(beside.mask.shape, dtype=torch.bool, device="cpu")
+    flowing = ForwardState(mask)
+    on_meta = any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
+    if on_meta:
+        module = module.to_empty(device="cpu")
+        for weight in (*module.parameters(), *module.buffers()):
+            weight.detach().zero_()
+    with torch.device("cpu"), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        result = step(module, torch.zeros(tensor.shape, dtype=tensor.dtype, device="cpu"), flowing)
+    mask = None if flowing.mask is None else flowing.mask.to("meta")
+    return _checked(result).to("meta"), ForwardState(mask, list(beside.places))
+
+
+def _checked(result: Any) -> torch.Tensor:
+    if not isinstance(result, torch.Tensor):
+        raise ValueError(f"it returns a {type(result).__name__}; a tensor with the batch axis first is expected.")
+    if result.ndim == 0 or result.shape[0] != ROWS:
+        raise ValueError(
+            f"it returns {tuple(result.shape)} for a batch of {ROWS}; a tensor with the batch axis first is expected."
+        )
+    return result

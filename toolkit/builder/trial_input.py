@@ -1,0 +1,43 @@
+"""What reaches a layer while a network is checked: tensors on the meta device, and what flows beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from toolkit.builder.network import ForwardState
+
+__all__ = ["ShapeUnknown", "TrialInput"]
+
+
+class ShapeUnknown(Exception):
+    """A layer depends on what is not known yet. `str()` of it says on what, and how to tell."""
+
+
+@dataclass
+class TrialInput:
+    """What reaches a layer, on the meta device.
+
+    Attributes:
+        tensors: one (2, ...) where the input's shape is known; else several, of different trial lengths.
+        besides: what flows beside each.
+    """
+
+    tensors: list[torch.Tensor]
+    besides: list[ForwardState] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.besides = self.besides or [ForwardState() for _ in self.tensors]
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Without the batch axis; None for a length that depends on one which is not known yet."""
+        lengths = zip(*(tensor.shape[1:] for tensor in self.tensors), strict=True)
+        return tuple(each[0] if len(set(each)) == 1 else None for each in lengths)
+
+    @property
+    def known(self) -> tuple[int, ...] | None:
+        """The shape, once every length is known."""
+        shape = self.shape
+        return None if None in shape else tuple(length for length in shape if length is not None)

@@ -1,0 +1,1 @@
+"""Commands of the training floor, one a file."""

@@ -1,0 +1,211 @@
+"""`toolkit train`: from a run's description to a finished run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runtime.atomic import atomic_write
+from runtime.card import ImageInput
+from runtime.errors import CheckpointError, InputError
+from toolkit.api.nn import nn
+from toolkit.builder.networks import network_layers
+from toolkit.builder.spec import LayerSpec
+from toolkit.data.augmentation.transforms import parse_transform
+from toolkit.data.source import Source, open_source
+from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.loop.distributed import setup
+from toolkit.training.optimization.optimizers import usual_rate
+from toolkit.training.optimization.schedules import peak_factor
+from toolkit.training.runs.config import RunConfig
+from toolkit.training.runs.run import make_folder
+
+__all__ = ["continue_training", "find_rate", "plan_training", "start_training"]
+
+Report = Callable[[str], None]
+
+
+def start_training(config: RunConfig, folder: Path, report: Report | None) -> dict[str, Any]:
+    """Train from the beginning. Raises ToolkitErrors for whatever does not fit."""
+    model = _prepare(config, folder, report)
+    _start_from(model, config, report)
+    return _train(model, config, folder, None, report)
+
+
+def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
+    """Continue the training whose last.pth lies in `folder`.
+
+    Raises:
+        CheckpointError: there is none, it was not made by `toolkit train`, or it is finished.
+    """
+    path = folder / "last.pth"
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder} holds no last.pth to continue from: it is written after each whole epoch, and when a training is stopped. Start one "
+            f"with: toolkit train ... -o {folder}"
+        )
+    checkpoint = Checkpoint.load(path)
+    known = checkpoint.training.get("config")
+    if known is None:
+        raise CheckpointError(
+            f"{path} was not written by `toolkit train`. Continue it in Python: model.train(..., resume='{path}')."
+        )
+    config = RunConfig.from_dict(known)
+    epochs = config.training["epochs"]
+    if checkpoint.training["epoch"] >= epochs and (folder / "curves.png").is_file():
+        raise CheckpointError(f"{path} is finished: it holds all of its {epochs} epochs. Start a longer training anew.")
+    model = _prepare(config, folder, report, checkpoint.spec.layers)
+    return _train(model, config, folder, path, report)
+
+
+def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]:
+    """What a training would do, without doing it: (facts for JSON, text). Raises as `start_training` would."""
+    model = _prepare(config, folder, None)
+    if config.model.weights is not None:
+        model.load_weights(config.model.weights)
+    settings = model.plan(**_arguments(config))
+    train, validation, test = model.batches
+    summary = model.summary()
+    parts = {
+        "training": train.examples,
+        "validation": 0 if validation is None else validation.examples,
+        "test": 0 if test is None else test.examples,
+    }
+    changes = [
+        *(train.augment.to_setting() if train.augment else []),
+        *([train.mix.to_setting()] if train.mix else []),
+    ]
+    facts = {
+        "data": {"path": config.data.path, "description": train.data.describe(), **parts, "augmentation": changes},
+        "network": summary.to_dict(),
+        "settings": settings.to_dict(),
+        "steps": settings.epochs * len(train),
+        "config": config.to_dict(),
+    }
+    changed = {name: value for name, value in settings.to_dict().items() if value not in (None, False, [], {}, 0.0)}
+    if settings.lr is None:
+        rate = usual_rate(settings.optimizer) * peak_factor(settings.schedule)
+        facts["usual_lr"] = rate
+        changed["lr"] = f"{rate:g} (usual for this optimiser and schedule)"
+    lines = [
+        f"data: {config.data.path}: {train.data.describe()}",
+        "parts: " + ", ".join(f"{count:,} for {name}" for name, count in parts.items() if count),
+        str(summary),
+        f"plan: {settings.epochs} epochs of {len(train):,} steps of {settings.batch_size} examples on {model.device}",
+        *(f"  {name}: {value}" for name, value in changed.items()),
+        *([f"  augmentation: {json.dumps(changes)}"] if changes else []),
+        f"would write {folder}; nothing was written",
+    ]
+    return facts, "\n".join(lines)
+
+
+def find_rate(config: RunConfig, picture: Path) -> dict[str, Any]:
+    """Try rising learning rates; draws the curve into `picture`."""
+    model = _prepare(config, picture.parent, None)
+    _start_from(model, config, None)
+    left_out = ("lr", "epochs", "schedule", "warmup")  # what a search for the rate has no use for
+    settings = {name: value for name, value in _arguments(config).items() if name not in left_out}
+    return {"lr": model.find_lr(picture=picture, **settings), "picture": str(picture)}
+
+
+def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tuple[LayerSpec, ...] | None = None) -> nn:
+    """The network with its data, ready to train."""
+    if config.data.path is None:
+        raise InputError("--data is needed to start a training, such as: --model lenet --data DIR.")
+    source = _source(config)
+    data = source.train
+    if config.data.size is not None and not isinstance(data.card, ImageInput):
+        raise InputError(f"data.size is for pictures; {config.data.path} holds {data.describe()}. Leave it out.")
+    if layers is None:
+        layers = network_layers(config.model.name, config.model.layers, len(data.labels), data.task)
+    model = nn(config.data.task, folder, init=config.model.init)
+    model.set_seed(config.training["seed"])
+    _, augment, mix = parse_transform(_transform(config), config.data.color)
+    model.use(
+        source,
+        batch_size=config.training["batch_size"],
+        train_val_ratio=1 - config.data.val_ratio,
+        test_ratio=config.data.test_ratio,
+        augment=augment,
+        mix=mix,
+        workers=config.data.workers or 0,
+    )
+    model.add_layers(layers)
+    model.add(optimizer=config.training["optimizer"])
+    if report and setup(model.device).writes:
+        report(f"data: {config.data.path}: {data.describe()}")
+        report(str(model.summary()))
+    return model
+
+
+def _source(config: RunConfig) -> Source:
+    from toolkit.api.state import TASKS
+
+    data = config.data
+    assert data.path is not None
+    card, _, _ = parse_transform(_transform(config), data.color)
+    return open_source(
+        data.path,
+        task=TASKS[data.task],
+        card=card,
+        label=data.label,
+        scale=data.scale,
+        level=data.level,
+        length=data.length,
+        workers=data.workers or None,
+    )
+
+
+def _transform(config: RunConfig) -> Any:
+    size, transform = config.data.size, config.data.transform
+    if size is None:
+        return transform
+    resize: dict[str, Any] = {"Resize": list(size)}
+    if transform is None:
+        return resize
+    return [resize, *transform] if isinstance(transform, list | tuple) else {**resize, **transform}
+
+
+def _start_from(model: nn, config: RunConfig, report: Report | None) -> None:
+    """Weights that were learnt before."""
+    found = None
+    if config.model.pretrained is not None:
+        found = model.load_pretrained(config.model.pretrained)
+    if config.model.weights is not None:
+        found = model.load_weights(config.model.weights)
+    if found is not None and report:
+        report(str(found))
+
+
+def _arguments(config: RunConfig) -> dict[str, Any]:
+    """The arguments of `nn.train` for a run."""
+    left_out = ("optimizer", "seed")
+    return {name: value for name, value in config.training.items() if name not in left_out}
+
+
+def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, report: Report | None) -> dict[str, Any]:
+    model.plan(**_arguments(config))  # what does not fit is said before anything is written
+    processes = setup(model.device)
+    if processes.writes:
+        make_folder(folder)
+        atomic_write(folder / "run.toml", config.to_toml())
+    history = model.train(
+        **_arguments(config),
+        filename=None,
+        resume=resume,
+        tensorboard=config.tensorboard,
+        report=report,
+        verbose=report is not None,
+        facts={"config": config.to_dict()},
+    )
+    best = Checkpoint.load(folder / "best.pth").card.training["measured"]
+    if not processes.writes:
+        return {"folder": str(folder), "history": history, "best": best, "files": []}
+    return {
+        "folder": str(folder),
+        "history": history,
+        "best": best,
+        "files": sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")),
+    }

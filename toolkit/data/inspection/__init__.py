@@ -1,0 +1,1 @@
+"""A sheet of samples, drawn as the training will see them."""

@@ -1,0 +1,129 @@
+"""Whether a checkpoint's training may be continued here: what would make another training of it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runtime.errors import CheckpointError, ToolkitError
+from toolkit.builder.spec import NetworkSpec
+from toolkit.data.batching.batches import Batches
+from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.checkpoints.state_inventory import check_fields
+from toolkit.training.settings import Settings
+
+__all__ = ["batches_facts", "check_resume", "data_facts", "holds_best_of"]
+
+# a resumed training may be longer where its schedule does not depend on the length
+_ENDLESS = ("constant", "step", "multistep", "exponential", "cosine_restarts", "plateau")
+
+
+def data_facts(train: Batches) -> dict[str, Any]:
+    """Plain values that name a data set."""
+    data = train.data
+    return {"source": data.source, "examples": len(data), "fingerprint": data.fingerprint()}
+
+
+def batches_facts(train: Batches, validation: Batches | None) -> dict[str, Any]:
+    """Which examples each part has, and how the batches are made of them."""
+    return {
+        "train": torch.from_numpy(train.indices),
+        "validation": torch.from_numpy(validation.indices) if validation else None,
+        "same_source": validation is None or validation.data is train.data,
+        "shuffle": train.shuffle,
+        "augment": train.augment.to_setting() if train.augment else None,
+        "mix": train.mix.to_setting() if train.mix else None,
+    }
+
+
+def check_resume(
+    checkpoint: Checkpoint,
+    spec: NetworkSpec,
+    settings: Settings,
+    data: Mapping[str, Any],
+    batches: Mapping[str, Any],
+) -> None:
+    """Raise CheckpointError when the checkpoint is of another network, data, split or settings, or of no training.
+
+    Args:
+        checkpoint: to continue from.
+        spec: of the network here.
+        settings: of the training here.
+        data: what `data_facts` says here.
+        batches: what `batches_facts` says here.
+    """
+    state = checkpoint.training
+    if "optimizer" not in state:
+        raise CheckpointError(
+            "The checkpoint holds no training to continue, only a network. Train it anew from its weights."
+        )
+    check_fields(state)
+    if checkpoint.spec != spec:
+        raise CheckpointError("The checkpoint to resume from holds another network than the one assembled here.")
+    try:
+        _check_data(state["data"], data)
+        _check_settings(state["settings"], settings.to_dict())
+        _check_batches(state["split"], batches)
+        if int(state["epoch"]) > settings.epochs:
+            raise CheckpointError(
+                f"The checkpoint holds {state['epoch']} epochs already; epochs={settings.epochs} was given. Give more."
+            )
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"The checkpoint's training cannot be continued ({error!r}); it was damaged or changed by hand. Train anew."
+        ) from error
+
+
+def holds_best_of(state: Mapping[str, Any], folder: Path) -> bool:
+    """Whether best.pth in the folder is of the training `state`: their epochs are the same, down to their duration."""
+    try:
+        history = Checkpoint.load(folder / "best.pth").training["history"]
+        best = int(state["best"]["epoch"])
+        # best.pth is written first, so it may be an epoch ahead
+        common = min(len(history), len(state["history"]))
+        return best < len(history) and list(history[:common]) == list(state["history"][:common])
+    except (ToolkitError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _check_data(known: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    if known["fingerprint"] != here["fingerprint"]:
+        raise CheckpointError(
+            f"The data has changed since the checkpoint was written ({known['source']}: {known['fingerprint'][:12]} then, "
+            f"{here['fingerprint'][:12]} now). Resume with the same data, or train anew."
+        )
+
+
+def _check_settings(known: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    free = {"save_every"} | ({"epochs"} if _lowered(here["schedule"]) in _ENDLESS else set())
+    different = [name for name in here if name not in free and _lowered(known[name]) != _lowered(here[name])]
+    if different:
+        then, now = (", ".join(f"{name}={value[name]!r}" for name in different) for value in (known, here))
+        raise CheckpointError(
+            f"The checkpoint was trained with {then}; it cannot be resumed with {now}. Give the same settings (the seed with "
+            f"set_seed, before the data is loaded), or start from its weights alone with checkpoint=."
+        )
+
+
+def _check_batches(known: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    if known["train"].tolist() != here["train"].tolist():
+        raise CheckpointError(
+            "The checkpoint was trained on another part of the data. Give the same seed and train_val_ratio, or train anew."
+        )
+    for name in ("shuffle", "augment", "mix"):
+        if known[name] != here[name]:
+            raise CheckpointError(
+                f"The checkpoint was trained with {name}={known[name]!r}; it cannot be resumed with {name}={here[name]!r}. Load "
+                f"the data as it was loaded then, or start from its weights alone with checkpoint=."
+            )
+
+
+def _lowered(value: Any) -> str:
+    """As text, since names are looked up without regard to case, and a tuple is read back as a list."""
+    if isinstance(value, Mapping):
+        value = {name: _lowered(item) for name, item in sorted(value.items())}
+        value = value["name"] if set(value) == {"name"} else value
+    return str(list(value) if isinstance(value, tuple) else value).lower()

@@ -1,0 +1,110 @@
+"""Loss and metrics of a network on some batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from toolkit.data.batching.batches import Batches
+from toolkit.training.loop.distributed import Processes
+from toolkit.training.losses import Loss, make_loss
+from toolkit.training.metrics import Outputs, measure
+from toolkit.training.settings import Named
+
+__all__ = ["collect", "evaluate", "measure_batches", "predict", "summarize_epoch"]
+
+
+def evaluate(
+    network: torch.nn.Module,
+    batches: Batches,
+    loss: str | Mapping[str, Any] | Callable[..., torch.Tensor],
+    metrics: Sequence[Named],
+    *,
+    class_weights: torch.Tensor | None = None,
+) -> dict[str, float]:
+    """Loss and metrics in evaluation mode and 32 bits; the mode is put back afterwards.
+
+    Where a batch holds several crops of each example, (B, crops, ...), the outputs are averaged over the crops.
+
+    Raises:
+        SpecError: an unknown name, or a loss or metric that does not fit the data.
+    """
+    found = make_loss(loss, batches.data, network, class_weights=class_weights)
+    return measure_batches(network, batches, found, metrics)
+
+
+def measure_batches(
+    network: torch.nn.Module,
+    batches: Batches,
+    loss: Loss,
+    metrics: Sequence[Named],
+    processes: Processes | None = None,
+) -> dict[str, float]:
+    """As `evaluate`, with a loss that was made for a network of these layers; each process runs its share, and all get the
+    result of the whole.
+    """
+    outputs = Outputs(tuple(metrics), loss.task)
+    device = next(network.parameters()).device
+    total, weight = torch.zeros((), device=device), 0.0
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        for inputs, targets in batches:
+            if len(inputs):
+                inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+                output = over_crops(lambda part: loss.forward(part, network), inputs, batches)
+                examples = loss.weight(targets)
+                if examples:
+                    total += loss(output, targets) * examples
+                    weight += examples
+                if metrics:
+                    collect(outputs, loss, output, targets)
+    network.train(was_training)
+    return summarize_epoch(float(total), weight, outputs, metrics, processes or Processes())
+
+
+def collect(outputs: Outputs, loss: Loss, output: torch.Tensor, targets: torch.Tensor) -> None:
+    """Keep what the metrics need of a batch; a network with its own loss has nothing to compare."""
+    found = loss.predictions(output.detach())
+    if found is not None:
+        outputs.add(found, targets)
+
+
+def summarize_epoch(
+    total: float, weight: float, outputs: Outputs, metrics: Sequence[Named], processes: Processes
+) -> dict[str, float]:
+    """The mean loss and the metrics over the shares of all processes.
+
+    Args:
+        total: sum of this process's losses.
+        weight: number of its examples.
+        outputs: what it collected for the metrics.
+        metrics: as `check_metrics` returned them.
+        processes: who else has a share.
+    """
+    total, weight = processes.sum(total, weight)
+    values: dict[str, float] = {}
+    shares = [share for share in processes.gather(outputs.state()) if len(share["outputs"])] if metrics else []
+    if shares:
+        found, targets = (torch.cat([share[name] for share in shares]) for name in ("outputs", "targets"))
+        values = measure(tuple(metrics), found, targets, outputs.task)
+    return {"loss": total / weight if weight else 0.0, **values}
+
+
+def predict(network: torch.nn.Module, batches: Batches) -> torch.Tensor:
+    """The network's outputs for all of the batches, in evaluation mode, on the CPU; averaged over crops where there are several."""
+    device = next(network.parameters()).device
+    network.eval()
+    with torch.inference_mode():
+        return torch.cat([over_crops(network, inputs.to(device), batches).cpu() for inputs, _ in batches])
+
+
+def over_crops(forward: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, batches: Batches) -> torch.Tensor:
+    """`forward` of (B, ...), or the mean over the crops of (B, crops, ...)."""
+    data = batches.data
+    if data.views > 1 or inputs.ndim != len(data.shape) + 2:
+        return forward(inputs)
+    outputs = forward(inputs.flatten(0, 1))  # (B * crops, ...)
+    return outputs.reshape(*inputs.shape[:2], *outputs.shape[1:]).mean(1)

@@ -1,0 +1,1 @@
+"""Optimisers, parameter groups, learning rate schedules, averaged weights, mixed precision, class weights."""

@@ -1,0 +1,283 @@
+"""Weights from elsewhere into a network, by name and shape, with a report of what fitted."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runtime.console import table
+from runtime.errors import CheckpointError, InputError, MissingPackageError
+from toolkit.training.checkpoints.checkpoint import read_plain
+
+__all__ = ["WeightsReport", "load_weights", "read_weights"]
+
+# Where other programs keep the weights inside their own files, and what they put before every name.
+_NESTS = ("state_dict", "model_state_dict", "model_state", "model", "network", "weights")
+_PREFIXES = ("module.", "_orig_mod.", "model.", "network.")
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What was loaded into a network.
+
+    Attributes:
+        source: the file, or what the weights came from.
+        matched: names that were loaded.
+        missing: names of the network that the source lacks; they are as they were.
+        unexpected: names of the source that the network lacks; they were not used.
+        mismatched: name -> (shape in the network, shape in the source); they are as they were.
+        loaded: numbers (elements of parameters) that were loaded.
+        total: numbers in all parameters of the network.
+    """
+
+    source: str
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    loaded: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """The part of the network's parameters that was loaded, from 0 to 1."""
+        return self.loaded / self.total if self.total else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers, for JSON."""
+        return {
+            "source": self.source,
+            "matched": list(self.matched),
+            "missing": list(self.missing),
+            "unexpected": list(self.unexpected),
+            "mismatched": {
+                name: {"network": list(ours), "source": list(theirs)}
+                for name, (ours, theirs) in self.mismatched.items()
+            },
+            "loaded": self.loaded,
+            "total": self.total,
+            "share": self.share,
+        }
+
+    def __str__(self) -> str:
+        """A sentence, and a table of what did not fit where there is any."""
+        said = (
+            f"{len(self.matched)} of {len(self.matched) + len(self.missing) + len(self.mismatched)} weights were loaded from "
+            f"{self.source}: {self.loaded:,} of {self.total:,} parameters ({_percent(self.share)})."
+        )
+        rows = [
+            *((name, "another shape", f"{theirs} in {ours}") for name, (ours, theirs) in self.mismatched.items()),
+            *((name, "not in the source", "") for name in self.missing),
+            *((name, "not in the network", "") for name in self.unexpected),
+        ]
+        return f"{said}\n{table(('weight', 'left out', 'shapes'), rows)}" if rows else said
+
+
+def _percent(share: float) -> str:
+    """Rounded down: 100 % are all of them."""
+    return f"{math.floor(share * 1000) / 10:.1f}%"
+
+
+def load_weights(
+    network: torch.nn.Module,
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    strict: bool = False,
+    name: str | None = None,
+) -> WeightsReport:
+    """Load every weight whose name and shape fit; the others stay as they are. On an error nothing is loaded.
+
+    Args:
+        network: takes the weights, in its own precision and on its own device.
+        source: a checkpoint of ours, a .pth file of weights alone or nested in another program's checkpoint, a .safetensors
+            file, or such a mapping itself. Names may begin with ``module.``, ``_orig_mod.``, ``model.`` or ``network.``.
+        strict: refuse unless all names and shapes agree.
+        name: what the report calls the source.
+
+    Raises:
+        CheckpointError: the file cannot be read, holds no weights, none of them fits, or `strict` and not all fit.
+        InputError: the source is neither a path nor a mapping.
+        MissingPackageError: a .safetensors file is given and its package is not installed.
+    """
+    if not isinstance(source, str | os.PathLike | Mapping):
+        raise InputError(
+            f"A {type(source).__name__} was given as weights; a file or a mapping from names to tensors is expected, such as "
+            f"'weights.pth' or model.state_dict()."
+        )
+    label = name or (str(source) if not isinstance(source, Mapping) else "the given weights")
+    ours = {key: value for key, value in network.state_dict().items() if isinstance(value, torch.Tensor)}
+    theirs = _without_prefix(read_weights(source), ours)
+    fitting = [key for key in ours if key in theirs and ours[key].shape == theirs[key].shape]
+    mismatched = {
+        key: (tuple(ours[key].shape), tuple(theirs[key].shape))
+        for key in ours
+        if key in theirs and ours[key].shape != theirs[key].shape
+    }
+    sizes = {key: parameter.numel() for key, parameter in network.named_parameters(remove_duplicate=False)}
+    report = WeightsReport(
+        label,
+        tuple(fitting),
+        tuple(key for key in ours if key not in theirs),
+        tuple(key for key in theirs if key not in ours),
+        mismatched,
+        sum(sizes.get(key, 0) for key in fitting),
+        sum(sizes.values()),
+    )
+    if not fitting:
+        raise CheckpointError(_nothing_fits(label, network, ours, theirs, mismatched))
+    if strict and (report.missing or report.unexpected or mismatched):
+        raise CheckpointError(_not_all_fit(report))
+    _copy_in(network, theirs, report)
+    return report
+
+
+def read_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """A file, or a mapping of any nesting, -> name -> tensor. Nothing in a file is executed.
+
+    Raises:
+        CheckpointError: the file cannot be read, or there is no tensor in it.
+        MissingPackageError: a .safetensors file is given and its package is not installed.
+    """
+    if isinstance(source, Mapping):
+        content: Any = source
+    elif Path(source).suffix.lower() == ".safetensors":
+        content = _read_safetensors(Path(source))
+    else:
+        content = read_plain(source)
+    where = "The given mapping" if isinstance(source, Mapping) else str(source)
+    keys = list(content)[:6] if isinstance(content, Mapping) else []
+    while isinstance(content, Mapping):
+        found = OrderedDict((key, value) for key, value in content.items() if _is_weight(key, value))
+        inner = next((content[key] for key in _NESTS if isinstance(content.get(key), Mapping)), None)
+        if inner is None or (found and len(found) == len(content)):
+            if not found:
+                break
+            # torch keeps the layout versions of modules here; some of torchvision's cannot be loaded without
+            if hasattr(content, "_metadata"):
+                found._metadata = content._metadata  # type: ignore[attr-defined]
+            return found
+        content = inner
+    inside = f" It holds {', '.join(map(repr, keys))}." if keys else ""
+    raise CheckpointError(
+        f"{where} holds no weights: names with tensors are expected, as model.state_dict() gives them.{inside}"
+    )
+
+
+def _is_weight(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, torch.Tensor)
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
+        )
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(f"Reading {path}", "safetensors", "train") from error
+    try:
+        found: dict[str, torch.Tensor] = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise CheckpointError(
+            f"{path} is cut short or is not a safetensors file: {reason}. Fetch or save it again."
+        ) from error
+    return found
+
+
+def _without_prefix(theirs: dict[str, torch.Tensor], ours: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Take off what other programs put before every name, as often as that makes more names known."""
+    while True:
+        known = sum(key in ours for key in theirs)
+        for prefix in _PREFIXES:
+            if not all(key.startswith(prefix) for key in theirs):
+                continue
+            shorter = OrderedDict((key.removeprefix(prefix), value) for key, value in theirs.items())
+            if known == 0 or sum(key in ours for key in shorter) > known:
+                theirs = shorter
+                break
+        else:
+            return theirs
+
+
+def _copy_in(network: torch.nn.Module, theirs: dict[str, torch.Tensor], report: WeightsReport) -> None:
+    """Load the matched weights; a module that refuses them gets its old ones back, and so do all others."""
+    chosen = OrderedDict((key, theirs[key]) for key in report.matched)
+    if hasattr(theirs, "_metadata"):
+        chosen._metadata = theirs._metadata  # type: ignore[attr-defined]
+    before = copy.deepcopy(OrderedDict((key, network.state_dict()[key]) for key in report.matched))
+    try:
+        network.load_state_dict(chosen, strict=False)
+    except Exception as error:  # a module may have a loading of its own, which may raise anything
+        with torch.no_grad():
+            now = network.state_dict()
+            for key, value in before.items():
+                now[key].copy_(value)
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise CheckpointError(f"{type(network).__name__} refused the weights of {report.source}: {reason}.") from error
+
+
+def _nothing_fits(
+    label: str,
+    network: torch.nn.Module,
+    ours: Mapping[str, torch.Tensor],
+    theirs: Mapping[str, torch.Tensor],
+    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
+) -> str:
+    """Why no weight fits, with the closest names, and the layer that they seem to be for."""
+    said = f"None of the {len(theirs)} weights in {label} fits the {len(ours)} of {type(network).__name__}."
+    if mismatched:
+        examples = [f"{key} is {b} in the file and {a} in the network" for key, (a, b) in mismatched.items()]
+        return f"{said} Names agree, shapes do not: {_few(examples)}. Give the network the sizes that the file was made for."
+    for path, child in network.named_modules():
+        if path and set(child.state_dict()) & set(theirs):
+            return (
+                f"{said} They seem to belong to its part {path!r}: load_weights(network.get_submodule({path!r}), ...)."
+            )
+    return f"{said} {_closest(theirs, ours)}"
+
+
+def _closest(theirs: Mapping[str, torch.Tensor], ours: Mapping[str, torch.Tensor]) -> str:
+    """The pairs of names that are most alike, among those of the same shape where there are any."""
+    import difflib
+
+    pairs = []
+    for key, value in list(theirs.items())[:200]:
+        alike = [other for other in ours if ours[other].shape == value.shape] or list(ours)
+        ratios = [(difflib.SequenceMatcher(None, key, other).ratio(), key, other) for other in alike[:200]]
+        pairs += [max(ratios)] if ratios else []
+    best = sorted(pairs, reverse=True)[:3]
+    if not best or best[0][0] < 0.4:
+        return f"The file has {_few(map(repr, theirs))}; the network has {_few(map(repr, ours))}."
+    shown = "; ".join(f"{key!r} and the network's {other!r}" for _, key, other in best)
+    return f"The closest names are {shown}. Rename them, and give the mapping in place of the file."
+
+
+def _not_all_fit(report: WeightsReport) -> str:
+    parts = []
+    if report.missing:
+        parts.append(f"the source lacks {_few(report.missing)}")
+    if report.unexpected:
+        parts.append(f"the network lacks {_few(report.unexpected)}")
+    if report.mismatched:
+        examples = [f"{key} ({theirs} in place of {ours})" for key, (ours, theirs) in report.mismatched.items()]
+        parts.append(f"shapes differ: {_few(examples)}")
+    return (
+        f"The weights of {report.source} do not all fit, and strict=True asks for it: {'; '.join(parts)}. "
+        f"With strict=False the {len(report.matched)} that fit are loaded."
+    )
+
+
+def _few(names: Iterable[str], count: int = 4) -> str:
+    names = list(names)
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

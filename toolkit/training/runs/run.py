@@ -1,0 +1,286 @@
+"""A training with its folder: checkpoints, history and pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runtime.atomic import atomic_write
+from runtime.card import ModelCard
+from runtime.errors import CheckpointError, InputError, SpecError
+from toolkit.builder.own_modules import keep_instances
+from toolkit.builder.spec import NetworkSpec
+from toolkit.data.batching.batches import Batches
+from toolkit.explain.plots import confusion_matrix, confusion_png, curves_png
+from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.checkpoints.resuming import batches_facts, check_resume, data_facts, holds_best_of
+from toolkit.training.checkpoints.state_inventory import with_fields
+from toolkit.training.loop.distributed import Processes, setup
+from toolkit.training.loop.evaluation import evaluate, predict
+from toolkit.training.loop.interruption import Interruption, TrainingInterrupted
+from toolkit.training.loop.loop import Training, fit
+from toolkit.training.loop.progress import training_progress
+from toolkit.training.optimization.class_weights import class_weights
+from toolkit.training.runs.history import epoch_line, measured, write_history
+from toolkit.training.runs.producer import producer
+from toolkit.training.runs.record import RunRecord, device_text
+from toolkit.training.settings import Settings
+
+__all__ = ["Run", "card_task", "epoch_line", "make_folder", "producer"]
+
+_SAMPLES = 16
+# What a save that was killed leaves behind, as `runtime.atomic` names it.
+_LEFTOVER = re.compile(r"\.(last|best|history|run|curves|confusion)-[^.]+\.(pth|json|csv|png)")
+
+
+@dataclass
+class Run:
+    """What is trained, on what, and where the files go.
+
+    `execute` writes into `folder`: last.pth after every epoch (and within it, as `settings.save_every` says), best.pth
+    whenever the validation improves, history.json and history.csv, run.json, curves.png and, for classifiers, confusion.png.
+    Of several processes only the first writes and reports.
+
+    Attributes:
+        spec: describes `network`.
+        network: on the device where it is trained.
+        train, validation, test: the parts of the data.
+        settings: what to do.
+        folder: where the files go.
+        report: takes a line after each epoch; None is quiet and shows no progress.
+        facts: plain values to keep in the checkpoints beside the training's own.
+        loss: a function of (outputs, targets) in place of the loss that the settings name.
+        schedule: a function from the epochs done to a factor of the rate, in place of the schedule that they name.
+        callbacks: see `toolkit.training.loop.callbacks`.
+        tensorboard: also write event files into the folder `tensorboard`.
+        processes: this process among those that train together.
+    """
+
+    spec: NetworkSpec
+    network: torch.nn.Module
+    train: Batches
+    validation: Batches | None
+    test: Batches | None
+    settings: Settings
+    folder: Path
+    report: Callable[[str], None] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    loss: Callable[..., torch.Tensor] | None = None
+    schedule: Callable[[float], float] | None = None
+    callbacks: Sequence[Any] = ()
+    tensorboard: bool = False
+    processes: Processes = field(default_factory=setup)
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the files."""
+        return self.processes.writes
+
+    def execute(self, resume: Checkpoint | None = None) -> list[dict[str, float]]:
+        """Train to the end; returns the history.
+
+        Raises:
+            CheckpointError: as `check_resume`.
+            TrainingInterrupted: Ctrl-C or SIGTERM; last.pth continues from where it stopped. A second Ctrl-C stops at once.
+            ToolkitError: what `fit` raises.
+        """
+        keep_instances(entry.own for entry in self.spec.layers)  # best.pth is read back at the end
+        state = None
+        if resume is not None:
+            self.check_resume(resume)
+            state = dict(resume.training)
+            if int(state["epoch"]) >= self.settings.epochs:
+                self._check_written(state["history"])
+            if not holds_best_of(
+                state, self.folder
+            ):  # its weights are not here, so the best of the epochs to come counts
+                state = with_fields({**state, "best": {}})
+        else:
+            torch.manual_seed(self.settings.seed + self.processes.rank)
+        history: list[dict[str, float]] = [] if state is None else [dict(entry) for entry in state["history"]]
+        if self.writes:
+            self._clear_folder()
+        record = self._record(state)
+        with self._watching(state) as callbacks, Interruption() as interruption:
+            self._write(record, history, "running")
+            try:
+                for training in fit(
+                    self.network,
+                    self.train,
+                    self.validation,
+                    self.settings,
+                    resume=state,
+                    loss=self.loss,
+                    schedule=self.schedule,
+                    callbacks=callbacks,
+                    save=self._save_position,
+                    interruption=interruption,
+                    processes=self.processes,
+                ):
+                    history = training.history
+                    self._save(training)
+            except TrainingInterrupted:
+                self._write(record, history, "interrupted")
+                raise
+        self._check_written(history)
+        if self.writes:
+            self._finish(history)
+            self._write(record, history, "finished")
+        self.processes.wait()
+        if self.settings.ema is not None:  # the averaged weights are what was trained
+            self.network.load_state_dict(Checkpoint.load(self.folder / "last.pth").state_dict)
+        return history
+
+    def check_resume(self, checkpoint: Checkpoint) -> None:
+        """Raise CheckpointError when the checkpoint is of another network, data, split or settings, or of no training."""
+        batches = batches_facts(self.train, self.validation)
+        check_resume(checkpoint, self.spec, self.settings, self._data_facts, batches)
+
+    def checkpoint(self, training: Training | None = None, measured: dict[str, Any] | None = None) -> Checkpoint:
+        """The checkpoint of the present weights; with `training`, of its averaged ones where it averages."""
+        data = self.train.data
+        source = self.validation or self.train
+        positions = torch.from_numpy(source.indices[:_SAMPLES])
+        samples = source.data.inputs.take(positions)
+        facts = {"data": self._data_facts, "split": batches_facts(self.train, self.validation), **self.facts}
+        task = card_task(data.task if training is None else training.step.loss.task, self.network)
+        card = ModelCard(
+            task=task,
+            inputs=(data.card,),
+            labels=() if task == "embedding" else data.labels,
+            training={
+                # the end of the path only: the file travels, and where things lie on one machine is nobody's business
+                "data": "/".join(Path(data.source).parts[-2:]),
+                "examples": self.train.examples,
+                **self.settings.to_dict(),
+                "measured": measured or {},
+            },
+            producer=producer(),
+        )
+        network = self.network if training is None else training.result
+        return Checkpoint(
+            self.spec,
+            {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+            card,
+            samples[:, 0] if data.views > 1 else samples,
+            facts if training is None else with_fields({**training.state(), **facts}),
+        )
+
+    @functools.cached_property
+    def _data_facts(self) -> dict[str, Any]:
+        return data_facts(self.train)
+
+    def _check_written(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Raise an error where there is nothing to finish."""
+        if not history:
+            raise SpecError("A callback stopped the training before its first epoch, so there is nothing to keep.")
+        if not all((self.folder / name).is_file() for name in ("best.pth", "last.pth")):
+            raise CheckpointError(
+                f"The training to resume is complete after {len(history)} epochs, and {self.folder} does not hold its files. "
+                f"Resume it in its own folder, or with more epochs."
+            )
+
+    def _clear_folder(self) -> None:
+        make_folder(self.folder)
+        (self.folder / "curves.png").unlink(missing_ok=True)
+        for path in self.folder.iterdir():
+            if _LEFTOVER.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+    def _record(self, state: Mapping[str, Any] | None) -> RunRecord:
+        device = device_text(next(self.network.parameters()).device)
+        done = None if state is None else int(state["epoch"])
+        return RunRecord(self.settings, self._data_facts, device, self.processes.world, done)
+
+    def _write(self, record: RunRecord, history: Sequence[Mapping[str, float]], state: str) -> None:
+        if self.writes:
+            record.write(self.folder, epochs=len(history), state=state)
+
+    @contextlib.contextmanager
+    def _watching(self, state: Mapping[str, Any] | None) -> Iterator[list[Any]]:
+        """The user's callbacks and those that show the training."""
+        callbacks = list(self.callbacks)
+        with contextlib.ExitStack() as stack:
+            if self.tensorboard and self.writes:
+                from toolkit.training.runs.tensorboard import TensorBoard
+
+                board = TensorBoard(self.folder / "tensorboard", self.validation or self.train)
+                stack.callback(board.close)
+                callbacks.append(board)
+            if self.report is not None and self.writes:
+                steps = -(-self.train.examples // (self.train.batch_size * self.processes.world))
+                done = 0 if state is None else int(state["epoch"]) * steps + int(state["batch"])
+                bar = stack.enter_context(training_progress(self.settings.epochs, steps, done))
+                callbacks.extend([] if bar is None else [bar])
+            yield callbacks
+
+    def _save_position(self, training: Training) -> None:
+        """last.pth in the middle of an epoch."""
+        known = measured(training.history[-1]) if training.history else {}
+        checkpoint = self.checkpoint(training, known)
+        if self.writes:
+            checkpoint.save(self.folder / "last.pth")
+
+    def _save(self, training: Training) -> None:
+        checkpoint = self.checkpoint(training, measured(training.history[-1]))
+        if not self.writes:
+            return
+        # last.pth comes last: a training stopped in between is continued from the epoch before, and meets its best again
+        if training.is_best:
+            checkpoint.save(self.folder / "best.pth")
+        checkpoint.save(self.folder / "last.pth")
+        write_history(self.folder, self.settings.to_dict(), training.history)
+        if self.report:
+            self.report(epoch_line(training.history[-1], self.settings.epochs))
+
+    def _finish(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Measure the best network on the test part, and draw."""
+        shown = self.test or self.validation or self.train
+        best = Checkpoint.load(self.folder / "best.pth")
+        network = best.network().to(next(self.network.parameters()).device)
+        if self.test is not None:
+            weights = class_weights(self.settings.class_weights, self.train)
+            loss, metrics = self.loss or self.settings.loss, self.settings.metrics
+            found = evaluate(network, self.test, loss, metrics, class_weights=weights)
+            known = {
+                **best.card.training["measured"],
+                **measured({f"test_{name}": value for name, value in found.items()}),
+            }
+            card = replace(best.card, training={**best.card.training, "measured": known})
+            replace(best, card=card).save(self.folder / "best.pth")
+            if self.report:
+                values = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
+                self.report(f"test part, {self.test.examples:,} examples, with the best epoch's weights: {values}")
+        if shown.data.task == "classification":
+            self._draw_confusion(network, shown)
+        # the last file: where it is, nothing is left to do
+        atomic_write(self.folder / "curves.png", curves_png(history))
+
+    def _draw_confusion(self, network: torch.nn.Module, shown: Batches) -> None:
+        """Only of a network that tells the classes apart itself: one that embeds has no matrix."""
+        order = Batches(shown.data, shown.indices, batch_size=shown.batch_size, crops=shown.crops)
+        outputs = predict(network, order)
+        if outputs.ndim == 2 and outputs.shape[1] == len(shown.data.labels):
+            matrix = confusion_matrix(shown.targets().numpy(), outputs.argmax(1).numpy(), len(shown.data.labels))
+            atomic_write(self.folder / "confusion.png", confusion_png(matrix, shown.data.labels))
+
+
+def make_folder(folder: Path) -> None:
+    """The folder and those above it. Raises InputError where they cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror
+        raise InputError(f"The folder {folder} cannot be made: {reason}. Choose another for the training.") from error
+
+
+def card_task(task: str, network: torch.nn.Module | None = None) -> str:
+    """What a card calls a task: the same, but "raw" for a network with a loss of its own, which answers no targets."""
+    return "raw" if getattr(network, "has_own_loss", False) else task
