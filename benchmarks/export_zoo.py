@@ -3,7 +3,7 @@
     python benchmarks/export_zoo.py --table docs/export-zoo.md   # all of them, resumable
     python benchmarks/export_zoo.py --only 'resnet*' --results again.jsonl
 
-Weights are random (see zoo_weights.py). Each network is built, exported with a dynamic batch, simplified and verified in a process
+Weights are random (see export_zoo_parts/zoo_weights.py). Each network is built, exported with a dynamic batch, simplified and verified in a process
 of its own. What is found is kept, one line of JSON a network; those that are in the file already are not run again.
 """
 
@@ -20,23 +20,23 @@ import time
 from pathlib import Path
 from typing import Any
 
-import zoo_networks
+from export_zoo_parts import zoo_networks
+from export_zoo_parts.zoo_table import markdown
 from separate_process import ProcessEnded, Separate
-from zoo_table import markdown
 
 from runtime.atomic import atomic_write
 
 RESULTS = Path("export_zoo.jsonl")
 TIME_LIMIT_SECONDS = 3600
 ROWS = 5
-PRELOADED = ("onnxruntime", "onnx", "torchvision", "timm", "exporters.pipeline", "zoo_weights")
+PRELOADED = ("onnxruntime", "onnx", "torchvision", "timm", "exporters.pipeline", "export_zoo_parts.zoo_weights")
 
 
 def export_one(name: str, group: str, published: bool = False) -> dict[str, Any]:
     """Build, export and verify one network; what came of it in plain containers."""
     import onnxruntime
     import torch
-    from zoo_weights import fresh_weights, pictures
+    from export_zoo_parts.zoo_weights import fresh_weights, pictures
 
     from exporters import export
     from exporters.outputs.detection import padded_detections

@@ -6,6 +6,7 @@ import argparse
 import platform
 from pathlib import Path
 
+import help
 import overhead
 import predict
 import startup
@@ -34,11 +35,11 @@ def rows_of(name: str, result: Result, aims: dict[str, str]) -> list[tuple[str, 
 def main() -> None:
     """Parse the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="train|predict|overhead|startup", help="default: all")
+    parser.add_argument("names", nargs="*", metavar="train|predict|overhead|startup|help", help="default: all")
     parser.add_argument("--data", type=Path, default=None, help="folder with MNIST's idx files, for train")
     parser.add_argument("--quick", action="store_true", help="few rounds: does it run, not how fast")
     arguments = parser.parse_args()
-    names = arguments.names or ["train", "predict", "overhead", "startup"]
+    names = arguments.names or ["train", "predict", "overhead", "startup", "help"]
     quick = arguments.quick
     rows: list[tuple[str, ...]] = []
     if "train" in names:
@@ -69,6 +70,20 @@ def main() -> None:
                 "≤ 20 µs",
             )
         )
+    if "help" in names:
+        result = help.run(1 if quick else 40)
+        empty, *asked = result.seconds
+        rows += [
+            (
+                name,
+                f"{empty}, processor time",
+                seconds_text(result.seconds[name]),
+                seconds_text(result.seconds[empty]),
+                f"{result.ratios[name]:.2f} of its time",
+                "≤ 1.15",
+            )
+            for name in asked
+        ]
     print(table(("benchmark", "baseline", "toolkit", "baseline's time", "times as fast", "aim"), rows, right=(2, 3)))
     print(f"{platform.machine()}, Python {platform.python_version()}; medians of interleaved rounds")
 

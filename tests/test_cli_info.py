@@ -14,8 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import helper, numpy_helper
 from PIL import Image
+from runtime.session.describe import describe_file
 
 from cli import main
+from runtime.commands.info import info as command
+from runtime.errors import InputError
 
 
 def info(*arguments: Any) -> Result:
@@ -115,3 +118,21 @@ def test_info_on_a_truncated_file_exits_with_2(digit_model: Path, tmp_path: Path
         assert done.exit_code == 2
         assert done.output.startswith("Error: ")
         assert len(done.output.strip().splitlines()) == 1
+
+
+def alone(*arguments: Any) -> Result:
+    """The command without the command line, which names what the floors above the runtime add."""
+    return CliRunner().invoke(command, list(map(str, arguments)))
+
+
+def test_info_by_itself_tells_what_the_runtime_knows(digit_model: Path, tmp_path: Path) -> None:
+    facts, text = describe_file(digit_model)
+    assert alone(digit_model).output == f"{text}\n"
+    assert json.loads(alone(digit_model, "--json").output) == json.loads(json.dumps(facts))
+    for arguments, words in (
+        ((digit_model.with_name("best.pth"),), "is a checkpoint; an ONNX file is expected"),
+        ((digit_model, "--picture", tmp_path / "net.svg"), "nothing here draws"),
+    ):
+        with pytest.raises(InputError, match=words):
+            raise alone(*arguments).exception
+    assert list(tmp_path.iterdir()) == []

@@ -1,1 +1,1 @@
-"""Commands of the training floor, one a file."""
+"""The commands that train and show data, one a file."""

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import cli
-from exporters.command import settings_of
+from cli import main
+from exporters.commands.export import export
+from exporters.commands.settings_from_options import settings_of
 from exporters.settings import make_settings
 from runtime.errors import CardError, InputError, ToolkitError
 
 
 def defaults() -> dict[str, Any]:
     """What click hands over when nothing is given."""
-    options = {param.name: param.default for param in cli.export.params}
+    options = {param.name: param.default for param in export.params}
     kept = {
         name: (() if name == "embed_postprocess" else None if "Sentinel" in type(value).__name__ else value)
         for name, value in options.items()
@@ -99,15 +100,15 @@ def test_broken_cards_and_empty_labels_are_refused(tmp_path: Path) -> None:
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(checkpoint: Path, tmp_path: Path) -> None:
     target = tmp_path / "model.onnx"
-    said = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(target), "--dry-run", "--json"])
+    said = CliRunner().invoke(main, ["export", str(checkpoint), "-o", str(target), "--dry-run", "--json"])
     assert said.exit_code == 0, said.output
     facts = json.loads(said.output)
     assert facts["path"] == str(target)
     assert facts["inputs"] == [{"name": "input", "shape": ["batch", 1, 8, 8]}]
     assert [stage["name"] for stage in facts["stages"]] == ["trace", "simplify", "stamp", "verify"]
-    text = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(target), "--dry-run"]).output
+    text = CliRunner().invoke(main, ["export", str(checkpoint), "-o", str(target), "--dry-run"]).output
     assert all(stage["what"] in text for stage in facts["stages"])
-    refused = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(checkpoint), "--dry-run"])
+    refused = CliRunner().invoke(main, ["export", str(checkpoint), "-o", str(checkpoint), "--dry-run"])
     assert refused.exit_code == 2
     assert "is the checkpoint itself" in refused.output
     assert list(tmp_path.iterdir()) == []
@@ -115,12 +116,12 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(checkpoint: Path, 
 
 def test_stages_are_kept_on_request(checkpoint: Path, tmp_path: Path) -> None:
     arguments = ["export", str(checkpoint), "-o", str(tmp_path / "a.onnx"), "--keep-stages", str(tmp_path / "stages")]
-    said = CliRunner().invoke(cli.main, [*arguments, "--simplifier", "none"])
+    said = CliRunner().invoke(main, [*arguments, "--simplifier", "none"])
     assert said.exit_code == 0, said.output
     assert sorted(path.name for path in (tmp_path / "stages").iterdir()) == [
         "1-trace.onnx", "2-stamp.onnx", "3-verify.onnx",
     ]  # fmt: skip
-    refused = CliRunner().invoke(cli.main, [*arguments[:-1], str(checkpoint)])
+    refused = CliRunner().invoke(main, [*arguments[:-1], str(checkpoint)])
     assert refused.exit_code == 2
     assert "Name another folder with --keep-stages" in refused.output
     assert (tmp_path / "stages" / "3-verify.onnx").read_bytes() == (tmp_path / "a.onnx").read_bytes()
@@ -138,7 +139,7 @@ def test_what_is_written_takes_no_others_place(checkpoint: Path, tmp_path: Path)
         (["--bundle", folder, "--triton", folder], "as --bundle and as --triton"),
         (["--bundle", folder, "--keep-stages", folder], "as --bundle and as --keep-stages"),
     ):
-        said = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", model, *options])
+        said = CliRunner().invoke(main, ["export", str(checkpoint), "-o", model, *options])
         assert said.exit_code == 2
         assert words in said.output
     assert checkpoint.read_bytes() == before
@@ -149,7 +150,7 @@ def test_what_is_written_takes_no_others_place(checkpoint: Path, tmp_path: Path)
 def test_what_no_file_can_be_written_to_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("a" * 300 + ".onnx", "pipe"):
-        said = CliRunner().invoke(cli.main, ["export", str(checkpoint), "-o", str(tmp_path / name)])
+        said = CliRunner().invoke(main, ["export", str(checkpoint), "-o", str(tmp_path / name)])
         assert said.exit_code == 2, said.output
         assert said.output.startswith("Error: ")
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from exporters import Comparison, Report, check, compare_networks, export
-from exporters.comparing.command import run_check
+from exporters.commands.check_from_options import run_check
 from exporters.comparing.layers import find_divergence
 from exporters.comparing.steps import Step, Steps
 from exporters.settings import Tolerance

@@ -21,8 +21,8 @@ def beside_the_scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The scripts import each other as they do when one of them is run."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
-    for name in ("export_zoo", "separate_process", "zoo_networks", "zoo_table", "zoo_weights"):
-        sys.modules.pop(name, None)
+    for name in [name for name in sys.modules if name.startswith("export_zoo") or name == "separate_process"]:
+        del sys.modules[name]
 
 
 class Hidden(torch.nn.Module):
@@ -42,7 +42,7 @@ class Hidden(torch.nn.Module):
 
 
 def test_fresh_weights_let_every_layer_count() -> None:
-    from zoo_weights import fresh_weights, pictures
+    from export_zoo_parts.zoo_weights import fresh_weights, pictures
 
     torch.manual_seed(0)
     module, inputs = Hidden().eval(), pictures((5, 3, 16, 20))
@@ -67,7 +67,7 @@ def test_fresh_weights_let_every_layer_count() -> None:
 
 
 def test_pictures_differ_in_every_row() -> None:
-    from zoo_weights import pictures
+    from export_zoo_parts.zoo_weights import pictures
 
     made = pictures((3, 3, 8, 8))
     assert torch.equal(made, pictures((3, 3, 8, 8)))
@@ -77,7 +77,7 @@ def test_pictures_differ_in_every_row() -> None:
 
 def test_every_group_has_its_networks() -> None:
     pytest.importorskip("torchvision")
-    import zoo_networks
+    from export_zoo_parts import zoo_networks
 
     assert len(zoo_networks.names("classification")) >= 80
     assert zoo_networks.names("classification")[-1] in ("torchvision:regnet_y_128gf", "torchvision:vit_h_14")
@@ -99,7 +99,7 @@ def test_a_separate_process_answers_whatever_becomes_of_it() -> None:
 
 
 def test_the_page_says_what_passed_and_why_what_did_not() -> None:
-    from zoo_table import markdown
+    from export_zoo_parts.zoo_table import markdown
 
     passed: dict[str, Any] = {
         "name": "torchvision:small", "group": "classification", "passed": True, "input": [3, 64, 64], "parameters": 1_234_000,

@@ -1,4 +1,4 @@
-"""`toolkit check`: its options, which are texts, and what it prints."""
+"""The options of `toolkit check`, which are texts, as a comparison, a look at a target, or both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from exporters.commands.option_texts import json_object, lengths, names
 from exporters.settings import ABSOLUTE, RELATIVE, Tolerance
 from runtime.errors import CheckFailed, InputError
 
@@ -84,8 +85,6 @@ def _tolerance(absolute: float | None, relative: float | None, agreement: float 
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    from exporters.command import json_object, lengths, names
-
     found = {"trust": options["trust"]}
     if options["arch"] is not None:
         found["arch"] = options["arch"]

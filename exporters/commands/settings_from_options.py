@@ -1,4 +1,4 @@
-"""The command line's options, which are texts, as the settings of an export."""
+"""The options of `toolkit export`, which are texts, as the settings of an export."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from exporters.commands.option_texts import json_object, lengths, names
 from exporters.settings import Tolerance
 from runtime.card import ModelCard
 from runtime.errors import CardError, InputError, suggest
 
-__all__ = ["json_object", "lengths", "names", "settings_of"]
+__all__ = ["settings_of"]
 
 _CARD = (
     'an object, such as {"task": "classification", "labels": ["a", "b"], "inputs": [{"kind": "image", "name": "input", '
@@ -51,36 +52,6 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
     if labels is not None:
         found["labels"] = tuple(_lines(Path(labels)))
     return found
-
-
-def names(text: str) -> tuple[str, ...]:
-    """`a, b` -> ("a", "b")."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def lengths(flag: str, text: str | None) -> tuple[int, ...] | None:
-    """`3,224,224` or `224x224` -> whole numbers. Raises InputError, which names the flag."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.replace("x", ",").split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise InputError(f"{flag} {text!r} was given; lengths are expected, such as 3,224,224.")
-    return tuple(map(int, parts))
-
-
-def json_object(flag: str, text: str | None) -> dict[str, Any] | None:
-    """A JSON object. Raises InputError, which names the flag."""
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{flag} {text!r} is not JSON: {error}. Give an object, such as '{{\"num_classes\": 10}}'."
-        ) from error
-    if not isinstance(value, dict):
-        raise InputError(f"{flag} {text!r} is no JSON object. Give one, such as '{{\"num_classes\": 10}}'.")
-    return value
 
 
 def _read(path: Path) -> str:

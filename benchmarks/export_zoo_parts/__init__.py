@@ -1,0 +1,1 @@
+"""Parts of `export_zoo.py`: the networks, their weights, the table."""

@@ -1,0 +1,24 @@
+"""The stage of an export under way."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+__all__ = ["stage_progress"]
+
+
+@contextlib.contextmanager
+def stage_progress(quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """What is told of an export under way: its stage and the time so far, on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading")
+        yield lambda name: progress.update(task, description=name)

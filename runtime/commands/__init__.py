@@ -1,0 +1,1 @@
+"""The commands that need no torch, one a file, and what commands share."""

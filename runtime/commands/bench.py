@@ -1,0 +1,80 @@
+"""`toolkit bench`: latency and throughput at several batch sizes, as a table or JSON."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from runtime.commands.opening import open_model
+from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.errors import InputError
+
+__all__ = ["bench"]
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.option("--batch", "batches", default="1,8,32", help="Comma-separated batch sizes.")
+@click.option("--seconds", type=float, default=1.0, help="How long to measure at each batch size.")
+@click.option("--threads", type=int, default=None, help="Threads inside one operator.  [default: onnxruntime's]")
+@click.option(
+    "--length",
+    "lengths",
+    multiple=True,
+    metavar="AXIS=N",
+    help="Length of an axis that the file leaves free, such as length=100; several times.  [default: the card's]",
+)
+@json_option
+@device_option
+@require_device_option
+def bench(
+    model: str,
+    batches: str,
+    seconds: float,
+    threads: int | None,
+    lengths: tuple[str, ...],
+    as_json: bool,
+    device: str,
+    require_device: bool,
+) -> None:
+    """Measure latency and throughput on random inputs."""
+    from runtime.console import seconds_text, table
+    from runtime.session.bench import bench as run
+
+    try:
+        sizes = [int(part) for part in batches.split(",")]
+    except ValueError as error:
+        raise InputError(f"--batch {batches} was given; whole numbers separated by commas are expected.") from error
+    opened = open_model(model, device, require_device, threads)
+    timings = run(opened.session, sizes, seconds=seconds, lengths=_lengths(lengths))
+    if as_json:
+        facts = {"model": model, "device": opened.device.name, "timings": [timing.to_dict() for timing in timings]}
+        click.echo(json.dumps(facts))
+        return
+    rows = [
+        (
+            t.batch_size,
+            t.runs,
+            seconds_text(t.median),
+            seconds_text(t.p95),
+            seconds_text(t.p99),
+            f"{t.rows_per_second:,.0f}",
+        )
+        for t in timings
+    ]
+    click.echo(table(("batch", "runs", "median", "p95", "p99", "rows a second"), rows, right=range(6)))
+    click.echo(opened.device.explain())
+
+
+def _lengths(given: tuple[str, ...]) -> dict[str, int]:
+    """("length=100", ...) -> {"length": 100}."""
+    found = {}
+    for entry in given:
+        name, _, length = entry.rpartition("=")
+        if not name or not length.isdecimal():
+            raise InputError(
+                f"--length {entry} was given; an axis and a whole number, such as length=100, are expected."
+            )
+        found[name] = int(length)
+    return found

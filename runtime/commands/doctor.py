@@ -1,0 +1,31 @@
+"""`toolkit doctor`: what can run here; exits with 1 where something is not well."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from runtime.commands.options import json_option
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """What can run here, what is missing, and how to get it."""
+    from runtime.console import table
+    from runtime.session.doctor import examine
+
+    found = examine()
+    if as_json:
+        click.echo(json.dumps([finding.to_dict() for finding in found], ensure_ascii=False))
+    else:
+        rows = [("ok" if finding.well else "!!", finding.subject, finding.state) for finding in found]
+        click.echo(table(("", "what", "state"), rows))
+        for finding in found:
+            if finding.remedy:
+                click.echo(f"{finding.subject}: {finding.remedy}")
+    if not all(finding.well for finding in found):
+        raise click.exceptions.Exit(1)

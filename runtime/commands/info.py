@@ -1,0 +1,83 @@
+"""`toolkit info`: what the runtime knows of a file, and what the floors above it add.
+
+The runtime imports none of them. The command line names their functions as texts in click's context object, and they are
+imported when they are needed; by itself the command tells what the runtime knows.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from runtime.commands.options import json_option
+from runtime.commands.requirements import need
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["info"]
+
+Told: TypeAlias = tuple[dict[str, Any], str]  # facts for JSON, text
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option(
+    "--picture",
+    default=None,
+    type=click.Path(),
+    metavar="FILE.svg|FILE.png",
+    help="Draw the network, a large one by its modules.  [default: no]",
+)
+@json_option
+def info(file: str, picture: str | None, as_json: bool) -> None:
+    """What an ONNX file or a checkpoint says of itself, what it holds and costs, and what is odd about it."""
+    path, drawing = Path(file), None if picture is None else Path(picture)
+    if drawing is not None:
+        need("toolkit info --picture", "onnx", "matplotlib")
+        if drawing.resolve() == path.resolve():
+            raise InputError(f"--picture {picture} is the file itself; the picture would take its place. Name another.")
+    told = _checkpoint(path, drawing) if path.suffix in (".pth", ".pt") else _model(path, drawing)
+    facts, text = told
+    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+
+
+def _checkpoint(path: Path, drawing: Path | None) -> Told:
+    if not _is_above("describe_checkpoint"):
+        raise InputError(f"{path} is a checkpoint; an ONNX file is expected where no training is. Export it first.")
+    need("toolkit info on a checkpoint", "torch")
+    told: Told = _from_above("describe_checkpoint")(path, drawing)
+    return told
+
+
+def _model(path: Path, drawing: Path | None) -> Told:
+    from runtime.session.describe import describe_file
+
+    if drawing is not None and not _is_above("add_look"):
+        raise InputError(f"--picture {drawing} was given, but nothing here draws. Leave it out, or use `toolkit info`.")
+    facts, text = describe_file(path)
+    if path.suffix == ".ort":
+        text += "\nOf the ORT format no more can be told; look at the .onnx file that it was made of."
+    elif find_spec("onnx") is None:
+        text += "\nOperators, weights, multiply-adds and targets are told with: pip install 'onnx-edge-toolkit[train]'"
+    elif _is_above("add_look"):
+        told: Told = _from_above("add_look")(path, facts, text, drawing)
+        return told
+    return facts, text
+
+
+def _is_above(name: str) -> bool:
+    return name in (click.get_current_context().obj or {})
+
+
+def _from_above(name: str) -> Callable[..., Any]:
+    """A function that the context's object names as "module:function"."""
+    module, _, function = click.get_current_context().obj[name].partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found

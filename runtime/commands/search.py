@@ -1,0 +1,57 @@
+"""`toolkit search`: the neighbours of pictures in an index, as text, JSON or a drawing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from runtime.commands.opening import open_model
+from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.errors import InputError
+
+__all__ = ["search"]
+
+
+@click.command()
+@click.argument("index", type=click.Path())
+@click.argument("queries", nargs=-1, required=True, type=click.Path(), metavar="PICTURE...")
+@click.option("-k", "count", type=click.IntRange(min=1), default=5, help="How many neighbours.")
+@click.option(
+    "--where", multiple=True, metavar="FIELD=VALUE", help="Only among these, such as folder=7; may be repeated."
+)
+@click.option("--picture", type=click.Path(), default=None, help="Draw queries and neighbours into this PNG.")
+@click.option("--model", type=click.Path(), default=None, help="The model.  [default: the one that made the index]")
+@json_option
+@device_option
+@require_device_option
+def search(
+    index: str,
+    queries: tuple[str, ...],
+    count: int,
+    where: tuple[str, ...],
+    picture: str | None,
+    model: str | None,
+    as_json: bool,
+    device: str,
+    require_device: bool,
+) -> None:
+    """Find the pictures of an index that are most like a picture."""
+    from runtime.picture_index import draw_neighbours, neighbour_text, open_picture_index, search_pictures
+    from runtime.preprocess.sources import find_images
+
+    with open_picture_index(Path(index)) as opened_index:
+        path = model or opened_index.attributes.get("model")
+        if path is None:
+            raise InputError(f"The index {index} does not say which model made it. Name it with --model.")
+        opened = open_model(str(path), device, require_device)
+        found = search_pictures(opened, opened_index, find_images(queries), count, where)
+    if picture is not None:
+        draw_neighbours(found, Path(picture))
+    if as_json:
+        click.echo(json.dumps([entry.to_dict() for entry in found], ensure_ascii=False))
+        return
+    click.echo(neighbour_text(found))
+    if picture is not None:
+        click.echo(f"wrote {picture}")

@@ -1,0 +1,51 @@
+"""`toolkit similarity`: two pictures compared by every measure."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from runtime.commands.opening import open_model
+from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.errors import InputError
+
+__all__ = ["similarity"]
+
+
+@click.command()
+@click.argument("first", type=click.Path())
+@click.argument("second", type=click.Path())
+@click.option("--model", type=click.Path(), required=True, help="The model whose embeddings are compared.")
+@json_option
+@device_option
+@require_device_option
+def similarity(first: str, second: str, model: str, as_json: bool, device: str, require_device: bool) -> None:
+    """How alike two pictures are, by every measure."""
+    from runtime.console import table
+    from runtime.preprocess.sources import find_images
+    from runtime.similarity import DISTANCES, MEASURES, similarity_rows
+
+    pictures = find_images([first, second])
+    if len(pictures) != 2:
+        raise InputError(f"{first} and {second} hold {len(pictures)} pictures; two are compared. Name one file each.")
+    opened = open_model(model, device, require_device)
+    a, b = opened.embed(pictures)
+    values: dict[str, float | None] = {}
+    for measure in MEASURES:
+        try:
+            values[measure] = float(similarity_rows(a, b, measure))
+        except InputError:  # an angle to a zero vector is not defined
+            values[measure] = None
+    if as_json:
+        click.echo(json.dumps({"first": first, "second": second, **values}, ensure_ascii=False))
+        return
+    rows = [
+        (
+            measure,
+            "undefined" if value is None else f"{value:.6f}",
+            "distance: 0 is the same" if measure in DISTANCES else "higher is closer",
+        )
+        for measure, value in values.items()
+    ]
+    click.echo(table(("measure", "value", ""), rows, right=(1,)))
