@@ -15,7 +15,7 @@ from exporters.delivery.deliver import check_delivery, deliver
 from exporters.forward.modes import restore_modes
 from exporters.job import ExportJob
 from exporters.onnx_files.external_data import copy_model, model_bytes
-from exporters.onnx_files.staging import workshop
+from exporters.onnx_files.staging import staging
 from exporters.report import Report, StageReport
 from exporters.settings import ExportSettings, make_settings
 from exporters.sources import Source
@@ -60,7 +60,7 @@ def export(
     """
     asked = make_settings(settings)
     target = _target(source, output, asked)
-    with _refusal(target), workshop(target) as path:
+    with _refusal(target), staging(target) as path:
         subject, told = resolve_dynamic_axes(make_subject(source, example=example, settings=asked), asked)
         references = References(subject, make_probes(subject))
         notes = [*subject.notes, *told]

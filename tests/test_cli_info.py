@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import helper, numpy_helper
 from PIL import Image
-from runtime.session.describe import describe_file
 
 from cli import main
 from runtime.commands.info import info as command
 from runtime.errors import InputError
+from runtime.session.describe import describe_file
 
 
 def info(*arguments: Any) -> Result:

@@ -11,7 +11,7 @@ from pathlib import Path
 from runtime.atomic import check_regular, is_disk_full
 from runtime.errors import InputError
 
-__all__ = ["external_data_path", "workshop"]
+__all__ = ["external_data_path", "staging"]
 
 
 def external_data_path(path: Path) -> Path:
@@ -20,7 +20,7 @@ def external_data_path(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def workshop(target: Path) -> Iterator[Path]:
+def staging(target: Path) -> Iterator[Path]:
     """Yield a path of the target's name in a folder of its own; on success what lies there replaces the target.
 
     Weights in a second file take their place first, the model last. Whatever else lies in the folder is removed, on

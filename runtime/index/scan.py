@@ -174,10 +174,10 @@ def _screen_many(view: View, queries: _Queries, count: int, mask: _Mask) -> _Can
         given = np.concatenate([given, np.ones((len(given), 1), np.float32)], axis=1)
     best, longest = _Best(len(given), count), 0.0
     size = min(_MANY_ROWS, max(1, _TILE // dim), len(mask))
-    workshop = _Workshop(view, size, centre)
+    workspace = _Workspace(view, size, centre)
     for start, rows, keep in _blocks(view, mask, size):
         numbers = None if keep.all() else np.flatnonzero(keep)
-        rows, length = workshop.prepared(rows, start, numbers)
+        rows, length = workspace.prepared(rows, start, numbers)
         longest = max(longest, length)
         taken = min(count, len(rows))
         for low in range(0, len(given), _MANY_QUERIES):
@@ -188,7 +188,7 @@ def _screen_many(view: View, queries: _Queries, count: int, mask: _Mask) -> _Can
     return best.candidates(np.full(len(given), _error(dim, _SINGLE) * longest), np.zeros(len(given)))
 
 
-class _Workshop:
+class _Workspace:
     """Prepares blocks of rows so that a product with a query is the order of the metric.
 
     cosine: x / ‖x‖. euclidean: x − c and −‖x − c‖² / 2 in one more column, beside a 1 in the query. dot: x itself.
