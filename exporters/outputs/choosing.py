@@ -19,7 +19,7 @@ from runtime.results import class_axis
 from toolkit.builder.network import Ending, Network
 from toolkit.explain.hooks import first_tensor
 
-__all__ = ["choose_outputs", "is_map_output"]
+__all__ = ["choose_outputs"]
 
 # By task: the outputs that can be asked for, those of every export first.
 _OUTPUTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -29,11 +29,6 @@ _OUTPUTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dense": (("probabilities",), ("logits",)),
     "embedding": (("embedding",), ()),
 }
-
-
-def is_map_output(name: str) -> bool:
-    """Whether an output is looked at rather than predicted with: class activation maps and the outputs of layers."""
-    return name == "cam" or name.startswith(LAYER)
 
 
 def choose_outputs(

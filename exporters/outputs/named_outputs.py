@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from exporters.forward.arguments import Arguments
-from exporters.forward.forward_record import record_forward
 from exporters.forward.results import flat_outputs, main_result, named_results
 from exporters.outputs.class_maps import ClassMaps
 from runtime.card import OutputCard
@@ -17,7 +16,7 @@ from runtime.results import class_axis
 from toolkit.builder.network import Ending
 from toolkit.explain.hooks import first_tensor
 
-__all__ = ["LAYER", "NamedOutputs", "flat_outputs", "last_linear"]
+__all__ = ["LAYER", "NamedOutputs"]
 
 LAYER = "layer:"
 """What an output's name begins with that is the output of a layer."""
@@ -138,8 +137,3 @@ class NamedOutputs(torch.nn.Module):
                     layer = self.module.get_submodule(card.name.removeprefix(LAYER))
                     stack.callback(layer.register_forward_hook(leaving(card.name)).remove)
             yield caught
-
-
-def last_linear(module: torch.nn.Module, samples: tuple[torch.Tensor, ...]) -> torch.nn.Linear | None:
-    """The linear layer that runs last on `samples`, or None."""
-    return record_forward(module.eval(), lambda: module(*samples)).head

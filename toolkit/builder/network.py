@@ -109,11 +109,6 @@ class Network(torch.nn.Sequential):
         return next((name for kind, name in _ENDINGS.items() if isinstance(last, kind)), None)
 
     @property
-    def ends_in_softmax(self) -> bool:
-        """Whether the last module is a softmax."""
-        return self.ends_in == "softmax"
-
-    @property
     def has_own_loss(self) -> bool:
         """Whether a module brings its own loss, by a method ``training_loss(inputs) -> scalar``, and learns without targets."""
         return self._with_own_loss() is not None

@@ -18,7 +18,7 @@ import torch
 from runtime.card import ImageInput
 from runtime.preprocess import decode, normalize
 
-__all__ = ["FileStore", "PictureStore", "PixelStore", "RowStore", "Store", "store_pixels"]
+__all__ = ["FileStore", "PictureStore", "PixelStore", "RowStore", "Store"]
 
 # Pictures are also kept as float32, ready for the network, up to this size; beyond it as uint8 only, a quarter of that.
 FLOAT_BYTES = 2 * 1024**3
@@ -174,11 +174,6 @@ class FileStore:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_pool": None}
-
-
-def store_pixels(pixels: np.ndarray, card: ImageInput) -> PixelStore:
-    """uint8 (N, *card.shape) -> a store of pictures in memory."""
-    return PixelStore(pixels, card)
 
 
 def _center_cropped(pixels: np.ndarray, card: ImageInput) -> np.ndarray:

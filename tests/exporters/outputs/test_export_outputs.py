@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from exporters.outputs.named_outputs import NamedOutputs, last_linear
+from exporters.forward.forward_record import record_forward
+from exporters.outputs.named_outputs import NamedOutputs
 from runtime.card import OutputCard
 from toolkit.builder.network import Network
 
@@ -22,9 +23,13 @@ def network() -> Network:
     return Network(torch.nn.Linear(4, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3), torch.nn.Softmax(1)).eval()
 
 
+def last_linear(module: torch.nn.Module, x: torch.Tensor) -> torch.nn.Linear | None:
+    return record_forward(module.eval(), lambda: module(x)).head
+
+
 def test_the_last_linear_layer_is_the_one_that_runs_last(network: Network) -> None:
-    assert last_linear(network, (X,)) is network[2]
-    assert last_linear(torch.nn.ReLU(), (X,)) is None
+    assert last_linear(network, X) is network[2]
+    assert last_linear(torch.nn.ReLU(), X) is None
 
     class Backwards(torch.nn.Module):
         def __init__(self) -> None:
@@ -36,7 +41,7 @@ def test_the_last_linear_layer_is_the_one_that_runs_last(network: Network) -> No
             return self.second(self.first(x))
 
     backwards = Backwards()
-    assert last_linear(backwards, (X,)) is backwards.second
+    assert last_linear(backwards, X) is backwards.second
 
 
 @pytest.mark.parametrize(

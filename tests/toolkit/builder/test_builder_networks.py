@@ -16,7 +16,7 @@ from toolkit.builder.spec import NetworkSpec, build, check
 def test_a_named_network_ends_in_one_probability_a_class(name: str) -> None:
     spec = NetworkSpec((1, 32, 32), network_layers(name, (), 7, "classification"))
     assert check(spec)[1][-1] == (7,)
-    assert build(spec).ends_in_softmax
+    assert build(spec).ends_in == "softmax"
 
 
 def test_the_names_are_those_of_whole_networks() -> None:
@@ -48,7 +48,7 @@ def test_a_name_and_layers_together_are_refused() -> None:
 def test_a_named_network_for_regression_ends_in_plain_numbers() -> None:
     spec = NetworkSpec((5,), network_layers("mlp", (), 2, "regression"))
     assert check(spec)[1][-1] == (2,)
-    assert not build(spec).ends_in_softmax
+    assert build(spec).ends_in is None
 
 
 def test_an_unknown_name_suggests() -> None:

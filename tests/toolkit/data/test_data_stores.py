@@ -18,7 +18,7 @@ from runtime.errors import InputError
 from runtime.preprocess import decode, normalize, prepare_image
 from toolkit.data import stores
 from toolkit.data.augmentation.transforms import parse_transform
-from toolkit.data.stores import FileStore, PictureStore, PixelStore, RowStore, store_pixels
+from toolkit.data.stores import FileStore, PictureStore, PixelStore, RowStore
 
 CARDS = [
     ImageInput("input", "grayscale", (8, 8), resize=(8, 8)),
@@ -47,12 +47,12 @@ def test_all_three_give_the_numbers_of_the_runtime(digit_folder: Path, card: Ima
 
 def test_small_sets_are_prepared_once_and_large_ones_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (10, 1, 8, 8), np.uint8)
-    few, positions = store_pixels(pixels, CARDS[0]), torch.tensor([3, 1])
+    few, positions = PixelStore(pixels, CARDS[0]), torch.tensor([3, 1])
     expected = few.take(positions)
     assert few._rows is not None
     assert pickle.loads(pickle.dumps(few))._rows is None
     monkeypatch.setattr(stores, "FLOAT_BYTES", 10 * 64 * 4 - 1)
-    many = store_pixels(pixels, CARDS[0])
+    many = PixelStore(pixels, CARDS[0])
     assert torch.equal(many.take(positions), expected)
     assert many._rows is None
 

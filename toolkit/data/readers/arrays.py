@@ -10,7 +10,7 @@ import numpy as np
 from runtime.card import ArrayInput, ImageInput, InputCard
 from runtime.errors import InputError
 from toolkit.data.dataset import Dataset, Task
-from toolkit.data.stores import RowStore, Store, store_pixels
+from toolkit.data.stores import PixelStore, RowStore, Store
 from toolkit.data.targets import make_targets
 
 __all__ = ["array_inputs", "load_arrays", "pixels_dataset"]
@@ -89,7 +89,7 @@ def array_inputs(x: Any, *, tokens: bool = False) -> tuple[InputCard, Store]:
         pixels = _channels_first(rows)
         if pixels is not None:
             card = _pixel_card(pixels)
-            return card, store_pixels(pixels, card)
+            return card, PixelStore(pixels, card)
     try:
         with np.errstate(over="ignore"):
             numbers = rows.astype(np.float32)
@@ -106,7 +106,7 @@ def pixels_dataset(
 ) -> Dataset:
     """uint8 (N, C, H, W) pictures -> a data set of pictures scaled to 0..1."""
     card = _pixel_card(pixels)
-    return Dataset(task, card, store_pixels(pixels, card), targets, labels, source)
+    return Dataset(task, card, PixelStore(pixels, card), targets, labels, source)
 
 
 def _pixel_card(pixels: np.ndarray) -> ImageInput:

@@ -18,7 +18,7 @@ from runtime.errors import InputError
 from runtime.preprocess import decode, open_image
 from runtime.preprocess.sources import images_in
 from toolkit.data.dataset import Dataset
-from toolkit.data.stores import FileStore, Store, store_pixels
+from toolkit.data.stores import FileStore, PixelStore, Store
 
 __all__ = ["class_folders", "load_images"]
 
@@ -131,7 +131,7 @@ def _store(files: list[Path], card: ImageInput, workers: int | None) -> Store:
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for _ in pool.map(place, range(len(files)), chunksize=64):
             pass
-    return store_pixels(pixels, card)
+    return PixelStore(pixels, card)
 
 
 def _before_crop(card: ImageInput) -> ImageInput:
