@@ -59,15 +59,15 @@ def _checkpoint(path: Path, drawing: Path | None) -> Told:
 def _model(path: Path, drawing: Path | None) -> Told:
     from runtime.session.describe import describe_file
 
-    if drawing is not None and not _is_above("add_look"):
+    if drawing is not None and not _is_above("add_inspection"):
         raise InputError(f"--picture {drawing} was given, but nothing here draws. Leave it out, or use `toolkit info`.")
     facts, text = describe_file(path)
     if path.suffix == ".ort":
         text += "\nOf the ORT format no more can be told; look at the .onnx file that it was made of."
     elif find_spec("onnx") is None:
         text += "\nOperators, weights, multiply-adds and targets are told with: pip install 'onnx-edge-toolkit[train]'"
-    elif _is_above("add_look"):
-        told: Told = _from_above("add_look")(path, facts, text, drawing)
+    elif _is_above("add_inspection"):
+        told: Told = _from_above("add_inspection")(path, facts, text, drawing)
         return told
     return facts, text
 
