@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw, ImageFont
 
 from runtime.drawing.caption import fitted
+from runtime.drawing.scaling import scaled_within
 from runtime.errors import InputError
 from runtime.preprocess import Picture, convert_image
 
@@ -61,7 +62,4 @@ def _tile(picture: Picture | None, cell: int) -> Image.Image:
         image = convert_image(picture)
     except InputError:
         return Image.new("RGB", (cell, cell), "#eeeeee")
-    scale = min(cell / image.width, cell / image.height)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # small pictures keep their pixels visible
-    return image.resize(size, Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS)
+    return scaled_within(image, cell, cell)

@@ -66,6 +66,7 @@ class Decoder(ABC):
         result_axes: numbers of axes that the module's one tensor may have; `result_shape`: its shape in words.
         result_role: role of that tensor.
         activation: what makes probabilities of the module's scores; None where they are none.
+        predicts: the answer to one input says something by itself, so that the model's page shows `predict`.
         per_position: there is an answer at each position, so that lengths, heights and widths are naturally dynamic.
         answer_is_label: the right answer of an input is one of the card's labels: the name of its folder, or a table's last
             column. `label_per_column`: it lies in a table's columns of the labels' names.
@@ -83,6 +84,7 @@ class Decoder(ABC):
     result_shape: ClassVar[str] = "(N, K)"
     result_role: ClassVar[str] = "raw"
     activation: ClassVar[Literal["softmax", "sigmoid"] | None] = None
+    predicts: ClassVar[bool] = True
     per_position: ClassVar[bool] = False
     answer_is_label: ClassVar[bool] = False
     label_per_column: ClassVar[bool] = False

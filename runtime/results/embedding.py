@@ -54,6 +54,7 @@ class EmbeddingDecoder(Decoder):
     named_by_module = False
     exported = ("embedding",)
     result_role = "embedding"
+    predicts = False
     likeness = "cosine with fp32"
 
     def outputs(self, card: ModelCard) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ class RawDecoder(Decoder):
 
     name = "raw"
     typed = False
+    predicts = False
     # a softmax behind the network is the user's word that its numbers are logits
     activation = "softmax"
 
