@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from runtime.card import ImageInput, InputCard
 from runtime.errors import InputError
 from runtime.preprocess import Picture, prepare_image, raw_pixels
 from runtime.preprocess.inputs import prepare_items
+from runtime.preprocess.named_inputs import NamedItems
 from runtime.results import Failure
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 
     from runtime.session import Session
 
-__all__ = ["Chunk", "run_items", "run_pictures", "run_rows"]
+    Array = npt.NDArray[Any]
+
+__all__ = ["Chunk", "Run", "asking", "run_items", "run_named", "run_pictures", "run_prepared", "run_rows"]
+
+# One run of a session: input name -> array (n, ...); output name -> array (n, ...).
+Run: TypeAlias = "Callable[[Session, Mapping[str, Array]], Mapping[str, Array]]"
+T = TypeVar("T")
 
 # Rows of one run on the CPU: larger inputs gain nothing from a batch and lose the processor's caches.
 _CPU_RUN_ELEMENTS = 65_536
@@ -32,72 +39,143 @@ _MOST_ROWS = 32
 _RAW_ELEMENTS = 2**24
 # Texts and sequences that are prepared together.
 _ITEMS = 1024
+# Prepared rows of one chunk.
+_PREPARED = 4096
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Results of consecutive inputs: `values` (n, ...) of those that could be read, in order; failures by position."""
+    """Results of consecutive inputs: `outputs`, name -> (n, ...), of those that could be read, in order; failures by position."""
 
     sources: list[str | None]
     failures: dict[int, Failure]
-    values: npt.NDArray[Any] | None
+    outputs: Mapping[str, Array] | None
 
 
-def run_rows(session: Session, rows: npt.NDArray[Any], output: str, batch_size: int | None = None) -> npt.NDArray[Any]:
-    """Run prepared rows (N, ...) of a one-input model -> `output` (N, ...), in runs of `batch_size` rows.
+def asking(*outputs: str) -> Run:
+    """A run that computes these outputs."""
+    return lambda session, feeds: session.run(feeds, outputs)
+
+
+def run_rows(
+    session: Session, rows: Array | Mapping[str, Array], run: Run, batch_size: int | None = None
+) -> Mapping[str, Array]:
+    """Run prepared rows -> output name -> array (N, ...), in runs of `batch_size` rows.
 
     A file that insists on a batch size gets full batches; the rows that fill up the last are dropped again.
+
+    Args:
+        session: the file.
+        rows: (N, ...) of a model of one input; else input name -> (N, ...).
+        run: what is run on each batch.
+        batch_size: rows of a run; None takes what suits the device.
+
+    Raises:
+        InputError: there is no row, there are other inputs, or an output is not one row per input.
     """
+    feeds = rows if isinstance(rows, Mapping) else {_only_input(session): rows}
+    count = len(next(iter(feeds.values())))
+    fixed = session.fixed_batch
+    step = fixed or batch_size or _rows_per_run(session, feeds)
+    if not count:
+        raise InputError("No input was given; at least one is expected.")
+    results = []
+    for start in range(0, count, step):
+        part = {name: array[start : start + step] for name, array in feeds.items()}
+        taken = min(step, count - start)
+        missing = step - taken if fixed else 0
+        if missing:
+            part = {name: np.concatenate([array, np.repeat(array[-1:], missing, 0)]) for name, array in part.items()}
+        found = run(session, part)
+        _check_rows(session, found, taken + missing)
+        results.append({name: array[:taken] for name, array in found.items()} if missing else found)
+    return _joined(results)
+
+
+def _only_input(session: Session) -> str:
     if len(session.inputs) != 1:
         names = ", ".join(tensor.name for tensor in session.inputs)
         raise InputError(
             f"{session.path} takes {len(session.inputs)} inputs ({names}); use .run with one array for each."
         )
-    name, fixed = session.inputs[0].name, session.fixed_batch
-    step = fixed or batch_size or _rows_per_run(session, rows)
-    if not len(rows):
-        raise InputError("No input was given; at least one is expected.")
-    results = []
-    for start in range(0, len(rows), step):
-        part = rows[start : start + step]
-        missing = step - len(part) if fixed else 0
-        if missing:
-            part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
-        result = session.run({name: part}, [output])[output]
-        if np.ndim(result) == 0 or len(result) != len(part):
+    return session.inputs[0].name
+
+
+def _check_rows(session: Session, outputs: Mapping[str, Array], count: int) -> None:
+    for name, array in outputs.items():
+        if np.ndim(array) == 0 or len(array) != count:
             raise InputError(
-                f"The output {output!r} of {session.path} is not one row an input: it has the shape {np.shape(result)} for "
-                f"{len(part)} rows. Use .run for it."
+                f"The output {name!r} of {session.path} is not one row an input: it has the shape {np.shape(array)} for "
+                f"{count} rows. Use .run for it."
             )
-        results.append(result[: len(result) - missing] if missing else result)
-    return results[0] if len(results) == 1 else np.concatenate(results)
 
 
-def _rows_per_run(session: Session, rows: npt.NDArray[Any]) -> int:
+def _joined(results: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:
+    """Outputs of consecutive runs put together; those of a single run are not copied."""
+    if len(results) == 1:
+        return results[0]
+    return {name: np.concatenate([found[name] for found in results]) for name in results[0]}
+
+
+def _rows_per_run(session: Session, feeds: Mapping[str, Array]) -> int:
     if session.device.name != "cpu":
         return 64
-    elements = max(1, rows.size // max(1, len(rows)))
+    elements = max(1, sum(array.size // max(1, len(array)) for array in feeds.values()))
     return max(1, min(_MOST_ROWS, _CPU_RUN_ELEMENTS // elements))
 
 
+def run_prepared(session: Session, rows: Array | Mapping[str, Array], run: Run) -> Iterator[Chunk]:
+    """Run prepared rows, as `run_rows` takes them -> chunks, in order."""
+    count = len(next(iter(rows.values()))) if isinstance(rows, Mapping) else len(rows)
+    for start in range(0, count, _PREPARED):
+        part = slice(start, min(start + _PREPARED, count))
+        taken = {name: array[part] for name, array in rows.items()} if isinstance(rows, Mapping) else rows[part]
+        yield Chunk([None] * (part.stop - part.start), {}, run_rows(session, taken, run))
+
+
 def run_pictures(
-    session: Session, pictures: Sequence[Picture], card: ImageInput, output: str, workers: int | None = None
+    session: Session, pictures: Sequence[Picture], card: ImageInput, run: Run, workers: int | None = None
 ) -> Iterator[Chunk]:
-    """Run pictures -> chunks of `output`, in order. Each worker decodes, prepares and runs its own pictures."""
+    """Run pictures -> chunks, in order. Each worker decodes, prepares and runs its own pictures."""
+
+    def chunk(session: Session, start: int, stop: int) -> Chunk:
+        return _picture_chunk(session, pictures[start:stop], card, run)
+
+    return _by_workers(session, len(pictures), chunk, workers)
+
+
+def run_named(
+    session: Session, items: NamedItems, cards: Sequence[InputCard], run: Run, workers: int | None = None
+) -> Iterator[Chunk]:
+    """Run items of several inputs -> chunks, in order. Each worker prepares and runs its own."""
+    arrays = {name: values for name, values in items.values.items() if isinstance(values, np.ndarray)}
+    if len(arrays) == len(items.values):
+        return run_prepared(session, arrays, run)
+
+    def chunk(session: Session, start: int, stop: int) -> Chunk:
+        return _named_chunk(session, items.take(start, stop), cards, run)
+
+    return _by_workers(session, len(items), chunk, workers)
+
+
+def _by_workers(
+    session: Session, total: int, chunk: Callable[[Session, int, int], Chunk], workers: int | None
+) -> Iterator[Chunk]:
+    """Make chunks of `total` inputs, (session, start, stop) -> chunk, by several workers; in order."""
     count = workers or os.cpu_count() or 1
-    if len(pictures) < 2 * count or count == 1:
-        for start in range(0, len(pictures), _MOST_ROWS):
-            yield _run_chunk(session, pictures[start : start + _MOST_ROWS], card, output)
+    if total < 2 * count or count == 1:
+        for start in range(0, total, _MOST_ROWS):
+            yield chunk(session, start, min(start + _MOST_ROWS, total))
         return
     from concurrent.futures import ThreadPoolExecutor
 
     bulk = session.single_threaded
-    size = max(1, min(_MOST_ROWS, len(pictures) // (4 * count)))
+    size = max(1, min(_MOST_ROWS, total // (4 * count)))
     waiting: deque[Future[Chunk]] = deque()
     with ThreadPoolExecutor(count, thread_name_prefix="predict") as pool:
         try:
-            for start in range(0, len(pictures), size):
-                waiting.append(pool.submit(_run_chunk, bulk, pictures[start : start + size], card, output))
+            for start in range(0, total, size):
+                waiting.append(pool.submit(chunk, bulk, start, min(start + size, total)))
                 if len(waiting) >= 2 * count:
                     yield waiting.popleft().result()
             while waiting:
@@ -107,8 +185,8 @@ def run_pictures(
                 future.cancel()
 
 
-def run_items(session: Session, items: Sequence[Any], card: InputCard, output: str) -> Iterator[Chunk]:
-    """Run texts or sequences -> chunks of `output`, in order; a text is its own source."""
+def run_items(session: Session, items: Sequence[Any], card: InputCard, run: Run) -> Iterator[Chunk]:
+    """Run texts or sequences -> chunks, in order; a text is its own source."""
     for start in range(0, len(items), _ITEMS):
         part = items[start : start + _ITEMS]
         sources = [item if isinstance(item, str) else None for item in part]
@@ -116,24 +194,32 @@ def run_items(session: Session, items: Sequence[Any], card: InputCard, output: s
         try:
             rows = prepare_items(part, card)
         except InputError:
-            good = []
-            for index, item in enumerate(part):
-                try:
-                    good.append(prepare_items([item], card))
-                except InputError as error:
-                    failures[index] = Failure(sources[index], error)
+            good = _readable(part, lambda item: prepare_items([item], card), sources, failures)
             if not good:
                 yield Chunk(sources, failures, None)
                 continue
             rows = np.concatenate(good)
-        yield Chunk(sources, failures, run_rows(session, rows, output))
+        yield Chunk(sources, failures, run_rows(session, rows, run))
 
 
-def _run_chunk(session: Session, pictures: Sequence[Picture], card: ImageInput, output: str) -> Chunk:
+def _readable(
+    items: Sequence[Any], prepare: Callable[[Any], T], sources: Sequence[str | None], failures: dict[int, Failure]
+) -> list[T]:
+    """Prepare each item by itself; those that cannot be read go into `failures`, by position."""
+    good = []
+    for index, item in enumerate(items):
+        try:
+            good.append(prepare(item))
+        except InputError as error:
+            failures[index] = Failure(sources[index], error)
+    return good
+
+
+def _picture_chunk(session: Session, pictures: Sequence[Picture], card: ImageInput, run: Run) -> Chunk:
     sources = [str(picture) if isinstance(picture, str | os.PathLike) else None for picture in pictures]
     failures: dict[int, Failure] = {}
     read = raw_pixels if card.prepared_in_graph else prepare_image
-    waiting: list[npt.NDArray[Any]] = []
+    waiting: list[Array] = []
     results = []
     for index, picture in enumerate(pictures):
         try:
@@ -143,13 +229,44 @@ def _run_chunk(session: Session, pictures: Sequence[Picture], card: ImageInput, 
             continue
         # unprepared pictures have sizes of their own, and may be large
         if waiting and (row.shape != waiting[0].shape or (card.prepared_in_graph and _is_much(waiting))):
-            results.append(run_rows(session, np.stack(waiting), output))
+            results.append(run_rows(session, np.stack(waiting), run))
             waiting = []
         waiting.append(row)
     if waiting:
-        results.append(run_rows(session, np.stack(waiting), output))
-    return Chunk(sources, failures, np.concatenate(results) if results else None)
+        results.append(run_rows(session, np.stack(waiting), run))
+    return Chunk(sources, failures, _joined(results) if results else None)
 
 
-def _is_much(rows: list[npt.NDArray[Any]]) -> bool:
+def _is_much(rows: list[Array]) -> bool:
     return sum(row.size for row in rows) + rows[0].size > _RAW_ELEMENTS
+
+
+def _named_chunk(session: Session, items: NamedItems, cards: Sequence[InputCard], run: Run) -> Chunk:
+    sources, failures = items.sources, dict[int, Failure]()
+
+    def prepare(index: int) -> dict[str, Array]:
+        return {card.name: _prepared(items.values[card.name], index, card) for card in cards}
+
+    rows = _readable(range(len(items)), prepare, sources, failures)
+    groups: list[list[dict[str, Array]]] = []
+    for row in rows:
+        # unprepared pictures have sizes of their own
+        if not groups or any(row[name].shape != array.shape for name, array in groups[-1][0].items()):
+            groups.append([])
+        groups[-1].append(row)
+    results = [
+        run_rows(session, {card.name: np.stack([row[card.name] for row in group]) for card in cards}, run)
+        for group in groups
+    ]
+    return Chunk(sources, failures, _joined(results) if results else None)
+
+
+def _prepared(items: Sequence[Any] | Array, index: int, card: InputCard) -> Array:
+    """One prepared row of an input. Raises InputError where it cannot be read."""
+    if isinstance(items, np.ndarray):
+        row: Array = items[index]
+        return row
+    if isinstance(card, ImageInput):
+        return raw_pixels(items[index], card) if card.prepared_in_graph else prepare_image(items[index], card)
+    prepared: Array = prepare_items([items[index]], card)[0]
+    return prepared

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from runtime.batches import run_items, run_pictures, run_rows
+from runtime.batches import Chunk, Run, asking, run_items, run_named, run_pictures, run_prepared
 from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
 from runtime.errors import CardError, InputError
 from runtime.preprocess.inputs import parse_inputs
+from runtime.preprocess.named_inputs import NamedItems, join_items, parse_named_inputs
 from runtime.preprocess.sources import find_images
-from runtime.results import Failure, Prediction, decode, prediction_output
+from runtime.results import Failure, Prediction, find_decoder
 from runtime.session import Session, Tensor
 from runtime.session.providers import Device
 
@@ -37,7 +38,8 @@ def load(
 class Model:
     """An opened file: `.predict`, `.embed`, `.run`, `.card`.
 
-    `runtime.preprocess.inputs.parse_inputs` documents the inputs that `predict` and `embed` accept.
+    `runtime.preprocess.inputs.parse_inputs` documents the inputs that `predict` and `embed` accept, and
+    `runtime.preprocess.named_inputs.parse_named_inputs` those for a card with several inputs.
     """
 
     def __init__(self, session: Session) -> None:
@@ -82,21 +84,27 @@ class Model:
             InputError: an input cannot be read; with ``on_error="keep"`` it becomes a `Failure` in the list instead.
             CardError: the file has no card, or its card names no prediction.
         """
-        prediction_output(self._card())
+        card = self._card()
+        find_decoder(card.task).outputs(card)
         items, single = self._items(data)
         results = list(self.stream(items, on_error=on_error))
         return results[0] if single else results
 
     def stream(
-        self, items: Sequence[Any] | Array, *, on_error: Literal["raise", "keep"] = "raise"
+        self,
+        items: Sequence[Any] | Mapping[str, Any] | NamedItems | Array,
+        *,
+        on_error: Literal["raise", "keep"] = "raise",
     ) -> Iterator[Prediction]:
         """Predict a list of inputs lazily: results one at a time and in order, with bounded memory."""
         card = self._card()
-        for sources, failures, values in self._chunks(items, prediction_output(card)):
-            good = [source for index, source in enumerate(sources) if index not in failures]
-            found = iter(decode(values, card, good) if values is not None else [])
-            for index in range(len(sources)):
-                failure = failures.get(index)
+        decoder = find_decoder(card.task)
+        decoder.outputs(card)
+        for chunk in self._chunks(items, lambda session, feeds: decoder.run(session, feeds, card)):
+            good = [source for index, source in enumerate(chunk.sources) if index not in chunk.failures]
+            found = iter(decoder.decode(chunk.outputs, card, good) if chunk.outputs is not None else [])
+            for index in range(len(chunk.sources)):
+                failure = chunk.failures.get(index)
                 if failure is not None and on_error == "raise":
                     raise failure.error
                 yield failure if failure is not None else next(found)
@@ -118,14 +126,14 @@ class Model:
         if not len(items):
             raise InputError("No input was given; at least one is expected.")
         rows = []
-        for _, failures, values in self._chunks(items, name):
-            for failure in failures.values():
+        for chunk in self._chunks(items, asking(name)):
+            for failure in chunk.failures.values():
                 raise failure.error
-            rows.append(values)
-        parts = [part for part in rows if part is not None]
-        if not parts:
+            if chunk.outputs is not None:
+                rows.append(chunk.outputs[name])
+        if not rows:
             raise InputError("No input was given; at least one is expected.")
-        result = _flat(np.concatenate(parts))
+        result = _flat(np.concatenate(rows))
         if normalize:
             result = result / np.maximum(np.linalg.norm(result, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return result[0] if single else result
@@ -134,8 +142,9 @@ class Model:
         self, items: Sequence[Any], *, output: str | None = None
     ) -> Iterator[tuple[list[str | None], dict[int, Failure], npt.NDArray[np.float32] | None]]:
         """Embed a list of inputs lazily: chunks of (sources, failures by position, embeddings (n, D) of the others)."""
-        for sources, failures, values in self._chunks(items, output or self.embedding_output()):
-            yield sources, failures, None if values is None else _flat(values)
+        name = output or self.embedding_output()
+        for chunk in self._chunks(items, asking(name)):
+            yield chunk.sources, chunk.failures, None if chunk.outputs is None else _flat(chunk.outputs[name])
 
     def embedding_output(self) -> str:
         """The output that the card calls the embedding. Raises CardError when there is none."""
@@ -161,11 +170,15 @@ class Model:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def items(self, paths: Sequence[str | os.PathLike[str]]) -> Any:
-        """Expand paths of pictures, folders, tables, texts or sequences to items of `stream`, or prepared rows.
+        """Expand paths of pictures, folders, tables, texts or sequences, of several inputs of .npz files, to items of `stream`,
+        or prepared rows.
 
         Raises:
             InputError: a path does not exist or does not fit the model's input.
         """
+        if self._takes_several():
+            cards = self._card().inputs
+            return join_items([parse_named_inputs(path, cards)[0] for path in paths], cards)
         card = self._input()
         if isinstance(card, ImageInput):
             return find_images(paths)
@@ -201,24 +214,26 @@ class Model:
         tensor = self.inputs[0]
         return ArrayInput(tensor.name, tuple(n if isinstance(n, int) else None for n in tensor.shape[1:]), tensor.dtype)
 
+    def _takes_several(self) -> bool:
+        return self.card is not None and len(self.card.inputs) > 1
+
     def _items(self, data: Any) -> tuple[Any, bool]:
+        if self._takes_several():
+            return parse_named_inputs(data, self._card().inputs)
         return parse_inputs(data, self._input())
 
-    def _chunks(
-        self, items: Any, output: str
-    ) -> Iterator[tuple[list[str | None], dict[int, Failure], npt.NDArray[Any] | None]]:
+    def _chunks(self, items: Any, run: Run) -> Iterator[Chunk]:
+        if self._takes_several():
+            cards = self._card().inputs
+            yield from run_named(self.session, parse_named_inputs(items, cards)[0], cards, run)
+            return
         card = self._input()
         if isinstance(items, np.ndarray):
-            step = 4096
-            for start in range(0, len(items), step):
-                part = items[start : start + step]
-                yield [None] * len(part), {}, run_rows(self.session, part, output)
+            yield from run_prepared(self.session, items, run)
         elif isinstance(card, ImageInput):
-            for chunk in run_pictures(self.session, items, card, output):
-                yield chunk.sources, chunk.failures, chunk.values
+            yield from run_pictures(self.session, items, card, run)
         elif isinstance(card, TextInput | SequenceInput):
-            for chunk in run_items(self.session, items, card, output):
-                yield chunk.sources, chunk.failures, chunk.values
+            yield from run_items(self.session, items, card, run)
         else:
             raise InputError(f"{self.path} takes a {card.kind}, not pictures.")
 

@@ -160,6 +160,36 @@ def test_predict_refuses_paths_that_hold_nothing(
     assert words in refused("predict", digit_model, *paths)
 
 
+def test_predict_draws_pictures_with_their_predictions(
+    digit_model: Path, broken_files: Path, one: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.png"
+    assert run("predict", digit_model, one, "--picture", page).stdout.endswith(f"wrote {page}\n")
+    with Image.open(page) as drawn:
+        assert drawn.size == (12 + 236, 12 + 270)
+        assert len(drawn.getcolors(1 << 16) or []) > 10
+    page.unlink()
+    facts = json.loads(run("predict", digit_model, broken_files, "--json", "--picture", page, code=2).stdout)
+    assert len(facts["predictions"]) == 97
+    with Image.open(page) as drawn:
+        assert drawn.size == (12 + 4 * 236, 12 + 25 * 270)  # those that cannot be read are left out
+
+
+def test_predict_draws_no_more_than_a_page_holds_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, digit_model: Path, digit_files: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("runtime.prediction_picture.MOST_DRAWN", 7)
+    page = tmp_path / "page.png"
+    text = run("predict", digit_model, digit_files, "--picture", page).stdout
+    assert text.endswith(f"wrote {page} (the first 7 of 100)\n")
+
+
+def test_predictions_of_no_pictures_are_not_drawn(table_model: Path, table_file: Path, tmp_path: Path) -> None:
+    words = refused("predict", table_model, table_file, "--picture", tmp_path / "page.png")
+    assert "the inputs given are none (the model takes: table). Leave --picture out" in words
+    assert not (tmp_path / "page.png").exists()
+
+
 def test_predict_refuses_what_does_not_go_together(
     digit_model: Path, plain_model: Path, table_model: Path, value_file: Path, one: Path, tmp_path: Path
 ) -> None:

@@ -123,6 +123,8 @@ def test_snippets_for_contributors(tmp_path: Path) -> None:
         *blocks("CONTRIBUTING.md", "python"),
         "from toolkit.builder.layers import LAYERS",
         "assert 'pixelshuffle' in LAYERS",
+        "from runtime.results import task_names",
+        "assert 'count' in task_names()",
     ]
     script.write_text("\n".join(lines))
     run([sys.executable, str(script)], tmp_path)

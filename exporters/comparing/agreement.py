@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from exporters.comparing.compared_models import ComparedModel
+from exporters.comparing.card_view import CardView
 from exporters.comparing.input_batches import InputBatch
-from runtime.card import ModelCard
-from runtime.results import THRESHOLD, class_axis
 
 __all__ = ["Agreement", "Labels"]
 
@@ -44,18 +42,14 @@ class Agreement:
 
 
 class Labels:
-    """Accumulator of the labels that both networks give; empty where no card names probabilities or logits."""
+    """Accumulator of the labels that both networks give; empty where no card says which outputs hold some.
 
-    def __init__(self, first: ComparedModel, second: ComparedModel, pairs: Mapping[str, str]) -> None:
-        self._output: tuple[str, str] | None = None
-        self._card: ModelCard | None = None
-        for card, named in ((first.card, list(pairs.items())), (second.card, [(b, a) for a, b in pairs.items()])):
-            for role in ("probabilities", "logits"):
-                name = card.output(role) if card is not None else None
-                partner = dict(named).get(name) if name is not None else None
-                if card is not None and name is not None and partner is not None and self._output is None:
-                    self._output = (name, partner) if card is first.card else (partner, name)
-                    self._card, self._role = card, role
+    Args:
+        views: of the networks' cards; a later one says what the labels are where those before do not.
+    """
+
+    def __init__(self, views: Sequence[CardView]) -> None:
+        self._views = views
         self._same = self._answers = 0
         self._right = [0, 0]
         self._judged = 0
@@ -63,17 +57,16 @@ class Labels:
         self._examples: list[tuple[str, str, str]] = []
 
     def add(self, feed: InputBatch, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> None:
-        """Add one batch: the outputs of both networks, output name -> array."""
-        if self._output is None or self._card is None:
-            return
-        arrays = (first[self._output[0]], second[self._output[1]])
-        if arrays[0].shape != arrays[1].shape or arrays[0].ndim < 2:
-            return
-        a, b = (self._answers_in(array)[: feed.rows] for array in arrays)
-        self._same += int((a == b).sum())
-        self._answers += a.size
-        if self._card.task == "classification":
-            self._judge(feed, a, b)
+        """Add one batch: the outputs of both networks, output name -> array, in the same order."""
+        for view in self._views:
+            one, other = view.arrays(first, second)
+            same = view.decoder.agreement(one, other, view.card)
+            if same is not None:
+                self._same += int(same[: feed.rows].sum())
+                self._answers += same[: feed.rows].size
+                if view.decoder.answer_is_label:
+                    self._judge(feed, view, one, other)
+                return
 
     def done(self) -> Agreement | None:
         """Agreement over all batches added; None where no output holds labels."""
@@ -83,17 +76,12 @@ class Labels:
         accuracy = (self._right[0] / self._judged, self._right[1] / self._judged) if judged else None
         return Agreement(self._same / self._answers, self._answers, accuracy, tuple(self._examples))
 
-    def _answers_in(self, array: np.ndarray) -> np.ndarray:
-        assert self._card is not None
-        if self._card.task == "multilabel":
-            above: np.ndarray = array > (THRESHOLD if self._role == "probabilities" else 0)
-            return above
-        found: np.ndarray = array.argmax(class_axis(array.ndim))
-        return found
-
-    def _judge(self, feed: InputBatch, a: np.ndarray, b: np.ndarray) -> None:
-        assert self._card is not None
-        names = self._card.labels
+    def _judge(
+        self, feed: InputBatch, view: CardView, one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
+    ) -> None:
+        names = view.card.labels
+        a, b = (view.decoder.decisions(arrays, view.card) for arrays in (one, other))
+        assert a is not None and b is not None
         for row, source in enumerate(feed.sources):
             said = [names[int(answer[row])] if int(answer[row]) < len(names) else str(answer[row]) for answer in (a, b)]
             if said[0] != said[1] and len(self._examples) < 5:

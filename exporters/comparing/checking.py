@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from exporters.comparing.agreement import Labels
+from exporters.comparing.card_view import CardView, aligned, card_views
 from exporters.comparing.compared_models import (
     ComparedFile,
     ComparedModel,
@@ -28,6 +29,7 @@ from exporters.settings import Tolerance, make_settings
 from exporters.sources import Source
 from runtime.card import STEP_ROLES, ImageInput, ModelCard
 from runtime.errors import CheckFailed, InputError
+from runtime.results import find_decoder
 from runtime.session.describe import preparation
 
 __all__ = ["check", "compare_networks"]
@@ -88,6 +90,7 @@ def compare_networks(
     pairs = pair_outputs(one, two, wanted)
     running: dict[tuple[str, str], OutputStatistics] = {}
     labels: Labels | None = None
+    views: list[CardView] = []
     shapes: dict[str, None] = {}
     rows = 0
     smallest: InputBatch | None = None
@@ -96,11 +99,15 @@ def compare_networks(
         if pairs is None:
             pairs = pair_by_likeness(found, others, (one.name, two.name))
             notes.append(f"outputs paired by what they say: {', '.join(f'{a} with {b}' for a, b in pairs.items())}")
-        labels = labels or Labels(one, two, pairs)
+        views = views or card_views(one, two, pairs)
+        labels = labels or Labels(views)
+        ordered = aligned(views, found, others)
         for mine, theirs in pairs.items():
             entry = running.setdefault((mine, theirs), OutputStatistics(mine, theirs, tolerance))
-            entry.add(feed.label, _without_padding_rows(feed, found[mine]), _without_padding_rows(feed, others[theirs]))
-        labels.add(feed, found, others)
+            entry.add(
+                feed.label, _without_padding_rows(feed, found[mine]), _without_padding_rows(feed, ordered[theirs])
+            )
+        labels.add(feed, found, ordered)
         shapes[feed.label if data is None else f"the data in {Path(data).name or data}"] = None
         rows += feed.rows
         if smallest is None or (smallest.rows < 2 <= feed.rows):
@@ -180,7 +187,7 @@ def _allowed_at_export(one: ComparedModel, two: ComparedModel) -> tuple[Toleranc
 
 
 def _card_differences(one: ComparedModel, two: ComparedModel, wanted: Sequence[str] | None) -> Iterable[str]:
-    if one.card is None or two.card is None or (one.card.task == "raw") != (two.card.task == "raw"):
+    if one.card is None or two.card is None or _is_typed(one.card) != _is_typed(two.card):
         return
     for what in ("task", "inputs", "outputs", "labels"):
         if what == "outputs" and wanted is not None:
@@ -188,6 +195,10 @@ def _card_differences(one: ComparedModel, two: ComparedModel, wanted: Sequence[s
         first, second = _plain(one.card, what), _plain(two.card, what)
         if first != second:
             yield f"The card of {one.name} has other {what} than that of {two.name}: {first} against {second}."
+
+
+def _is_typed(card: ModelCard) -> bool:
+    return find_decoder(card.task).typed
 
 
 def _plain(card: ModelCard, what: str) -> str:

@@ -21,6 +21,7 @@ from exporters.subject.assembly import make_subject
 from exporters.subject.subject import Subject
 from runtime.card import STEP_ROLES, ImageInput, ModelCard
 from runtime.errors import CheckFailed, SpecError
+from runtime.results import find_decoder
 from runtime.session import Session, Tensor
 
 __all__ = [
@@ -170,7 +171,7 @@ def _as_the_file_says(source: Source, settings: ExportSettings, card: ModelCard)
     )
     return replace(
         asked,
-        task=settings.task or (None if card.task == "raw" else card.task),
+        task=settings.task or (card.task if find_decoder(card.task).typed else None),
         labels=settings.labels or card.labels,
         inputs=settings.inputs or inputs,
     )

@@ -20,6 +20,7 @@ from runtime.atomic import atomic_write
 from runtime.card import ArrayInput, ImageInput, ModelCard, SequenceInput, TableInput, TextInput
 from runtime.console import bytes_text, seconds_text
 from runtime.errors import ToolkitError
+from runtime.results import find_decoder
 from runtime.session import Session
 from runtime.session.bench import Timing, bench
 from runtime.session.describe import preparation
@@ -83,16 +84,7 @@ def model_page(report: Report, speed: Speed = (), *, bundle: bool = False) -> st
 
 
 def _summary(card: ModelCard) -> str:
-    what = {
-        "classification": "tells which of {count} classes an input is",
-        "multilabel": "tells which of {count} labels hold for an input",
-        "regression": "predicts {count} number{s} for an input",
-        "dense": "tells the class at each position of an input, of {count}",
-        "embedding": "turns an input into a vector; like inputs get like vectors",
-        "raw": "takes arrays and gives arrays; what they mean is not told",
-    }[card.task]
-    count = len(card.labels) or "several"
-    text = f"A network that {what.format(count=count, s='' if count == 1 else 's')}."
+    text = find_decoder(card.task).summary(card)
     if card.labels:
         shown = ", ".join(map(code, card.labels[:12]))
         text += f" Labels: {shown}" + (f" and {len(card.labels) - 12} more." if len(card.labels) > 12 else ".")
@@ -291,7 +283,7 @@ def _how_to_run(report: Report, seen: ModelInspection, name: str, bundle: bool) 
 
 def _sample_file(card: ModelCard) -> str | None:
     """A file that `predict` takes, or None where it takes arrays."""
-    if len(card.inputs) != 1 or card.task in ("raw", "embedding"):
+    if len(card.inputs) != 1 or not find_decoder(card.task).predicts:
         return None
     entry = card.inputs[0]
     assert isinstance(entry, ImageInput | TableInput | TextInput | SequenceInput | ArrayInput)
@@ -316,7 +308,7 @@ def _making(report: Report) -> str:
 def _limits(report: Report, seen: ModelInspection) -> str:
     lines = [f"- {note}" for note in (*report.notes, *seen.warnings)]
     lines.append("- It says something about every input, also about one unlike all that it was trained on.")
-    if report.card.task in ("classification", "multilabel"):
+    if find_decoder(report.card.task).frequencies_matter:
         lines.append(
             "- Its probabilities are those of the training's data; where classes are otherwise frequent they are off."
         )

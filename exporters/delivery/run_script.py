@@ -6,9 +6,9 @@ with `runtime.preprocess`; the bundle's `check.py` compares both on the sample.
 
 from __future__ import annotations
 
-import json
-
 from runtime.card import ImageInput, InputCard, ModelCard, SequenceInput, TableInput, TextInput
+from runtime.results import find_decoder
+from runtime.results.script import quoted
 
 __all__ = ["run_script"]
 
@@ -36,7 +36,7 @@ def run_script(card: ModelCard, sample: str, fixed_batch: int | None = None) -> 
         _OPENING,
         body,
         _RUN if fixed_batch is None else _RUN_FIXED.replace("ROWS", str(fixed_batch)),
-        _describe(card),
+        "\n".join(["def describe(outputs, row):", *find_decoder(card.task).script_lines(card)]),
         _MAIN.replace("SAMPLE", sample),
     ]
     return "\n\n".join(parts[:3]) + "\n\n\n" + "\n\n\n".join(parts[3:]) + "\n"
@@ -89,7 +89,7 @@ def _prepare(entry: InputCard) -> tuple[list[str], str, str] | None:
             "        rows = [[float(row[name]) for name in columns] for row in csv.DictReader(file)]",
             "    values = np.array(rows, np.float64)",
             *_scaling(entry),
-            f"    return {{{_quoted(entry.name)}: values.astype(np.float32)}}",
+            f"    return {{{quoted(entry.name)}: values.astype(np.float32)}}",
         ]
         return ["import csv"], "\n".join(["def prepare(path):", *lines]), "TABLE.csv"
     if isinstance(entry, SequenceInput):
@@ -99,7 +99,7 @@ def _prepare(entry: InputCard) -> tuple[list[str], str, str] | None:
             *_scaling(entry),
             f"    rows = np.zeros((1, {entry.length}, {entry.features}), np.float32)",
             "    rows[0, :len(values)] = values",
-            f"    return {{{_quoted(entry.name)}: rows}}",
+            f"    return {{{quoted(entry.name)}: rows}}",
         ]
         return [], "\n".join(["def prepare(path):", *lines]), "SEQUENCE.npy"
     return _text(entry) if isinstance(entry, TextInput) else None
@@ -124,7 +124,7 @@ def _picture(entry: ImageInput) -> str:
         lines += [
             "    # resizing and scaling are in the model itself",
             "    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)",
-            f"    return {{{_quoted(entry.name)}: pixels[None]}}",
+            f"    return {{{quoted(entry.name)}: pixels[None]}}",
         ]
         return "\n".join(lines)
     resample = f"Image.Resampling.{entry.filter.upper()}"
@@ -151,7 +151,7 @@ def _picture(entry: ImageInput) -> str:
     if entry.std and set(entry.std) != {1.0}:
         lines.append(f"    pixels = pixels / np.array({_numbers(entry.std)}, np.float32)")
     rows = "pixels.transpose(2, 0, 1)[None]" if entry.layout == "NCHW" else "pixels[None]"
-    lines.append(f"    return {{{_quoted(entry.name)}: np.ascontiguousarray({rows})}}")
+    lines.append(f"    return {{{quoted(entry.name)}: np.ascontiguousarray({rows})}}")
     return "\n".join(lines)
 
 
@@ -179,7 +179,7 @@ def _text(entry: TextInput) -> tuple[list[str], str, str]:
     lines += [
         f"        row = [{look_up} for token in {tokens}][:{entry.length}]",
         f"        rows.append(row + [{entry.padding or 0}] * ({entry.length} - len(row)))",
-        f"    return {{{_quoted(entry.name)}: np.array(rows, np.int64)}}",
+        f"    return {{{quoted(entry.name)}: np.array(rows, np.int64)}}",
     ]
     imports = (["import unicodedata"] if "unicodedata" in "\n".join(lines) else []) + (
         ["import re"] if entry.level == "word" else []
@@ -191,54 +191,6 @@ def _scaling(entry: TableInput | SequenceInput) -> list[str]:
     lines = ['    entry = CARD["inputs"][0]'] if entry.mean or entry.std else []
     lines += ['    values = values - np.array(entry["mean"])'] if entry.mean else []
     return lines + (['    values = values / np.array(entry["std"])'] if entry.std else [])
-
-
-def _describe(card: ModelCard) -> str:
-    """Source of the function that formats one row's result as text."""
-    lines = ["def describe(outputs, row):"]
-    probabilities, logits, values = (card.output(role) for role in ("probabilities", "logits", "values"))
-    if card.task == "classification" and (probabilities or logits):
-        lines.append('    """The five most probable classes of one row."""')
-        if probabilities:
-            lines.append(f"    probabilities = outputs[{_quoted(probabilities)}][row]")
-        else:
-            lines += [
-                f"    powers = np.exp(outputs[{_quoted(logits)}][row] - outputs[{_quoted(logits)}][row].max())",
-                "    probabilities = powers / powers.sum()",
-            ]
-        lines += [
-            "    best = probabilities.argsort()[::-1][:5]",
-            f'    return ", ".join(f"{{{_label(card)}}} {{probabilities[index]:.2%}}" for index in best)',
-        ]
-    elif card.task == "multilabel" and probabilities:
-        lines += [
-            '    """The labels of one row with a probability above one half."""',
-            f"    found = [(index, p) for index, p in enumerate(outputs[{_quoted(probabilities)}][row]) if p > 0.5]",
-            f'    return ", ".join(f"{{{_label(card)}}} {{p:.2%}}" for index, p in found) or "none"',
-        ]
-    elif card.task == "regression" and values:
-        lines += [
-            '    """The predicted numbers of one row."""',
-            f"    found = enumerate(outputs[{_quoted(values)}][row].ravel())",
-            f'    return ", ".join(f"{{{_label(card)}}} {{value:.6g}}" for index, value in found)',
-        ]
-    else:
-        lines += [
-            '    """Each output of one row: its shape and where its numbers lie."""',
-            "    rows = {name: value[row] for name, value in outputs.items() if np.ndim(value) and len(value) > row}",
-            '    ranges = {name: f"{part.min():.4g} to {part.max():.4g}" for name, part in rows.items() if part.size}',
-            '    return ", ".join(f"{name} {rows[name].shape} {words}" for name, words in ranges.items())',
-        ]
-    return "\n".join(lines)
-
-
-def _label(card: ModelCard) -> str:
-    return "CARD['labels'][index]" if card.labels else "index"
-
-
-def _quoted(text: str | None) -> str:
-    """A string literal with double quotes, as the rest of the script has them."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -15,20 +15,11 @@ from exporters.outputs.class_maps import find_class_maps
 from exporters.outputs.named_outputs import LAYER, NamedOutputs
 from runtime.card import OutputCard
 from runtime.errors import SpecError, suggest
-from runtime.results import class_axis
+from runtime.results import Decoder, class_axis, find_decoder
 from toolkit.builder.network import Ending, Network
 from toolkit.explain.hooks import first_tensor
 
 __all__ = ["choose_outputs"]
-
-# By task: the outputs that can be asked for, those of every export first.
-_OUTPUTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "classification": (("probabilities",), ("logits", "embedding", "cam")),
-    "multilabel": (("probabilities",), ("logits", "embedding", "cam")),
-    "regression": (("values",), ("embedding",)),
-    "dense": (("probabilities",), ("logits",)),
-    "embedding": (("embedding",), ()),
-}
 
 
 def choose_outputs(
@@ -52,7 +43,7 @@ def choose_outputs(
     Raises:
         SpecError: there is no such output, or the module cannot give it.
     """
-    case = _Case(module, task, arguments, found, run)
+    case = _Case(module, arguments, found, run)
     own = None if outputs is None else [name for name in outputs if not name.startswith(LAYER)]
     layers = [] if outputs is None else [name for name in outputs if name.startswith(LAYER)]
     if outputs is not None and not outputs:
@@ -61,7 +52,8 @@ def choose_outputs(
         raise SpecError(f"An output was asked for twice: {', '.join(outputs)}. Name each one once.")
     for name in layers:
         _check_layer(case, name.removeprefix(LAYER))
-    named = _raw_outputs(case, own) if task == "raw" else _task_outputs(case, own)
+    decoder = find_decoder(task)
+    named = _own_outputs(case, decoder, own) if decoder.named_by_module else _role_outputs(case, decoder, own)
     if not layers:
         return named
     cards = {card.name: card for card in named.cards} | {name: OutputCard(name, "feature_map") for name in layers}
@@ -72,16 +64,16 @@ def choose_outputs(
 
 @dataclass(frozen=True)
 class _Case:
-    """One module with its task, arguments and recorded run."""
+    """One module with its arguments and recorded run."""
 
     module: torch.nn.Module
-    task: str
     arguments: Arguments
     found: ForwardRecord
     run: Callable[[], Any]
 
 
-def _raw_outputs(case: _Case, asked: list[str] | None) -> NamedOutputs:
+def _own_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> NamedOutputs:
+    """The module's own outputs, by name or all of them in order."""
     known = named_results(case.found.result)
     names = tuple(known if asked is None else asked)
     picked = set(names) <= set(known)
@@ -100,39 +92,36 @@ def _raw_outputs(case: _Case, asked: list[str] | None) -> NamedOutputs:
             )
     if not wanted and not any(isinstance(value, torch.Tensor) for value in known.values()) and asked is None:
         raise SpecError(f"{type(case.module).__name__} returns no tensor. A file needs one output at least.")
-    cards = tuple(OutputCard(name, "raw") for name in names)
+    cards = tuple(OutputCard(name, decoder.role(name)) for name in names)
     in_order = names == tuple(known) or not picked
     return NamedOutputs(
-        case.module, cards, None, None, "raw", arguments=_unless_plain(case.arguments), picked=not in_order
+        case.module, cards, None, None, arguments=_unless_plain(case.arguments), own=True, picked=not in_order
     )
 
 
-def _task_outputs(case: _Case, asked: list[str] | None) -> NamedOutputs:
-    task, module, head = case.task, case.module, case.found.head
-    if task not in _OUTPUTS:
-        raise SpecError(f"The task {task!r} was given.{suggest(task, (*_OUTPUTS, 'raw'))}")
-    _check_result(case)
-    default, further = _OUTPUTS[task]
+def _role_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> NamedOutputs:
+    """Outputs called by their role, made of the module's one tensor."""
+    module, head = case.module, case.found.head
+    _check_result(case, decoder)
+    default, further = decoder.exported, decoder.on_request
     if "probabilities" in default and "embedding" in further and head is not None:
         default = (*default, "embedding")
     names = default if asked is None else tuple(asked)
     for name in names:
         if name not in (*default, *further):
             raise SpecError(
-                f"There is no output {name!r} for {task}.{suggest(name, {*default, *further})} A layer's output is layer:NAME."
+                f"There is no output {name!r} for {decoder.name}.{suggest(name, {*default, *further})} A layer's output is layer:NAME."
             )
-    arguments = _unless_plain(case.arguments)
-    if task == "embedding":
-        cards = tuple(OutputCard(name, "embedding") for name in names)
-        return NamedOutputs(module, cards, None, None, task, arguments=arguments)
-    if "embedding" in names and head is None:
+    if decoder.result_role == "embedding":
+        head = None  # the module's own result is the embedding
+    elif "embedding" in names and head is None:
         raise SpecError(
             "An embedding was asked for (the input of the last linear layer), but the network has no linear layer. Ask for the "
             "output of another layer with layer:NAME."
         )
     ending: Ending | None = module.ends_in if isinstance(module, Network) else None
-    if ending is None and task != "regression":
-        ending = _ending(case)
+    if ending is None and decoder.activation is not None:
+        ending = _ending(case, decoder.activation)
         if "logits" in names and ending is not None:
             raise SpecError(
                 f"Logits were asked for, but the module returns probabilities. Ask for probabilities, or export it without its "
@@ -140,19 +129,26 @@ def _task_outputs(case: _Case, asked: list[str] | None) -> NamedOutputs:
             )
     maps = find_class_maps(module, case.run) if "cam" in names else None
     cards = tuple(OutputCard(name, "feature_map" if name == "cam" else name) for name in names)
-    return NamedOutputs(module, cards, head, ending, task, arguments=arguments, class_maps=maps)
+    return NamedOutputs(
+        module,
+        cards,
+        head,
+        ending,
+        decoder.activation or "softmax",
+        arguments=_unless_plain(case.arguments),
+        class_maps=maps,
+    )
 
 
 def _unless_plain(arguments: Arguments) -> Arguments | None:
     return None if arguments.plain else arguments
 
 
-def _check_result(case: _Case) -> None:
-    axes, expected = ((3, 4), "(N, L, K) or (N, K, H, W)") if case.task == "dense" else ((2,), "(N, K)")
+def _check_result(case: _Case, decoder: Decoder) -> None:
     result = main_result(case.found.result)
-    if not isinstance(result, torch.Tensor) or result.ndim not in axes:
+    if not isinstance(result, torch.Tensor) or result.ndim not in decoder.result_axes:
         raise SpecError(
-            f"For {case.task} one output of shape {expected} is expected; the module returns {_described(result)}. Export it "
+            f"For {decoder.name} one output of shape {decoder.result_shape} is expected; the module returns {_described(result)}. Export it "
             f"with --task raw (task='raw' in Python), which takes any outputs."
         )
 
@@ -178,13 +174,13 @@ def _check_layer(case: _Case, path: str) -> None:
         raise SpecError(f"The layer {path!r} {what} on the example, so it has no output to give. Name another layer.")
 
 
-def _ending(case: _Case) -> Ending | None:
-    """Final activation of a module ("sigmoid", "softmax" or None), inferred from the recorded result.
+def _ending(case: _Case, activation: Ending) -> Ending | None:
+    """`activation` where the module ends in it, inferred from the recorded result; else None.
 
     Rows that add up to 1 are probabilities. Independent ones are recognised only by the sigmoid that made them.
     """
     result = main_result(case.found.result)
-    if case.task == "multilabel":
+    if activation == "sigmoid":
         return "sigmoid" if case.found.made_by_sigmoid(result) else None
     total = result.sum(class_axis(result.ndim))
     return "softmax" if bool((result >= 0).all()) and torch.allclose(total, torch.ones_like(total), atol=1e-4) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -27,14 +27,15 @@ class NamedOutputs(torch.nn.Module):
 
     Args:
         module: the network, in evaluation mode.
-        cards: the outputs in order. Those of the role "raw" are the module's own; the name of one that is a layer's output
-            begins with "layer:", and "cam" are the class activation maps.
+        cards: the outputs in order. The name of one that is a layer's output begins with "layer:", and "cam" are the class
+            activation maps.
         head: the linear layer whose input is the embedding, or None.
         ends_in: the final activation where the module itself returns probabilities, or their logarithms; a module of which
             logits are asked has a method ``logits`` then.
-        task: "multilabel" makes each logit a probability by itself; any other makes one distribution of them.
+        activation: what makes probabilities of the logits: "sigmoid" of each by itself, "softmax" one distribution of them.
         arguments: how the module is called; None passes the inputs on as they are.
         class_maps: where the class activation maps are found.
+        own: the outputs are the module's own, as those of the role "raw" always are.
         picked: take the module's own outputs by name rather than all of them in order.
     """
 
@@ -44,19 +45,21 @@ class NamedOutputs(torch.nn.Module):
         cards: tuple[OutputCard, ...],
         head: torch.nn.Linear | None,
         ends_in: Ending | None,
-        task: str = "classification",
+        activation: Literal["softmax", "sigmoid"] = "softmax",
         *,
         arguments: Arguments | None = None,
         class_maps: ClassMaps | None = None,
+        own: bool = False,
         picked: bool = False,
     ) -> None:
         super().__init__()
         self.module = module
         self.cards = cards
         self.ends_in = ends_in
-        self.task = task
+        self.activation: Ending = activation
         self.arguments = arguments
         self.class_maps = class_maps
+        self.own = own or any(card.role == "raw" for card in cards)
         self.picked = picked
         # in a list, so that it is not a child a second time
         self._head = [head] if head is not None and any(card.role == "embedding" for card in cards) else []
@@ -81,18 +84,16 @@ class NamedOutputs(torch.nn.Module):
             logits = self.module.logits(*inputs)  # type: ignore[operator]
             return {"logits": logits, "probabilities": self._probabilities(logits, self.ends_in)}
         result = self._call(inputs)
-        if self.task == "raw" or "raw" in roles:
+        if self.own:
             if self.picked:
                 return named_results(result)
-            own = [card.name for card in self.cards if card.role == "raw"]
+            own = [card.name for card in self.cards if not card.name.startswith(LAYER)]
             return dict(zip(own, flat_outputs(result), strict=True))
         result = main_result(result)
         found = {"logits": result, "values": result, "embedding": result}
         if "probabilities" in roles:
             if self.ends_in is None:
-                found["probabilities"] = self._probabilities(
-                    result, "sigmoid" if self.task == "multilabel" else "softmax"
-                )
+                found["probabilities"] = self._probabilities(result, self.activation)
             else:
                 found["probabilities"] = result.exp() if self.ends_in == "logsoftmax" else result
         return found

@@ -26,7 +26,7 @@ from exporters.subject.subject import Subject
 from exporters.verifying.verify import References
 from runtime.card import OutputCard
 from runtime.errors import CheckFailed, SpecError
-from runtime.results import class_axis
+from runtime.results import class_axis, find_decoder
 from runtime.session import Session
 
 __all__ = ["check_steps", "embed_postprocess", "postprocess_words"]
@@ -172,7 +172,7 @@ def _logits(subject: Subject, shapes: Mapping[str, tuple[int, ...]]) -> str:
     card = subject.card
     if card.output("probabilities") is not None:
         raise SpecError("A softmax was asked for, but the file gives probabilities already. Leave the step out.")
-    if card.task not in ("classification", "dense", "raw"):
+    if find_decoder(card.task).activation != "softmax":
         raise SpecError(
             f"A softmax was asked for, but the task is {card.task}: its numbers are no logits of one class. Leave the step out."
         )

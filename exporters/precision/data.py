@@ -17,6 +17,7 @@ from exporters.settings import ExportSettings
 from exporters.subject.subject import Subject
 from runtime.card import ModelCard
 from runtime.errors import CheckFailed, InputError, ToolkitError
+from runtime.results import find_decoder
 
 __all__ = ["RealData", "gather"]
 
@@ -114,13 +115,13 @@ def _labelled(subject: Subject, settings: ExportSettings) -> tuple[Examples | No
     card = subject.card
     if settings.evaluation is not None:
         found = open_examples(settings.evaluation, card, "test")
-        if found.targets is None and card.task not in ("embedding", "raw"):
+        if found.targets is None and find_decoder(card.task).measure is not None:
             raise InputError(
                 f"{settings.evaluation} has no labels for {card.task}; accuracy cannot be measured on it. Give pictures in one "
                 f"folder a class, a .csv file with a column of labels, or an .npz file with `data` and `label`."
             )
         return found, ""
-    if card.task in ("embedding", "raw"):
+    if find_decoder(card.task).measure is None:
         return None, "the task has no right answers"
     try:
         return _held_out(subject.recorded, card)

@@ -16,6 +16,7 @@ from runtime.errors import InputError
 from runtime.preprocess import read_arrays, read_lines, read_table, split_steps
 from runtime.preprocess.inputs import prepare, prepare_items
 from runtime.preprocess.sources import images_in
+from runtime.results import find_decoder
 from toolkit.data.readers.idx import find_idx, read_idx
 from toolkit.data.readers.images import class_folders
 from toolkit.data.readers.text import text_files
@@ -145,7 +146,7 @@ def _from_folder(place: Path, entry: InputCard, card: ModelCard, part: Part) -> 
         return list(pictures), named_targets([str(label) for label in labels.tolist()], card, place)
     folder = _child(place, _CHILDREN[part]) or _child(place, _CHILDREN["train"]) or place
     classes = class_folders(folder)
-    if card.task == "classification" and classes and {child.name for child in classes} <= set(card.labels):
+    if find_decoder(card.task).answer_is_label and classes and {child.name for child in classes} <= set(card.labels):
         paths = [(path, child.name) for child in classes for path in images_in(child)]
         return [path for path, _ in paths], named_targets([name for _, name in paths], card, folder)
     files = images_in(place)
@@ -169,13 +170,14 @@ def _from_table(
     taken = entry.columns if isinstance(entry, TableInput) else (entry.column,)
     rows, _ = prepare(place, entry)  # says what is missing
     others = [name for name in header if name not in taken]
-    if card.task in ("regression", "multilabel"):
+    decoder = find_decoder(card.task)
+    if decoder.label_per_column:
         columns = [name for name in card.labels if name in others]
         if not columns or len(columns) < len(card.labels):
             return rows, None
         values = [[row[header.index(name)] for name in columns] for row in cells]
         return rows, array_targets(np.array(values), card, place)
-    if card.task != "classification" or not others:
+    if not decoder.answer_is_label or not others:
         return rows, None
     return rows, named_targets([row[header.index(others[-1])] for row in cells], card, place)
 

@@ -22,7 +22,7 @@ from exporters.settings import ExportSettings, Tolerance
 from exporters.verifying.verify import compare
 from runtime.card import ModelCard
 from runtime.errors import CardError, CheckFailed, InputError, SpecError, suggest
-from runtime.results import prediction_output
+from runtime.results import find_decoder
 from runtime.session import Session
 
 __all__ = ["PRECISIONS", "change_precision", "precision_words"]
@@ -101,7 +101,7 @@ def change_precision(job: ExportJob) -> str:
 def _judged_card(card: ModelCard) -> ModelCard:
     """Card for the evaluation; task "raw" where no output answers the card's task, so that all outputs are compared."""
     try:
-        prediction_output(card)
+        find_decoder(card.task).outputs(card)
     except CardError:
         return replace(card, task="raw")
     return card

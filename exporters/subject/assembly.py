@@ -22,7 +22,7 @@ from exporters.subject.dynamic_axes import batch_axes, without_axes
 from exporters.subject.subject import Subject
 from runtime.card import ArrayInput, InputCard, ModelCard
 from runtime.errors import InputError, SpecError, ToolkitError
-from runtime.results import class_axis
+from runtime.results import class_axis, find_decoder
 
 __all__ = ["make_subject"]
 
@@ -179,10 +179,11 @@ def _task(opened: LoadedModel, settings: ExportSettings, found: ForwardRecord) -
         return settings.task
     if opened.task is None:
         return "raw"
-    if opened.recorded or opened.producer is not None or opened.task not in ("classification", "embedding"):
+    decoder = find_decoder(opened.task)
+    if opened.recorded or opened.producer is not None or decoder.named_by_module:
         return opened.task
     result = main_result(found.result)
-    return opened.task if isinstance(result, torch.Tensor) and result.ndim == 2 else "raw"
+    return opened.task if isinstance(result, torch.Tensor) and result.ndim in decoder.result_axes else "raw"
 
 
 def _checked_labels(
@@ -191,8 +192,9 @@ def _checked_labels(
     """Labels, where their number equals the classes'. Raises SpecError where the user's own do not."""
     result = main_result(found.result)
     ours = opened.producer is not None and not settings.labels
-    if not labels or task == "raw" or not isinstance(result, torch.Tensor) or ours:
-        return (labels if settings.labels or task != "raw" else ()), []
+    decoder = find_decoder(task)
+    if not labels or decoder.named_by_module or not isinstance(result, torch.Tensor) or ours:
+        return (labels if settings.labels or decoder.typed else ()), []
     width = result.shape[class_axis(result.ndim)]
     if len(labels) == width:
         return labels, []

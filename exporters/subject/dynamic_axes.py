@@ -15,6 +15,7 @@ from exporters.subject.lengths import resized
 from exporters.subject.subject import Subject
 from runtime.card import ArrayInput, ImageInput, SequenceInput, TextInput
 from runtime.errors import CheckFailed, SpecError, suggest
+from runtime.results import find_decoder
 
 __all__ = ["batch_axes", "example_lengths", "resolve_dynamic_axes", "torch_error", "without_axes"]
 
@@ -144,10 +145,10 @@ def _natural_names(subject: Subject) -> tuple[str, ...]:
     kinds = {type(card) for card in subject.card.inputs}
     if kinds & {TextInput, SequenceInput}:
         return ("length",)
-    dense = subject.card.task == "dense"
-    if dense and (ImageInput in kinds or any(sample.ndim == 4 for sample in subject.samples)):
+    per_position = find_decoder(subject.card.task).per_position
+    if per_position and (ImageInput in kinds or any(sample.ndim == 4 for sample in subject.samples)):
         return ("height", "width")
-    return ("length",) if dense and any(sample.ndim in (2, 3) for sample in subject.samples) else ()
+    return ("length",) if per_position and any(sample.ndim in (2, 3) for sample in subject.samples) else ()
 
 
 def _names(axes: Axes) -> list[str]:

@@ -18,7 +18,7 @@ from exporters.settings import STRICT, Tolerance
 from exporters.subject.subject import Subject
 from exporters.verifying.probes import Probe
 from runtime.errors import CheckFailed, InputError, ModelFileError
-from runtime.results import THRESHOLD, class_axis
+from runtime.results import find_decoder
 from runtime.session import Session
 
 __all__ = ["Parity", "References", "compare"]
@@ -148,20 +148,27 @@ def compare(
     _has_outputs(session, wanted)
     measured = {name: _Measured(name, tolerance) for name in wanted}
     agree: list[np.ndarray] = []
+    decoder = find_decoder(subject.card.task)
+    # labels are compared where the file gives them, not where they could be read from logits
+    logits = {output.name for output in subject.card.outputs if output.role == "logits"}
+    answers = [name for name in wanted if name not in logits]
     for probe, reference in references:
         feeds = probe.feeds
         if feeds is None:
             feeds = {name: tensor.numpy() for name, tensor in zip(subject.input_names, probe.inputs, strict=True)}
         try:
-            found = session.run(feeds, wanted)
+            found: Mapping[str, np.ndarray] = session.run(feeds, wanted)
         except (InputError, ModelFileError) as error:
             raise CheckFailed(f"The file does not run at {probe.label}: {error}") from error
         if isinstance(subject.module.module, PaddedDetections):
             found = same_order(reference, found)
+        found = decoder.align(reference, found)
         for name in wanted:
             measured[name].add(probe.label, reference[name], found[name])
-            if subject.card.output("probabilities") == name:
-                agree.append(_same_labels(subject, reference[name], found[name]))
+        one, other = ({name: arrays[name] for name in answers} for arrays in (reference, found))
+        same = decoder.agreement(one, other, subject.card)
+        if same is not None:
+            agree.append(same.reshape(-1))
     share = float(np.concatenate(agree).mean()) if agree else None
     for entry in measured.values():
         entry.check()
@@ -223,16 +230,6 @@ class _Measured:
                 f"The output {self.name!r} differs from torch by {self.root_mean_square:.3g} of its length (root mean square); up to "
                 f"{limit:.3g} is allowed."
             )
-
-
-def _same_labels(subject: Subject, reference: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Label agreement, bool (n,): argmax per row or position; threshold per label for multilabel."""
-    if subject.card.task == "multilabel":
-        same: np.ndarray = (reference > THRESHOLD) == (found > THRESHOLD)
-    else:
-        axis = class_axis(reference.ndim)
-        same = reference.argmax(axis) == found.argmax(axis)
-    return same.reshape(-1)
 
 
 def _torch(subject: Subject, inputs: tuple[torch.Tensor, ...], where: str) -> dict[str, np.ndarray]:

@@ -23,12 +23,12 @@ from runtime.card.input_cards import (
     input_facts,
     read_input,
 )
+from runtime.card.names import ROLES, TASKS
 from runtime.errors import CardError, suggest
 
 __all__ = [
     "CARD_KEY",
     "CARD_VERSION",
-    "STEP_ROLES",
     "ArrayInput",
     "ImageInput",
     "InputCard",
@@ -41,14 +41,6 @@ __all__ = [
 
 CARD_KEY = "onnx_edge_toolkit.card"
 CARD_VERSION = 1
-
-TASKS = ("classification", "multilabel", "regression", "dense", "embedding", "raw")
-# Of steps behind the network: the K most probable classes, and what non-maximum suppression leaves of boxes.
-STEP_ROLES = (
-    *("top_indices", "top_probabilities"),
-    *("selected", "selected_boxes", "selected_scores", "selected_classes"),
-)
-ROLES = ("logits", "probabilities", "embedding", "values", "feature_map", "raw", *STEP_ROLES)
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,7 @@ class ModelCard:
     """Model card: metadata in a model file.
 
     Attributes:
-        task: "classification", "multilabel", "regression", "dense", "embedding" or "raw".
+        task: one of `runtime.card.TASKS`, such as "classification"; "raw" where what the outputs mean is not known.
         inputs: one entry per input, with its full deterministic pre-processing.
         outputs: one entry per output, with its role.
         labels: class names in the order of the probabilities; for regression the names of the targets.

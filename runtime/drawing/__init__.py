@@ -1,1 +1,1 @@
-"""Pictures drawn with Pillow alone: grids with captions."""
+"""Pictures drawn with Pillow alone: grids, captions, and colours of classes over a picture."""

@@ -10,12 +10,16 @@ import numpy as np
 
 from runtime.card import ModelCard
 from runtime.errors import CardError
-from runtime.results.scores import class_axis, class_labels, softmax, top_scores
+from runtime.results.decoder import Arrays, Decoder, role_output
+from runtime.results.fidelity import right_share
+from runtime.results.registry import register_decoder
+from runtime.results.scores import class_axis, class_labels, label_count, softmax, top_scores
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from PIL import Image
 
-__all__ = ["Dense", "decode_dense"]
+__all__ = ["Dense", "DenseDecoder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +59,67 @@ class Dense:
         shares = dict(self.shares())
         return list(self.labels), [repr(shares.get(label, 0.0)) for label in self.labels]
 
+    def draw(self, picture: Image.Image) -> Image.Image:
+        """A new RGB picture: `picture` under the colours of its classes (H, W), with the greatest shares below it.
 
-def decode_dense(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]) -> list[Dense]:
-    """Decode probabilities or logits (N, L, K) or (N, K, H, W) -> N results. Raises CardError for other shapes."""
-    if values.ndim < 3:
-        raise CardError(
-            f"The model's output has the shape {values.shape}; a class at each position, of shape (N, L, K) or (N, K, H, W), is "
-            f"expected of the task 'dense'. Export it again."
-        )
-    axis = class_axis(values.ndim)
-    labels = class_labels(card, values.shape[axis])
-    probabilities = values if card.output("probabilities") is not None else softmax(values, axis)
-    best = probabilities.argmax(axis=axis).astype(np.int64)  # (N, L) or (N, H, W)
-    chosen = probabilities.max(axis=axis).astype(np.float32, copy=False)
-    return [
-        Dense(classes, probability, labels, source)
-        for classes, probability, source in zip(best, chosen, sources, strict=True)
-    ]
+        The classes are stretched over the whole picture, also where the network saw its centre only.
+        """
+        from runtime.drawing.caption import captioned
+        from runtime.drawing.overlay import overlaid
+
+        below = overlaid(picture, self.classes) if self.classes.ndim == 2 else picture
+        return captioned(below, [f"{label} {share:.1%}" for label, share in self.shares()[:2]])
+
+
+class DenseDecoder(Decoder):
+    """One class per position of a row: probabilities or logits (N, L, K) or (N, K, H, W)."""
+
+    name = "dense"
+    named_by_module = False
+    exported = ("probabilities",)
+    on_request = ("logits",)
+    result_axes = (3, 4)
+    result_shape = "(N, L, K) or (N, K, H, W)"
+    result_role = "logits"
+    activation = "softmax"
+    per_position = True
+    measure = "positions right"
+    likeness = "same positions as fp32"
+
+    def outputs(self, card: ModelCard) -> tuple[str, ...]:
+        """The probabilities, else the logits. Raises CardError for a card without."""
+        return (role_output(card, ("probabilities", "logits")),)
+
+    def decode(self, outputs: Arrays, card: ModelCard, sources: Sequence[str | None]) -> list[Dense]:
+        """Decode probabilities or logits (N, L, K) or (N, K, H, W) -> N results. Raises CardError for other shapes."""
+        values = outputs[self.outputs(card)[0]]
+        if values.ndim < 3:
+            raise CardError(
+                f"The model's output has the shape {values.shape}; a class at each position, of shape (N, L, K) or (N, K, H, W), is "
+                f"expected of the task 'dense'. Export it again."
+            )
+        axis = class_axis(values.ndim)
+        labels = class_labels(card, values.shape[axis])
+        probabilities = values if card.output("probabilities") is not None else softmax(values, axis)
+        best = probabilities.argmax(axis=axis).astype(np.int64)  # (N, L) or (N, H, W)
+        chosen = probabilities.max(axis=axis).astype(np.float32, copy=False)
+        return [
+            Dense(classes, probability, labels, source)
+            for classes, probability, source in zip(best, chosen, sources, strict=True)
+        ]
+
+    def alike(self, reference: Arrays, outputs: Arrays, card: ModelCard) -> float:
+        """Share of positions of equal class, in percent."""
+        return self._labels_alike(reference, outputs, card)
+
+    def score(self, outputs: Arrays, targets: npt.NDArray[Any], card: ModelCard) -> float | None:
+        """Share of right positions in percent, of int64 targets (N, L) or (N, H, W)."""
+        answers = self.decisions(outputs, card)
+        return None if answers is None else right_share(answers, targets)
+
+    def summary(self, card: ModelCard) -> str:
+        """One sentence for the model's page."""
+        return f"A network that tells the class at each position of an input, of {label_count(card)}."
+
+
+register_decoder(DenseDecoder())

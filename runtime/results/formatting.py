@@ -18,7 +18,7 @@ _LONGEST = 200
 def prediction_text(results: Sequence[Prediction], top: int) -> str:
     """One line per result: its source, and its content: label, probability and the next classes; labels; values."""
     rows: list[tuple[str, ...]] = []
-    header: tuple[str, ...] = ()
+    header: Sequence[str] = ()
     for number, result in enumerate(results, start=1):
         if isinstance(result, Failure):
             continue

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.card import ModelCard
 from runtime.errors import CardError
+from runtime.results.decoder import Arrays, Decoder, role_output
+from runtime.results.fidelity import determination
+from runtime.results.registry import register_decoder
+from runtime.results.scores import label_count
+from runtime.results.script import label_source, quoted
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from PIL import Image
 
-__all__ = ["Regression", "decode_regression"]
+__all__ = ["Regression", "RegressionDecoder", "value_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,63 @@ class Regression:
         """(column names, cells) of a line of CSV: each value under its name, with all its digits."""
         return list(self.names), [repr(float(value)) for value in self.values]
 
+    def draw(self, picture: Image.Image) -> Image.Image:
+        """A new RGB picture: `picture` with its first three values below it."""
+        from runtime.drawing.caption import captioned
 
-def decode_regression(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]) -> list[Regression]:
-    """Decode values (N, T) -> N results. Raises CardError where the names on the card are not T."""
+        return captioned(
+            picture, [f"{name} {value:.6g}" for name, value in zip(self.names[:3], self.values, strict=False)]
+        )
+
+
+class RegressionDecoder(Decoder):
+    """One or several numbers per row: values (N, T)."""
+
+    name = "regression"
+    named_by_module = False
+    exported = ("values",)
+    on_request = ("embedding",)
+    result_role = "values"
+    label_per_column = True
+    measure = "R²"
+
+    def outputs(self, card: ModelCard) -> tuple[str, ...]:
+        """The values. Raises CardError for a card without."""
+        return (role_output(card, ("values",)),)
+
+    def decode(self, outputs: Arrays, card: ModelCard, sources: Sequence[str | None]) -> list[Regression]:
+        """Decode values (N, T) -> N results. Raises CardError where the names on the card are not T."""
+        return value_rows(outputs[self.outputs(card)[0]], card, sources)
+
+    def score(self, outputs: Arrays, targets: npt.NDArray[Any], card: ModelCard) -> float | None:
+        """R² in percent, of targets (N, T)."""
+        found = outputs[self.outputs(card)[0]]
+        return determination(targets.reshape(len(targets), -1).astype("float64"), found.reshape(len(found), -1))
+
+    def summary(self, card: ModelCard) -> str:
+        """One sentence for the model's page."""
+        count = label_count(card)
+        return f"A network that predicts {count} number{'' if count == 1 else 's'} for an input."
+
+    def script_lines(self, card: ModelCard) -> list[str]:
+        """Each value under its name."""
+        values = card.output("values")
+        if not values:
+            return super().script_lines(card)
+        return [
+            '    """The predicted numbers of one row."""',
+            f"    found = enumerate(outputs[{quoted(values)}][row].ravel())",
+            f'    return ", ".join(f"{{{label_source(card)}}} {{value:.6g}}" for index, value in found)',
+        ]
+
+
+def value_rows(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]) -> list[Regression]:
+    """Values (N, T) -> N results. Raises CardError where the names on the card are not T."""
     rows = values.reshape(len(values), -1)
     names = card.labels or tuple(f"value {index}" for index in range(rows.shape[1]))
     if len(names) != rows.shape[1]:
         raise CardError(f"The card names {len(names)} values, but the model gives {rows.shape[1]}. Export it again.")
     return [Regression(row, names, source) for row, source in zip(rows, sources, strict=True)]
+
+
+register_decoder(RegressionDecoder())

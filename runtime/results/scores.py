@@ -13,7 +13,16 @@ from runtime.errors import CardError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["class_axis", "class_labels", "named_scores", "scores_text", "sigmoid", "softmax", "top_scores"]
+__all__ = [
+    "class_axis",
+    "class_labels",
+    "label_count",
+    "named_scores",
+    "scores_text",
+    "sigmoid",
+    "softmax",
+    "top_scores",
+]
 
 
 def class_axis(axes: int) -> int:
@@ -33,6 +42,11 @@ def class_labels(card: ModelCard, count: int) -> tuple[str, ...]:
             f"The card has {len(labels)} labels, but the model gives {count} probabilities. Export it again."
         )
     return labels
+
+
+def label_count(card: ModelCard) -> int | str:
+    """Number of the card's labels; "several" where it names none."""
+    return len(card.labels) or "several"
 
 
 def top_scores(values: npt.NDArray[Any], labels: tuple[str, ...], count: int) -> list[tuple[str, float]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import runtime.results  # noqa: F401  the decoders make the tasks known that a card may name
 from runtime.card import CARD_KEY, ModelCard
 from runtime.errors import DeviceError, InputError, ModelFileError, suggest
 from runtime.session.external_data import check_external_data

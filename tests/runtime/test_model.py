@@ -217,14 +217,44 @@ def test_an_embedding_that_the_card_names_but_the_file_lacks_is_a_card_error(
         runtime.load(path, "cpu").space()
 
 
-def test_a_card_of_several_inputs_is_left_to_run(onnx_file: Callable[..., Path]) -> None:
+def test_a_card_of_several_inputs_takes_them_by_name(onnx_file: Callable[..., Path], tmp_path: Path) -> None:
     card = ModelCard("regression", (ArrayInput("a", ()), ArrayInput("b", ())), (OutputCard("y", "values"),))
     path = onnx_file([("Add", ["a", "b"], ["y"], {})], [("a", 1, ["N"]), ("b", 1, ["N"])], [("y", 1, ["N"])], card)
     model = runtime.load(path, "cpu")
-    with pytest.raises(CardError, match=r"takes 2 inputs; use \.run with one array for each"):
-        model.predict([1.0])
     one = np.ones(2, np.float32)
     np.testing.assert_array_equal(model.run({"a": one, "b": one})["y"], [2, 2])
+    assert model.predict({"a": np.float32(1), "b": np.float32(2)}).value == 3
+    both = {"a": one, "b": np.array([1, 5], np.float32)}
+    np.savez(tmp_path / "both.npz", **both)
+    rows = [{name: values[row] for name, values in both.items()} for row in range(2)]
+    for data in (both, rows, tmp_path / "both.npz", str(tmp_path / "both.npz")):
+        assert [result.value for result in model.predict(data)] == [2, 6]
+        assert [result.value for result in model.stream(data)] == [2, 6]
+    assert [result.value for result in model.stream(model.items([tmp_path / "both.npz"] * 2))] == [2, 6, 2, 6]
+    assert model.predict([]) == []
+    np.testing.assert_array_equal(model.embed(both, output="y"), [[2], [6]])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([1.0], "A list was given; the model takes the inputs a, b. Give a mapping with one entry for each"),
+        ({"a": [1.0]}, "The inputs a were given; the model takes a, b"),
+        ({"a": np.ones(2, np.float32), "b": np.ones(3, np.float32)}, "a 2, b 3. As many of each are expected"),
+        ("rows.csv", "rows.csv was given; the model takes the inputs a, b. Give an .npz file"),
+        ("one.npz", "one.npz lacks the array 'b'; it has a"),
+    ],
+)
+def test_what_are_not_all_inputs_is_refused(
+    onnx_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Any, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("one.npz", a=np.ones(2, np.float32))
+    card = ModelCard("regression", (ArrayInput("a", ()), ArrayInput("b", ())), (OutputCard("y", "values"),))
+    path = onnx_file([("Add", ["a", "b"], ["y"], {})], [("a", 1, ["N"]), ("b", 1, ["N"])], [("y", 1, ["N"])], card)
+    with pytest.raises(InputError) as caught:
+        runtime.load(path, "cpu").predict(data)
+    assert words in str(caught.value)
 
 
 def test_pictures_are_no_rows_of_a_table(table_model: Path, digit_files: Path) -> None:

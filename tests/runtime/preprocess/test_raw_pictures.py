@@ -64,7 +64,11 @@ def test_runs_hold_pictures_of_one_size_and_few_pixels(mean_colour: Model, monke
     monkeypatch.setattr(Session, "run", watched)
     monkeypatch.setattr(batches, "_RAW_ELEMENTS", 200)
     sizes = [(3, 5)] * 7 + [(9, 9)] * 2 + [(3, 5)]
-    list(batches.run_pictures(mean_colour.session, [plain(9, *size) for size in sizes], ENTRY, "embedding", workers=1))
+    list(
+        batches.run_pictures(
+            mean_colour.session, [plain(9, *size) for size in sizes], ENTRY, batches.asking("embedding"), workers=1
+        )
+    )
     # 45 numbers a picture of 3 x 5, 243 of one of 9 x 9, which runs by itself
     assert [shape[:3] for shape in seen] == [(4, 3, 5), (3, 3, 5), (1, 9, 9), (1, 9, 9), (1, 3, 5)]
 

@@ -32,7 +32,7 @@ VALUES = ModelCard("regression", (), (OutputCard("out", "values"),), ("height", 
 
 @given(arrays.arrays(np.float32, (4, 3), elements=st.floats(-500, 500, width=32)))
 def test_logits_become_probabilities_and_the_label_is_the_most_probable(rows: np.ndarray) -> None:
-    found = decode(rows, LOGITS, [None] * 4)
+    found = decode({"out": rows}, LOGITS, [None] * 4)
     for result, row in zip(found, rows, strict=True):
         np.testing.assert_allclose(result.probabilities, softmax(row.astype(np.float64)), rtol=1e-4, atol=1e-7)
         assert row[result.index] >= row.max() - 1e-5
@@ -42,7 +42,7 @@ def test_logits_become_probabilities_and_the_label_is_the_most_probable(rows: np
 
 def test_probabilities_are_taken_as_they_are_with_their_sources() -> None:
     rows = np.array([[0.2, 0.7, 0.1], [0.5, 0.25, 0.25]], np.float32)
-    first, second = decode(rows, PROBABILITIES, ["x.png", None])
+    first, second = decode({"out": rows}, PROBABILITIES, ["x.png", None])
     assert (first.label, first.index, first.source, second.source) == ("b", 1, "x.png", None)
     assert first.top(2) == [("b", pytest.approx(0.7)), ("a", pytest.approx(0.2))]
     assert second.top(9) == [("a", 0.5), ("b", 0.25), ("c", 0.25)]  # equals keep their order
@@ -51,19 +51,19 @@ def test_probabilities_are_taken_as_they_are_with_their_sources() -> None:
 
 def test_classes_without_names_are_numbered() -> None:
     card = ModelCard("classification", (), (OutputCard("out", "probabilities"),))
-    assert decode(np.array([[0.1, 0.9]], np.float32), card, [None])[0].label == "1"
+    assert decode({"out": np.array([[0.1, 0.9]], np.float32)}, card, [None])[0].label == "1"
 
 
 def test_values_are_named_after_the_card_or_numbered() -> None:
     rows = np.array([[1.5, 2.5]], np.float32)
-    assert decode(rows, VALUES, ["a"])[0].to_dict() == {"source": "a", "values": {"height": 1.5, "width": 2.5}}
-    unnamed = decode(rows, ModelCard("regression", (), (OutputCard("out", "values"),)), [None])[0]
+    assert decode({"out": rows}, VALUES, ["a"])[0].to_dict() == {"source": "a", "values": {"height": 1.5, "width": 2.5}}
+    unnamed = decode({"out": rows}, ModelCard("regression", (), (OutputCard("out", "values"),)), [None])[0]
     assert (unnamed.names, unnamed.value) == (("value 0", "value 1"), 1.5)
 
 
 def test_another_number_of_labels_than_probabilities_is_a_card_error() -> None:
     with pytest.raises(CardError, match=r"3 labels, but the model gives 2 probabilities. Export it again"):
-        decode(np.zeros((1, 2), np.float32), PROBABILITIES, [None])
+        decode({"out": np.zeros((1, 2), np.float32)}, PROBABILITIES, [None])
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ MULTILABEL = ModelCard("multilabel", (), (OutputCard("out", "logits"),), ("a", "
 
 @given(arrays.arrays(np.float32, (4, 3), elements=st.floats(-500, 500, width=32)))
 def test_of_several_labels_each_has_a_probability_of_its_own(rows: np.ndarray) -> None:
-    for result, row in zip(decode(rows, MULTILABEL, [None] * 4), rows, strict=True):
+    for result, row in zip(decode({"out": rows}, MULTILABEL, [None] * 4), rows, strict=True):
         np.testing.assert_allclose(result.probabilities, expit(row.astype(np.float64)), rtol=1e-5, atol=1e-30)
         assert {label for label, _ in result.chosen} == {"abc"[n] for n in range(3) if result.probabilities[n] > 0.5}
 
@@ -103,12 +103,12 @@ def test_of_several_labels_each_has_a_probability_of_its_own(rows: np.ndarray) -
 def test_none_one_or_several_labels_hold() -> None:
     card = replace(MULTILABEL, outputs=(OutputCard("out", "probabilities"),))
     rows = np.array([[0.9, 0.1, 0.95], [0.5, 0.1, 0.2]], np.float32)
-    first, second = decode(rows, card, ["x", None])
+    first, second = decode({"out": rows}, card, ["x", None])
     assert [label for label, _ in first.chosen] == ["c", "a"]
     assert second.chosen == []
     assert first.to_dict(1)["chosen"][0]["label"] == first.to_dict(1)["top"][0]["label"] == "c"
     with pytest.raises(CardError, match="3 labels, but the model gives 2"):
-        decode(np.zeros((1, 2), np.float32), card, [None])
+        decode({"out": np.zeros((1, 2), np.float32)}, card, [None])
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 3), (2, 3, 4, 5)])
@@ -116,24 +116,24 @@ def test_each_position_has_the_most_probable_class(shape: tuple[int, ...]) -> No
     card = ModelCard("dense", (), (OutputCard("out", "logits"),), ("a", "b", "c"))
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     axis = 2 if len(shape) == 3 else 1
-    for index, result in enumerate(decode(values, card, ["x", None])):
+    for index, result in enumerate(decode({"out": values}, card, ["x", None])):
         np.testing.assert_array_equal(result.classes, values.argmax(axis)[index])
         np.testing.assert_allclose(result.probability, softmax(values, axis).max(axis)[index], rtol=1e-6)
         assert sum(share for _, share in result.shares()) == pytest.approx(1)
         assert result.to_dict()["classes"] == result.classes.tolist()
     with pytest.raises(CardError, match="a class at each position"):
-        decode(np.zeros((1, 3), np.float32), card, [None])
+        decode({"out": np.zeros((1, 3), np.float32)}, card, [None])
 
 
 def test_an_embedding_is_given_as_it_is() -> None:
     card = ModelCard("embedding", (), (OutputCard("out", "embedding"),))
-    (result,) = decode(np.array([[1.0, 2.0]], np.float32), card, ["x"])
+    (result,) = decode({"out": np.array([[1.0, 2.0]], np.float32)}, card, ["x"])
     assert result.to_dict() == {"source": "x", "embedding": [1.0, 2.0]}
 
 
 def test_another_number_of_names_than_of_values_is_a_card_error() -> None:
     with pytest.raises(CardError, match="names 2 values, but the model gives 3"):
-        decode(np.zeros((1, 3), np.float32), VALUES, [None])
+        decode({"out": np.zeros((1, 3), np.float32)}, VALUES, [None])
 
 
 def test_every_result_is_plain_json() -> None:
