@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from exporters.settings import ExportSettings, Tolerance
 from exporters.subject.subject import Subject
 from exporters.verifying.verify import Parity, References
 
-__all__ = ["Background", "ExportJob", "Stage"]
+__all__ = ["ExportJob", "Stage", "StageResult"]
 
 
-class Background(Protocol):
-    """Background work of a later stage, started early in a child process."""
-
-    def stop(self) -> None:
-        """Stop the child process; its output is not used."""
-
-
-@dataclass
+@dataclass(frozen=True)
 class ExportJob:
-    """State of one export in progress.
+    """State of one export in progress. A stage is given one, and returns another.
 
     Attributes:
         subject: the network, its samples, its axes, and what the card will say.
@@ -33,9 +26,9 @@ class ExportJob:
         tolerance: allowed difference from torch from here on; a stage that changes the arithmetic widens it.
         notes: deviations from the request.
         facts: results of the stages, for the report: stage -> plain containers.
-        parity: of the current file; None once a stage has changed it.
+        parity: of the current file; None where it was not measured since it changed.
         checks: further checks of the final file, besides the comparison with torch; each raises CheckFailed.
-        background: the simplifier that runs in the background, or None.
+        on_traced: called with the file whenever a route of the trace wrote one, before it is compared.
         say: callback for progress messages within a stage.
     """
 
@@ -44,13 +37,37 @@ class ExportJob:
     path: Path
     references: References
     tolerance: Tolerance
-    notes: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
     parity: Parity | None = None
-    checks: list[Callable[[Path], Any]] = field(default_factory=list)
-    background: Background | None = None
+    checks: tuple[Callable[[Path], Any], ...] = ()
+    on_traced: Callable[[Path], None] = lambda _path: None
     say: Callable[[str], None] = lambda _text: None
 
+    def noted(self, *notes: str) -> ExportJob:
+        """The same with further notes."""
+        return replace(self, notes=(*self.notes, *notes))
 
-# Replaces `job.path` and says in words what it did. Raises CheckFailed where the export must be refused.
-Stage: TypeAlias = Callable[[ExportJob], str]
+    def with_facts(self, stage: str, facts: Any) -> ExportJob:
+        """The same with a stage's results for the report."""
+        return replace(self, facts={**self.facts, stage: facts})
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """Result of a stage.
+
+    Attributes:
+        job: the job after it.
+        note: its work in words.
+        modified: True if the file, or what it is compared with, is another than before; it is compared with torch again, unless
+            the stage did so and gave the job the new parity.
+    """
+
+    job: ExportJob
+    note: str
+    modified: bool = True
+
+
+# Replaces the file at `job.path`. Raises CheckFailed where the export must be refused.
+Stage: TypeAlias = Callable[[ExportJob], StageResult]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from exporters.onnx_files.external_data import copy_model, model_bytes
 from exporters.onnx_files.staging import staging
 from exporters.report import Report, StageReport
 from exporters.settings import ExportSettings, make_settings
+from exporters.simplifying.simplify import BackgroundSimplifier
 from exporters.sources import Source
 from exporters.sources.default_target import default_target
 from exporters.stages import PlannedStage, plan
@@ -60,7 +62,7 @@ def export(
     """
     asked = make_settings(settings)
     target = _target(source, output, asked)
-    with _refusal(target), staging(target) as path:
+    with _refusal(target), staging(target) as path, BackgroundSimplifier(asked.simplifier) as simplifier:
         subject, told = resolve_dynamic_axes(make_subject(source, example=example, settings=asked), asked)
         references = References(subject, make_probes(subject))
         notes = [*subject.notes, *told]
@@ -68,12 +70,20 @@ def export(
             notes.append(
                 "the evaluation data was not used: fp32 loses no accuracy; name another --precision to measure"
             )
-        job = ExportJob(subject, asked, path, references, asked.tolerance, notes, say=on_stage or _silent)
-        try:
-            stages = [_run(number, stage, job, target) for number, stage in enumerate(plan(asked, subject), 1)]
-        finally:
-            if job.background is not None:
-                job.background.stop()
+        job = ExportJob(
+            subject,
+            asked,
+            path,
+            references,
+            asked.tolerance,
+            tuple(notes),
+            on_traced=simplifier.begin,
+            say=on_stage or _silent,
+        )
+        stages = []
+        for number, stage in enumerate(plan(asked, subject, simplifier), 1):
+            job, done = _run(number, stage, job, target)
+            stages.append(done)
         assert job.parity is not None
         model = onnx.load(path, load_external_data=False)
         report = Report(
@@ -83,8 +93,8 @@ def export(
             job.subject.card,
             opset_version(model),
             model.ir_version,
-            tuple(job.notes),
-            job.facts,
+            job.notes,
+            dict(job.facts),
         )
     return deliver(report, job)
 
@@ -129,14 +139,16 @@ def _target(source: Source, output: str | os.PathLike[str] | None, asked: Export
     return target
 
 
-def _run(number: int, stage: PlannedStage, job: ExportJob, target: Path) -> StageReport:
+def _run(number: int, stage: PlannedStage, job: ExportJob, target: Path) -> tuple[ExportJob, StageReport]:
     """Run one stage and measure the resulting file."""
     job.say(stage.name)
     started = time.perf_counter()
     try:
-        note = stage.run(job)
-        if job.parity is None:
-            job.parity = compare(job.references, job.path, job.tolerance)
+        result = stage.run(job)
+        measured = result.job.parity is not None and (result.job.parity is not job.parity or not result.modified)
+        job = result.job
+        if not measured:
+            job = replace(job, parity=compare(job.references, job.path, job.tolerance))
     except CardError as error:
         raise CheckFailed(f"The card cannot be read back after the stage {stage.name!r}. {error}") from error
     except ModelFileError as error:
@@ -150,13 +162,14 @@ def _run(number: int, stage: PlannedStage, job: ExportJob, target: Path) -> Stag
         raise CheckFailed(f"The file holds no graph after the stage {stage.name!r}.")
     if job.settings.keep_stages is not None:
         _keep(job.path, Path(job.settings.keep_stages), f"{number}-{stage.name}")
-    return StageReport(
+    assert job.parity is not None
+    return job, StageReport(
         stage.name,
         len(model.graph.node),
         model_bytes(job.path),
         job.parity.worst_difference,
         time.perf_counter() - started,
-        note,
+        result.note,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from exporters.job import ExportJob, Stage
+from exporters.job import ExportJob, Stage, StageResult
 from exporters.onnx_files.stamp import stamp
 from exporters.outputs.detection import PaddedDetections
 from exporters.outputs.detection_order import NOTHING_FOUND, nothing_found
@@ -13,7 +14,7 @@ from exporters.pre_post_processing.postprocess import embed_postprocess, postpro
 from exporters.pre_post_processing.preprocess import embed_preprocess, preprocess_words
 from exporters.precision import change_precision, precision_words
 from exporters.settings import ExportSettings
-from exporters.simplifying.simplify import run_simplify
+from exporters.simplifying.simplify import BackgroundSimplifier, run_simplify
 from exporters.subject.subject import Subject
 from exporters.targets.stage import run_target, target_words
 from exporters.tracing.trace import trace_stage
@@ -38,11 +39,13 @@ class PlannedStage:
     run: Stage
 
 
-def plan(settings: ExportSettings, subject: Subject) -> tuple[PlannedStage, ...]:
+def plan(
+    settings: ExportSettings, subject: Subject, simplifier: BackgroundSimplifier | None = None
+) -> tuple[PlannedStage, ...]:
     """Plan the stages for these settings, in order."""
     stages: list[tuple[str, str | None, Stage]] = [
         ("trace", "torch.export, else the legacy exporter; " + _axes_words(subject), trace_stage),
-        ("simplify", _simplifier_words(settings), run_simplify),
+        ("simplify", _simplifier_words(settings), functools.partial(run_simplify, begun=simplifier)),
         ("precision", precision_words(settings), change_precision),
         ("preprocess", preprocess_words(settings, subject), embed_preprocess),
         ("postprocess", postprocess_words(settings, subject), embed_postprocess),
@@ -53,15 +56,14 @@ def plan(settings: ExportSettings, subject: Subject) -> tuple[PlannedStage, ...]
     return tuple(PlannedStage(name, what, run) for name, what, run in stages if what is not None)
 
 
-def _stamp(job: ExportJob) -> str:
+def _stamp(job: ExportJob) -> StageResult:
     parity = job.parity
     assert parity is not None
-    job.subject = replace(
-        job.subject, card=replace(job.subject.card, parity={**parity.to_dict(), **_precision_facts(job)})
+    subject = replace(job.subject, card=replace(job.subject.card, parity={**parity.to_dict(), **_precision_facts(job)}))
+    stamp(job.path, subject.card)
+    return StageResult(
+        replace(job, subject=subject, references=job.references.of(subject)), "card inside", modified=False
     )
-    job.references.subject = job.subject
-    stamp(job.path, job.subject.card)
-    return "card inside"
 
 
 def _precision_facts(job: ExportJob) -> dict[str, Any]:
@@ -74,20 +76,22 @@ def _precision_facts(job: ExportJob) -> dict[str, Any]:
     return {"precision": precision, "tolerance": asdict(job.tolerance)}
 
 
-def _verify(job: ExportJob) -> str:
+def _verify(job: ExportJob) -> StageResult:
     """Verify stage: open the file with the runtime, read the card back, and compare with torch's recomputed outputs."""
     session = Session(job.path, "cpu")
     if session.card != ModelCard.from_json(job.subject.card.to_json()):
         raise CheckFailed("The card that was read back from the file is not the one that was written.")
     references = job.references.recomputed()
-    job.parity = compare(references, job.path, job.tolerance, session=session)
+    parity = compare(references, job.path, job.tolerance, session=session)
+    job = replace(job, parity=parity)
     if isinstance(job.subject.module.module, PaddedDetections) and nothing_found(found for _, found in references):
-        job.notes.append(NOTHING_FOUND)
+        job = job.noted(NOTHING_FOUND)
     if job.tolerance.root_mean_square is None:
-        job.notes += map(_unseen, (entry for entry in job.parity.root_mean_square.items() if entry[1] > _TELLING))
+        hidden = [entry for entry in parity.root_mean_square.items() if entry[1] > _TELLING]
+        job = job.noted(*map(_unseen, hidden))
     for check in job.checks:
         check(job.path)
-    return "torch against the file, as it will run"
+    return StageResult(job, "torch against the file, as it will run", modified=False)
 
 
 def _unseen(entry: tuple[str, float]) -> str:

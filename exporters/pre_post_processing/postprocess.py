@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from exporters.job import ExportJob
+from exporters.job import ExportJob, StageResult
 from exporters.onnx_files.external_data import save_model
 from exporters.pre_post_processing.operators import Operators
 from exporters.pre_post_processing.splicing import append_nodes
@@ -79,7 +79,7 @@ def postprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
     return f"{', '.join(settings.embed_postprocess)} behind the network; adds {_names(planned)}"
 
 
-def embed_postprocess(job: ExportJob) -> str:
+def embed_postprocess(job: ExportJob) -> StageResult:
     """Add the post-processing outputs. Raises CheckFailed where they differ from NumPy's."""
     planned = _planned(job.settings, job.subject)
     model = onnx.load(job.path, load_external_data=False)
@@ -88,22 +88,22 @@ def embed_postprocess(job: ExportJob) -> str:
     append_nodes(model, operators.nodes, operators.constants, _values(model, planned))
     save_model(model, job.path)
     card = job.subject.card
-    job.subject = replace(job.subject, card=replace(card, outputs=(*card.outputs, *planned.outputs)))
-    references = job.references
-    job.references.subject = job.subject
-    job.checks.append(lambda path: check_steps(path, planned, references))
+    subject = replace(job.subject, card=replace(card, outputs=(*card.outputs, *planned.outputs)))
+    references = job.references.of(subject)
+    checks = (*job.checks, lambda path: check_steps(path, planned, references))
+    job = replace(job, subject=subject, references=references, checks=checks)
     selected = check_steps(job.path, planned, references)
     if planned.boxes is not None and not selected:
-        job.notes.append(
+        job = job.noted(
             f"no sample has a score above {planned.rule.score:g}, so non-maximum suppression was verified on no box at all"
         )
-    job.parity = None
-    job.facts["postprocess"] = {
+    facts = {
         "steps": list(job.settings.embed_postprocess),
         "outputs": [entry.name for entry in planned.outputs],
         **({"boxes": selected} if planned.boxes is not None else {}),
     }
-    return f"{', '.join(job.settings.embed_postprocess)}; adds {_names(planned)}, equal to NumPy's"
+    note = f"{', '.join(job.settings.embed_postprocess)}; adds {_names(planned)}, equal to NumPy's"
+    return StageResult(job.with_facts("postprocess", facts), note)
 
 
 def check_steps(path: Path, planned: _Plan, references: References) -> int:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx
 import torch
 
-from exporters.job import ExportJob
+from exporters.job import ExportJob, StageResult
 from exporters.onnx_files.external_data import save_model
 from exporters.pre_post_processing.pictures import Pixels, accepts, raw_from_prepared, trial_pictures
 from exporters.pre_post_processing.preparation import build_preparation
@@ -60,7 +60,7 @@ def preprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
     return f"the file takes uint8 pictures (N, H, W, {card.channels}) of {size}, and prepares them itself"
 
 
-def embed_preprocess(job: ExportJob) -> str:
+def embed_preprocess(job: ExportJob) -> StageResult:
     """Embed the pre-processing: the file takes raw pictures. Raises CheckFailed where it differs from the runtime's."""
     place = _picture_position(job.subject)
     card = job.subject.card.inputs[place]
@@ -79,15 +79,15 @@ def embed_preprocess(job: ExportJob) -> str:
     probes = tuple(_probes(job, place, prepare, batch))
     entries = list(job.subject.card.inputs)
     entries[place] = replace(card, prepared_in_graph=True)
-    job.subject = replace(job.subject, card=replace(job.subject.card, inputs=tuple(entries)))
-    job.references = References(job.subject, probes)
-    job.parity = None
-    job.facts["preprocess"] = {
+    subject = replace(job.subject, card=replace(job.subject.card, inputs=tuple(entries)))
+    job = replace(job, subject=subject, references=References(subject, probes))
+    facts = {
         "pictures": count,
         "worst_levels": worst,
         "shapes": [list(shape) for shape in dict.fromkeys(raw.shape for raw in _raw_pictures(probes, card.name))],
     }
-    return f"uint8 pictures in; within {worst:.2g} grey levels of the preparation outside on {count} pictures"
+    note = f"uint8 pictures in; within {worst:.2g} grey levels of the preparation outside on {count} pictures"
+    return StageResult(job.with_facts("preprocess", facts), note)
 
 
 def check_preparation(card: ImageInput, prepare: Prepare, samples: Pixels) -> tuple[float, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporters.job import ExportJob
+from exporters.job import ExportJob, StageResult
 from exporters.onnx_files.external_data import copy_model
 from exporters.precision.candidates import Candidate, Comparison
 from exporters.precision.data import gather
@@ -61,8 +61,8 @@ def precision_words(settings: ExportSettings) -> str | None:
     return f"{how}; at most {drop:g} points lost"
 
 
-def change_precision(job: ExportJob) -> str:
-    """Replace the file by one of the requested precision, and store the measurements in `job.facts["precision"]`.
+def change_precision(job: ExportJob) -> StageResult:
+    """Replace the file by one of the requested precision; the measurements are the facts of the stage "precision".
 
     Raises:
         CheckFailed: the requested precision is slower, larger or worse than allowed; the message holds the table.
@@ -86,16 +86,16 @@ def change_precision(job: ExportJob) -> str:
         comparison.judge(may_be_slower=settings.allow_slower or asked == "fp16")
         chosen = _choose(comparison, asked)
         comparison.chosen = "" if chosen is None else chosen.name
-        job.facts["precision"] = {"asked": asked, "data": dict(data.sources), **comparison.to_dict()}
+        job = job.with_facts("precision", {"asked": asked, "data": dict(data.sources), **comparison.to_dict()})
         if chosen is None:
             raise CheckFailed(_refusal(comparison, asked))
         if chosen is comparison.base:
-            return f"fp32 is kept: nothing else is faster and loses at most {settings.max_drop:g} points"
+            note = f"fp32 is kept: nothing else is faster and loses at most {settings.max_drop:g} points"
+            return StageResult(job, note, modified=False)
         assert chosen.path is not None
         copy_model(chosen.path, job.path)
-    job.tolerance = _measured_tolerance(job)
-    job.parity = None
-    return _note(job, comparison, chosen)
+    job = replace(job, tolerance=_measured_tolerance(job)).noted(*_slower(comparison, chosen))
+    return StageResult(job, _note(comparison, chosen))
 
 
 def _judged_card(card: ModelCard) -> ModelCard:
@@ -142,14 +142,18 @@ def _measured_tolerance(job: ExportJob) -> Tolerance:
     )
 
 
-def _note(job: ExportJob, comparison: Comparison, chosen: Candidate) -> str:
-    """One line for the table of stages, with a warning where the file is slower here."""
+def _slower(comparison: Comparison, chosen: Candidate) -> list[str]:
+    """A warning where the file is slower here."""
     ratio = comparison.ratio(chosen) or 1.0
-    if ratio >= 1:
-        device = "a device that computes in 16-bit floats" if chosen.name == "fp16" else "another machine"
-        job.notes.append(
-            f"{chosen.name} takes {ratio:.2f} times as long as fp32 on this machine's CPU; it is for {device}"
-        )
+    if ratio < 1:
+        return []
+    device = "a device that computes in 16-bit floats" if chosen.name == "fp16" else "another machine"
+    return [f"{chosen.name} takes {ratio:.2f} times as long as fp32 on this machine's CPU; it is for {device}"]
+
+
+def _note(comparison: Comparison, chosen: Candidate) -> str:
+    """One line for the table of stages."""
+    ratio = comparison.ratio(chosen) or 1.0
     size = chosen.bytes / comparison.base.bytes
     lost = comparison.drop(chosen)
     return f"{chosen.name}: {lost:.2f} points lost, {ratio:.2f} of fp32's latency, {size:.2f} of its size" + (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from typing import Any
 import onnx
 
 from exporters.isolation.limited_process import run_limited
-from exporters.job import ExportJob
+from exporters.job import ExportJob, StageResult
 from exporters.onnx_files.staging import external_data_path
 from exporters.settings import Simplifier, Tolerance
 from exporters.verifying.verify import Parity, References, compare
 from runtime.console import bytes_text
 from runtime.errors import CheckFailed, MissingPackageError, ToolkitError
 
-__all__ = ["BackgroundSimplifier", "Limits", "Simplified", "begin_simplify", "run_simplify", "simplify"]
+__all__ = ["BackgroundSimplifier", "Limits", "Simplified", "run_simplify", "simplify"]
 
 _ORDER: dict[str, tuple[str, ...]] = {
     "auto": ("onnxsim", "onnxslim"),
@@ -76,59 +76,70 @@ class _NothingToRemove(_Refused):
 
 
 class BackgroundSimplifier:
-    """First simplifier, run in a child process while the traced file is still being compared with torch.
+    """The first simplifier of an export, run on a traced file while that is compared with torch: two cores do more than one.
+
+    A context manager: whatever still runs at its end is stopped.
 
     Args:
-        path: the file, which stays as it is until `finish` or `stop`.
-        name: of the simplifier.
+        simplifier: as asked for.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+    def __init__(self, simplifier: Simplifier) -> None:
+        self.name = _ORDER.get(simplifier, ("",))[0]
         self._attempt: dict[str, Any] = {}
         self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(1)
+        self._pool: ThreadPoolExecutor | None = None
+        self._done: Future[None] | None = None
+
+    def __enter__(self) -> BackgroundSimplifier:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def begin(self, path: Path) -> None:
+        """Start on a file, which must not change until `finish` or `stop`; one that was begun before is stopped."""
+        self.stop()
+        if not self.name or find_spec(self.name) is None or external_data_path(path).exists():
+            return
+        self._attempt, self._stop, self._pool = {}, threading.Event(), ThreadPoolExecutor(1)
         seconds = _seconds(path.stat().st_size, 0, LIMITS)
         self._done = self._pool.submit(
-            _run, name, path, _candidate(path), seconds, LIMITS, self._attempt, stop=self._stop
+            _run, self.name, path, _candidate(path), seconds, LIMITS, self._attempt, stop=self._stop
         )
 
+    def is_at_work_for(self, name: str) -> bool:
+        """True if this simplifier was begun, and not finished or stopped."""
+        return self._done is not None and name == self.name
+
     def finish(self, attempt: dict[str, Any]) -> None:
-        """Wait for the child process, with the outcome and errors of `_run`."""
+        """Wait for the simplifier; fill `attempt` and raise as `_run` does."""
+        assert self._done is not None and self._pool is not None
         try:
             self._done.result()
         finally:
             attempt.update(self._attempt)
             self._pool.shutdown()
+            self._done = self._pool = None
 
     def stop(self) -> None:
-        """Stop the child process; its output is not used."""
-        self._stop.set()
-        self._pool.shutdown()
+        """Stop the simplifier; its output is not used."""
+        if self._pool is not None:
+            self._stop.set()
+            self._pool.shutdown()
+            self._done = self._pool = None
 
 
-def begin_simplify(job: ExportJob) -> None:
-    """Start the first simplifier on the current file in the background, for the simplify stage to finish."""
-    if job.background is not None:
-        job.background.stop()
-        job.background = None
-    name = _ORDER.get(job.settings.simplifier, ("",))[0]
-    if name and find_spec(name) is not None and not external_data_path(job.path).exists():
-        job.background = BackgroundSimplifier(job.path, name)
-
-
-def run_simplify(job: ExportJob) -> str:
-    """Simplify stage; where the file is left unchanged, its parity remains valid."""
+def run_simplify(job: ExportJob, begun: BackgroundSimplifier | None = None) -> StageResult:
+    """The stage: simplify the file; where it is left as it was, what was measured on it still holds."""
     asked = job.settings.simplifier
     if asked != "auto" and find_spec(asked) is None:
         raise MissingPackageError(f"Simplifying with {asked}", asked, "train")
-    begun = job.background if isinstance(job.background, BackgroundSimplifier) else None
     result = simplify(job.path, job.references, job.tolerance, simplifier=asked, begun=begun)
-    job.background = None
-    job.facts["simplify"] = result.facts
-    if result.parity is not None:
-        job.parity = result.parity
-    return result.note
+    job = job.with_facts("simplify", result.facts)
+    if result.parity is None:
+        return StageResult(job, result.note, modified=False)
+    return StageResult(replace(job, parity=result.parity), result.note)
 
 
 def simplify(
@@ -162,7 +173,7 @@ def simplify(
         tried.insert(0, attempt)
         started = time.monotonic()
         try:
-            if begun is not None and begun.name == name:
+            if begun is not None and begun.is_at_work_for(name):
                 begun.finish(attempt)
             else:
                 _run(name, path, candidate, max(LEAST_SECONDS, deadline - started), limits, attempt)

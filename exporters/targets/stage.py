@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporters.job import ExportJob
+from exporters.job import ExportJob, StageResult
 from exporters.settings import ExportSettings
 from exporters.targets.converting import RequestedVersions, convert_versions, requested_versions
 
@@ -28,7 +28,7 @@ def target_words(settings: ExportSettings) -> str | None:
     return "; ".join(said) or None
 
 
-def run_target(job: ExportJob) -> str:
+def run_target(job: ExportJob) -> StageResult:
     """Convert the file to the requested versions. Raises CheckFailed where an operator has no counterpart there."""
     asked = _versions_of(job.settings)
     change = convert_versions(job.path, asked)
@@ -36,11 +36,9 @@ def run_target(job: ExportJob) -> str:
     if asked.target is not None:
         facts.update(name=asked.target.name, source=asked.target.source, note=asked.target.note)
         if asked.target.note:
-            job.notes.append(f"{asked.target.name}: {asked.target.note}")
-    job.facts["target"] = facts
-    if change.changed:
-        job.parity = None
-    return str(change) if asked.target is None else f"{asked.target.name}: {change}"
+            job = job.noted(f"{asked.target.name}: {asked.target.note}")
+    note = str(change) if asked.target is None else f"{asked.target.name}: {change}"
+    return StageResult(job.with_facts("target", facts), note, modified=change.changed)
 
 
 def _versions_of(settings: ExportSettings) -> RequestedVersions:

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from exporters.job import ExportJob
+from exporters.job import ExportJob, StageResult
 from exporters.settings import STRICT, Tolerance
-from exporters.simplifying.simplify import begin_simplify
 from exporters.sources.axes import Axes
 from exporters.subject.dynamic_axes import example_lengths, without_axes
 from exporters.subject.lengths import cycle
@@ -52,21 +51,22 @@ class Traced:
     fixed: dict[str, int]
 
 
-def trace_stage(job: ExportJob) -> str:
-    """Trace stage: write the file and return a note that names the route."""
+def trace_stage(job: ExportJob) -> StageResult:
+    """Trace stage: write the file; the note names the route."""
     traced = trace(
         job.subject,
         job.path,
         references=job.references,
         tolerance=job.tolerance,
         allow_static=job.settings.allow_static,
-        written=functools.partial(begin_simplify, job),
+        written=functools.partial(job.on_traced, job.path),
     )
-    job.subject, job.references, job.parity = traced.subject, traced.references, traced.parity
-    job.facts["trace"] = {"route": traced.route, "failures": traced.failures, "fixed": traced.fixed}
-    for name, length in traced.fixed.items():
-        job.notes.append(f"the {name} is fixed to {length}, as --allow-static allows: {_first(traced.failures)}")
-    return f"by {traced.route}" + (f", {_lengths_words(traced.fixed)} fixed" if traced.fixed else "")
+    reason = _first(traced.failures)
+    job = replace(job, subject=traced.subject, references=traced.references, parity=traced.parity)
+    job = job.with_facts("trace", {"route": traced.route, "failures": traced.failures, "fixed": traced.fixed}).noted(
+        *(f"the {name} is fixed to {n}, as --allow-static allows: {reason}" for name, n in traced.fixed.items())
+    )
+    return StageResult(job, f"by {traced.route}" + (f", {_lengths_words(traced.fixed)} fixed" if traced.fixed else ""))
 
 
 def trace(

@@ -96,6 +96,12 @@ class References:
                 self._found.append(_torch(self.subject, probe.inputs, probe.label))
             yield probe, self._found[position]
 
+    def of(self, subject: Subject) -> References:
+        """The same outputs, of the same network with another card."""
+        again = References(subject, self.probes)
+        again._found, again._weights = self._found, self._weights
+        return again
+
     def recomputed(self) -> References:
         """Recompute with torch. If the weights' checksum is unchanged and the first probe reproduces exactly, reuse the
         other cached outputs.

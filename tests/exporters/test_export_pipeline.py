@@ -17,7 +17,7 @@ from onnx import numpy_helper
 import exporters
 import runtime
 from exporters import export
-from exporters.job import ExportJob
+from exporters.job import ExportJob, Stage, StageResult
 from exporters.report import Report
 from exporters.settings import Tolerance
 from exporters.tracing.routes import torch_export
@@ -248,12 +248,12 @@ def harm_stage(monkeypatch: pytest.MonkeyPatch, name: str, harm: Callable[[Path]
         assert name in [stage.name for stage in stages]
         return tuple(replace(stage, run=harmed(stage.run)) if stage.name == name else stage for stage in stages)
 
-    def harmed(run: Callable[[ExportJob], str]) -> Callable[[ExportJob], str]:
-        def harmful(job: ExportJob) -> str:
-            note = run(job)
+    def harmed(run: Stage) -> Stage:
+        def harmful(job: ExportJob) -> StageResult:
+            result = run(job)
             harm(job.path)
-            job.parity = None if name in ("trace", "simplify") else job.parity
-            return note
+            measured = name not in ("trace", "simplify")
+            return result if measured else replace(result, job=replace(result.job, parity=None))
 
         return harmful
 

@@ -249,12 +249,13 @@ def test_a_stage_that_damages_the_file(
     whole = pipeline.plan
 
     def plan(*arguments: Any) -> Any:
-        def harmful(job: Any, run: Any) -> str:
-            note: str = run(job)
+        def harmful(job: Any, run: Any) -> Any:
+            result = run(job)
             harm(job.path)
             if name == "trace":
-                job.parity = None  # as of a stage that changes the file, which is then compared
-            return note
+                # as of a stage that changes the file, which is then compared
+                return dataclasses.replace(result, job=dataclasses.replace(result.job, parity=None))
+            return result
 
         stages = whole(*arguments)
         assert name in [stage.name for stage in stages]
