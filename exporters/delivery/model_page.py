@@ -22,7 +22,6 @@ from runtime.console import bytes_text, seconds_text
 from runtime.errors import ToolkitError
 from runtime.session import Session
 from runtime.session.bench import Timing, bench
-from runtime.session.describe import preparation
 
 __all__ = ["Speed", "measure_speed", "model_page", "write_report"]
 
@@ -243,7 +242,7 @@ def _onnxruntime_version() -> str:
 
 def _inputs_and_outputs(report: Report, seen: ModelInspection) -> str:
     roles = {output.name: output.role for output in report.card.outputs}
-    prepared = {entry.name: preparation(entry) for entry in report.card.inputs}
+    prepared = {entry.name: entry.describe() for entry in report.card.inputs}
     inputs = [(code(t.name), t.dtype, _shape(t.shape), prepared.get(t.name, "")) for t in seen.inputs]
     outputs = [(code(t.name), t.dtype, _shape(t.shape), roles.get(t.name, "")) for t in seen.outputs]
     return "\n\n".join(

@@ -107,6 +107,7 @@ def _rows(module: torch.nn.Module, card: InputCard, rows: int, random: np.random
         return random.integers(0, len(card.vocabulary), (rows, card.length), np.int64)
     if isinstance(card, TableInput | SequenceInput):
         return random.standard_normal((rows, *card.shape), np.float32)
+    assert isinstance(card, ArrayInput)
     shape = (rows, *(_OPEN_LENGTH if length is None else length for length in card.shape))
     return _array(module, card, shape, random)
 
