@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import import_module
 from typing import Any
 
@@ -22,8 +23,13 @@ def register_kind(kind: str, module: str) -> None:
 
 def kind_of(card: InputCard) -> InputKind[Any]:
     """The kind of a card's input."""
-    kind: InputKind[Any] = import_module(_MODULES[card.kind]).KIND
-    return kind
+    return _loaded(card.kind)
+
+
+@functools.cache
+def _loaded(kind: str) -> InputKind[Any]:
+    found: InputKind[Any] = import_module(_MODULES[kind]).KIND
+    return found
 
 
 for _kind in ("image", "table", "text", "sequence", "array"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import import_module
 from typing import Any
 
@@ -22,8 +23,13 @@ def register_preprocessor(kind: str, module: str) -> None:
 
 def preprocessor_of(card: InputCard) -> Preprocessor[Any]:
     """The preprocessor of a card's kind."""
-    preprocessor: Preprocessor[Any] = import_module(_MODULES[card.kind]).PREPROCESSOR
-    return preprocessor
+    return _loaded(card.kind)
+
+
+@functools.cache
+def _loaded(kind: str) -> Preprocessor[Any]:
+    found: Preprocessor[Any] = import_module(_MODULES[kind]).PREPROCESSOR
+    return found
 
 
 for _kind in ("image", "table", "text", "sequence", "array"):
