@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from runtime.card import ImageInput, InputCard
+from runtime.card import InputCard
 from runtime.errors import InputError
-from runtime.preprocess import Picture, prepare_image, raw_pixels
+from runtime.preprocess import Picture
 from runtime.preprocess.inputs import prepare_items
+from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import NamedItems
 from runtime.results import Failure
 
@@ -134,7 +135,7 @@ def run_prepared(session: Session, rows: Array | Mapping[str, Array], run: Run) 
 
 
 def run_pictures(
-    session: Session, pictures: Sequence[Picture], card: ImageInput, run: Run, workers: int | None = None
+    session: Session, pictures: Sequence[Picture], card: InputCard, run: Run, workers: int | None = None
 ) -> Iterator[Chunk]:
     """Run pictures -> chunks, in order. Each worker decodes, prepares and runs its own pictures."""
 
@@ -215,15 +216,15 @@ def _readable(
     return good
 
 
-def _picture_chunk(session: Session, pictures: Sequence[Picture], card: ImageInput, run: Run) -> Chunk:
+def _picture_chunk(session: Session, pictures: Sequence[Picture], card: InputCard, run: Run) -> Chunk:
     sources = [str(picture) if isinstance(picture, str | os.PathLike) else None for picture in pictures]
     failures: dict[int, Failure] = {}
-    read = raw_pixels if card.prepared_in_graph else prepare_image
+    preprocessor = preprocessor_of(card)
     waiting: list[Array] = []
     results = []
     for index, picture in enumerate(pictures):
         try:
-            row = read(picture, card)
+            row = preprocessor.feed_one(picture, card)
         except InputError as error:
             failures[index] = Failure(sources[index], error)
             continue
@@ -266,7 +267,4 @@ def _prepared(items: Sequence[Any] | Array, index: int, card: InputCard) -> Arra
     if isinstance(items, np.ndarray):
         row: Array = items[index]
         return row
-    if isinstance(card, ImageInput):
-        return raw_pixels(items[index], card) if card.prepared_in_graph else prepare_image(items[index], card)
-    prepared: Array = prepare_items([items[index]], card)[0]
-    return prepared
+    return preprocessor_of(card).feed_one(items[index], card)

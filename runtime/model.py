@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from runtime.batches import Chunk, Run, asking, run_items, run_named, run_pictures, run_prepared
-from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
+from runtime.card import ArrayInput, InputCard, ModelCard
 from runtime.errors import CardError, InputError
 from runtime.preprocess.inputs import parse_inputs
+from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import NamedItems, join_items, parse_named_inputs
-from runtime.preprocess.sources import find_images
 from runtime.results import Failure, Prediction, find_decoder
 from runtime.session import Session, Tensor
 from runtime.session.providers import Device
@@ -180,20 +180,7 @@ class Model:
             cards = self._card().inputs
             return join_items([parse_named_inputs(path, cards)[0] for path in paths], cards)
         card = self._input()
-        if isinstance(card, ImageInput):
-            return find_images(paths)
-        if isinstance(card, ArrayInput):
-            raise CardError(f"{self.path} takes plain arrays, not files. Use runtime.load(...).run(...) with arrays.")
-        if isinstance(card, TextInput):
-            for path in paths:
-                if not Path(path).is_file():
-                    raise InputError(
-                        f"{path} is no file. Put the texts into one, such as lines.txt with one text a line."
-                    )
-        found = [parse_inputs(Path(path), card)[0] for path in paths]
-        if isinstance(card, TextInput | SequenceInput):
-            return [item for items in found for item in items]
-        return np.concatenate(found)
+        return preprocessor_of(card).find(paths, card, str(self.path))
 
     def _card(self) -> ModelCard:
         if self.card is None:
@@ -230,9 +217,9 @@ class Model:
         card = self._input()
         if isinstance(items, np.ndarray):
             yield from run_prepared(self.session, items, run)
-        elif isinstance(card, ImageInput):
+        elif (way := preprocessor_of(card).items) == "apart":
             yield from run_pictures(self.session, items, card, run)
-        elif isinstance(card, TextInput | SequenceInput):
+        elif way == "together":
             yield from run_items(self.session, items, card, run)
         else:
             raise InputError(f"{self.path} takes a {card.kind}, not pictures.")

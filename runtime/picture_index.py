@@ -11,6 +11,7 @@ import numpy as np
 
 import runtime.index
 from runtime.atomic import atomic_path
+from runtime.card import image_inputs
 from runtime.console import table
 from runtime.drawing.grid import grid
 from runtime.errors import InputError, VectorIndexError
@@ -105,7 +106,7 @@ def embed_pictures(
         VectorIndexError: the index was made by another model, or refuses a vector.
     """
     added, failures, dim = 0, [], _embedding_length(model)
-    if model.card is None or [entry.kind for entry in model.card.inputs] != ["image"]:
+    if model.card is None or len(model.card.inputs) != 1 or not image_inputs(model.card.inputs):
         raise InputError(f"{model.path} does not take pictures. Name a model of pictures to embed them.")
     attributes = {"model": str(model.path.resolve())}
     space = model.space()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from runtime.atomic import atomic_path
-from runtime.card import ImageInput, ModelCard
+from runtime.card import ModelCard, image_inputs
 from runtime.drawing.grid import grid
 from runtime.drawing.scaling import scaled_within
 from runtime.errors import InputError
@@ -33,7 +33,7 @@ def predicted_pictures(card: ModelCard | None, items: Any) -> Sequence[Picture]:
     Raises:
         InputError: the items are no pictures, or are prepared already.
     """
-    names = [entry.name for entry in card.inputs if isinstance(entry, ImageInput)] if card is not None else []
+    names = [entry.name for entry in image_inputs(card.inputs).values()] if card is not None else []
     values = items.values[names[0]] if isinstance(items, NamedItems) and names else items
     if not names or isinstance(values, np.ndarray):
         kinds = ", ".join(entry.kind for entry in card.inputs) if card is not None else "array"

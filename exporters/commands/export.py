@@ -13,9 +13,6 @@ from runtime.commands.requirements import need
 
 __all__ = ["export"]
 
-# What `toolkit predict` is given, by the kind of the model's input.
-_PREDICTED = {"image": "IMAGES", "table": "TABLE.csv", "text": "LINES.txt", "sequence": "ARRAY.npy"}
-
 
 @click.command()
 @click.argument("source", type=click.Path(), metavar="CHECKPOINT|WEIGHTS|PROGRAM")
@@ -184,6 +181,7 @@ def export(source: str, output: str | None, dry_run: bool, as_json: bool, **opti
     from exporters import export as run
     from exporters import plan_export
     from exporters.commands.settings_from_options import settings_of
+    from exporters.inputs import kind_of
 
     settings = settings_of(options)
     if dry_run:
@@ -197,7 +195,7 @@ def export(source: str, output: str | None, dry_run: bool, as_json: bool, **opti
         return
     click.echo(report.closing())
     click.echo(f"next: toolkit info {report.path}")
-    kind = report.card.inputs[0].kind if report.card.inputs else "array"
-    if kind in _PREDICTED:
-        click.echo(f"      toolkit predict {report.path} {_PREDICTED[kind]}")
+    predicted = kind_of(report.card.inputs[0]).predicted if report.card.inputs else None
+    if predicted is not None:
+        click.echo(f"      toolkit predict {report.path} {predicted}")
     click.echo(f"      toolkit bench {report.path}")

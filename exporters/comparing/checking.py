@@ -27,10 +27,9 @@ from exporters.comparing.pairing import pair_by_likeness, pair_inputs, pair_outp
 from exporters.forward.modes import restore_modes
 from exporters.settings import Tolerance, make_settings
 from exporters.sources import Source
-from runtime.card import STEP_ROLES, ImageInput, ModelCard
+from runtime.card import STEP_ROLES, ModelCard
 from runtime.errors import CheckFailed, InputError
 from runtime.results import find_decoder
-from runtime.session.describe import preparation
 
 __all__ = ["check", "compare_networks"]
 
@@ -145,7 +144,7 @@ def _open_both(
 
 def _input_names(one: ComparedModel, two: ComparedModel) -> dict[str, str]:
     cards = [side.card.inputs if side.card is not None else () for side in (one, two)]
-    if any(isinstance(entry, ImageInput) and entry.prepared_in_graph for entries in cards for entry in entries):
+    if any(entry.prepared_in_graph for entries in cards for entry in entries):
         if len(one.inputs) == len(two.inputs) == 1:
             return {one.inputs[0].name: two.inputs[0].name}
         raise CheckFailed(f"{one.name} and {two.name} take other inputs, and one prepares its pictures by itself.")
@@ -205,16 +204,10 @@ def _plain(card: ModelCard, what: str) -> str:
     """Card field as text for comparison; ignores `prepared_in_graph` and the outputs of post-processing steps."""
     value = getattr(card, what)
     if what == "inputs":
-        return "; ".join(f"{entry.name} ({preparation(_outside(entry))})" for entry in value)
+        return "; ".join(f"{entry.name} ({entry.prepared_outside().describe()})" for entry in value)
     if what == "outputs":
         return ", ".join(f"{entry.name} ({entry.role})" for entry in value if entry.role not in STEP_ROLES)
     return ", ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _outside(entry: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(entry, prepared_in_graph=False) if isinstance(entry, ImageInput) else entry
 
 
 def _layers(

@@ -19,7 +19,7 @@ from exporters.sources import Source
 from exporters.sources.file_kinds import kind_of
 from exporters.subject.assembly import make_subject
 from exporters.subject.subject import Subject
-from runtime.card import STEP_ROLES, ImageInput, ModelCard
+from runtime.card import STEP_ROLES, ModelCard
 from runtime.errors import CheckFailed, SpecError
 from runtime.results import find_decoder
 from runtime.session import Session, Tensor
@@ -166,9 +166,7 @@ def _as_the_file_says(source: Source, settings: ExportSettings, card: ModelCard)
     asked = replace(settings, outputs=settings.outputs or names)
     if not isinstance(source, torch.nn.Module):
         return asked
-    inputs = tuple(
-        replace(entry, prepared_in_graph=False) if isinstance(entry, ImageInput) else entry for entry in card.inputs
-    )
+    inputs = tuple(entry.prepared_outside() for entry in card.inputs)
     return replace(
         asked,
         task=settings.task or (card.task if find_decoder(card.task).typed else None),

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from exporters.comparing.compared_models import ComparedFile, ComparedModel, ComparedNetwork
+from exporters.inputs import kind_of
 from exporters.settings import ExportSettings
 from exporters.subject.dynamic_axes import resolve_dynamic_axes
 from exporters.verifying.probes import BATCH_SIZES, make_probes
-from runtime.card import ArrayInput, ImageInput, InputCard, TextInput
+from runtime.card import InputCard
 from runtime.errors import CardError, CheckFailed, InputError, ToolkitError
-from runtime.preprocess import raw_pixels
-from runtime.preprocess.inputs import parse_inputs, prepare_items
-from runtime.preprocess.sources import natural_key
+from runtime.preprocess.inputs import parse_inputs
+from runtime.preprocess.kinds import preprocessor_of
 from runtime.session import Tensor
 
 __all__ = ["InputBatch", "data_feeds", "feeds_for"]
@@ -27,8 +27,6 @@ __all__ = ["InputBatch", "data_feeds", "feeds_for"]
 # Lengths for the free axes of files from elsewhere: the first set at which both run is taken, and some of the others too.
 _LENGTHS = (32, 64, 224, 7, 16, 128, 256, 11)
 _ROWS = 32
-# (height, width) of pictures made up for files that prepare them by themselves.
-_PICTURE_SIZES = ((64, 96), (97, 53), (224, 224))
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def feeds_for(
     """
     unlike = _prepares(first) != _prepares(second)
     if unlike or (_prepares(first) and _prepares(second)):
-        yield from _pictures(first, second)
+        yield from _raw(first, second)
         return
     network = next((side for side in (first, second) if isinstance(side, ComparedNetwork)), None)
     count = 0
@@ -86,36 +84,30 @@ def data_feeds(first: ComparedModel, second: ComparedModel, data: str | os.PathL
         InputError: the data cannot be read.
     """
     cards = [_only_input(side) for side in (first, second)]
-    card = next((card for card in cards if card is not None and not isinstance(card, ArrayInput)), None)
+    card = next((card for card in cards if card is not None and card.has_preparation), None)
     if card is None:
         raise CardError(
             f"{data} cannot be read as inputs: neither {first.name} nor {second.name} has a card that says how. Compare with the "
             f"checkpoint, or leave --data out."
         )
     items, _ = parse_inputs(os.fspath(data), card)
-    if not isinstance(items, np.ndarray):
-        items = sorted(items, key=natural_key) if isinstance(card, ImageInput) else list(items)
     if not len(items):
         raise InputError(f"{data} holds no input.")
-    raw = any(isinstance(entry, ImageInput) and entry.prepared_in_graph for entry in cards)
+    raw = any(entry is not None and entry.prepared_in_graph for entry in cards)
     fixed = next((side.session.fixed_batch for side in (first, second) if isinstance(side, ComparedFile)
                   and side.session.fixed_batch), None)  # fmt: skip
     step = 1 if raw else fixed or _ROWS
     for start in range(0, len(items), step):
         part = items[start : start + step]
         missing = (fixed or 0) - len(part) if fixed else 0
-        arrays = [_filled(_prepared(part, entry if entry is not None else card), missing) for entry in cards]
+        arrays = [_filled(_fed(part, entry if entry is not None else card), missing) for entry in cards]
         sources = tuple(str(item) if isinstance(item, str | os.PathLike) else None for item in part)
         feeds = [{side.inputs[0].name: array} for side, array in zip((first, second), arrays, strict=True)]
         yield InputBatch(f"the data from {start + 1} on", feeds[0], feeds[1], len(part), sources)
 
 
-def _prepared(items: Any, card: InputCard) -> np.ndarray:
-    if isinstance(items, np.ndarray):
-        return items
-    if isinstance(card, ImageInput) and card.prepared_in_graph:
-        return np.stack([raw_pixels(item, card) for item in items])
-    return prepare_items(items, card)
+def _fed(items: Any, card: InputCard) -> np.ndarray:
+    return items if isinstance(items, np.ndarray) else preprocessor_of(card).feed(items, card)
 
 
 def _filled(rows: np.ndarray, missing: int) -> np.ndarray:
@@ -130,25 +122,17 @@ def _only_input(side: ComparedModel) -> InputCard | None:
 
 def _prepares(side: ComparedModel) -> bool:
     entries = side.card.inputs if side.card is not None else ()
-    return any(isinstance(entry, ImageInput) and entry.prepared_in_graph for entry in entries)
+    return any(entry.prepared_in_graph for entry in entries)
 
 
-def _pictures(first: ComparedModel, second: ComparedModel) -> Iterator[InputBatch]:
-    """Random pictures of several sizes, for files that take raw pictures."""
+def _raw(first: ComparedModel, second: ComparedModel) -> Iterator[InputBatch]:
+    """Random inputs that are not prepared, of several shapes, for files that prepare theirs."""
     cards = [_only_input(side) for side in (first, second)]
-    known = next(card for card in cards if isinstance(card, ImageInput))
-    random = np.random.default_rng(0)
-    for height, width in _sizes(known):
-        channels = () if known.channels == 1 else (known.channels,)
-        coarse = random.integers(0, 256, (-(-height // 8), -(-width // 8), *channels), np.uint8)
-        picture = coarse.repeat(8, 0).repeat(8, 1)[:height, :width]
-        arrays = [_prepared([picture], card if card is not None else known) for card in cards]
+    known = next(card for card in cards if card is not None and card.has_preparation)
+    for label, item in kind_of(known).raw_items(known):
+        arrays = [_fed([item], card if card is not None else known) for card in cards]
         feeds = [{side.inputs[0].name: array} for side, array in zip((first, second), arrays, strict=True)]
-        yield InputBatch(f"a picture of {height} x {width}", feeds[0], feeds[1], 1)
-
-
-def _sizes(card: ImageInput) -> Sequence[tuple[int, int]]:
-    return (card.size,) if card.resize is None and card.crop is None else _PICTURE_SIZES
+        yield InputBatch(label, feeds[0], feeds[1], 1)
 
 
 def _of_network(
@@ -263,9 +247,7 @@ def _numbers(
         return random.standard_normal(lengths).astype(tensor.dtype)
     if tensor.dtype == "bool" or tensor.dtype.lstrip("u").startswith("int"):
         entries = card.inputs if card is not None else ()
-        words = [
-            len(entry.vocabulary) for entry in entries if isinstance(entry, TextInput) and entry.name == tensor.name
-        ]
+        words = [len(entry.tokens) for entry in entries if entry.tokens and entry.name == tensor.name]
         most = words[0] if words else 256 if tensor.dtype == "uint8" else 2
         return random.integers(0, most, lengths).astype(tensor.dtype)
     raise CheckFailed(f"The input {tensor} takes no numbers; none can be made up for it.")

@@ -10,6 +10,7 @@ from exporters.delivery.folders import atomic_folder
 from exporters.delivery.model_page import model_page
 from exporters.delivery.run_script import run_script
 from exporters.delivery.sample import Sample, make_sample, write_sample
+from exporters.inputs import kind_of
 from exporters.inspecting.graph_facts import graph_facts
 from exporters.inspecting.inspection import least_onnxruntime
 from exporters.onnx_files.external_data import copy_model
@@ -17,7 +18,6 @@ from exporters.onnx_files.reading import read_graph
 from exporters.report import Report
 from exporters.settings import STRICT, Tolerance
 from exporters.verifying.verify import References
-from runtime.card import ImageInput
 from runtime.session import Session
 
 __all__ = ["write_bundle"]
@@ -70,9 +70,9 @@ def write_bundle(
 
 def _requirements(report: Report) -> list[str]:
     """pip requirements of the bundle."""
-    pictures = any(isinstance(entry, ImageInput) for entry in report.card.inputs)
+    needed = dict.fromkeys(package for entry in report.card.inputs for package in kind_of(entry).packages)
     least = least_onnxruntime(graph_facts(read_graph(report.path)))
-    return ["numpy", *(["pillow>=9.1"] if pictures else []), f"onnxruntime>={least}" if least else "onnxruntime"]
+    return ["numpy", *needed, f"onnxruntime>={least}" if least else "onnxruntime"]
 
 
 def _check_script(report: Report, sample: Sample, tolerance: Tolerance) -> str:

@@ -12,23 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from exporters.delivery.markdown import code, markdown_table
+from exporters.inputs import kind_of
 from exporters.inspecting.inspection import inspect_file
 from exporters.inspecting.model_inspection import ModelInspection, multiply_adds_text
 from exporters.onnx_files.external_data import model_bytes
 from exporters.report import Report
 from runtime.atomic import atomic_write
-from runtime.card import ArrayInput, ImageInput, ModelCard, SequenceInput, TableInput, TextInput
+from runtime.card import ModelCard
 from runtime.console import bytes_text, seconds_text
 from runtime.errors import ToolkitError
 from runtime.results import find_decoder
 from runtime.session import Session
 from runtime.session.bench import Timing, bench
-from runtime.session.describe import preparation
 
 __all__ = ["Speed", "measure_speed", "model_page", "write_report"]
 
 _SECONDS = 0.4
-_SAMPLE_FILES = {"image": "picture.png", "table": "rows.csv", "text": "lines.txt", "sequence": "sequence.npy"}
 
 # Threads inside one operator (None: onnxruntime's own choice) and what was measured with them.
 Speed = Sequence[tuple[int | None, Timing]]
@@ -235,7 +234,7 @@ def _onnxruntime_version() -> str:
 
 def _inputs_and_outputs(report: Report, seen: ModelInspection) -> str:
     roles = {output.name: output.role for output in report.card.outputs}
-    prepared = {entry.name: preparation(entry) for entry in report.card.inputs}
+    prepared = {entry.name: entry.describe() for entry in report.card.inputs}
     inputs = [(code(t.name), t.dtype, _shape(t.shape), prepared.get(t.name, "")) for t in seen.inputs]
     outputs = [(code(t.name), t.dtype, _shape(t.shape), roles.get(t.name, "")) for t in seen.outputs]
     return "\n\n".join(
@@ -285,9 +284,7 @@ def _sample_file(card: ModelCard) -> str | None:
     """A file that `predict` takes, or None where it takes arrays."""
     if len(card.inputs) != 1 or not find_decoder(card.task).predicts:
         return None
-    entry = card.inputs[0]
-    assert isinstance(entry, ImageInput | TableInput | TextInput | SequenceInput | ArrayInput)
-    return _SAMPLE_FILES.get(entry.kind)
+    return kind_of(card.inputs[0]).file_name
 
 
 def _fence(language: str, lines: Sequence[str]) -> str:

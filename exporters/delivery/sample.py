@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from exporters.inputs import kind_of
 from exporters.verifying.probes import Probe
 from exporters.verifying.verify import References
-from runtime.card import ImageInput, InputCard, SequenceInput, TableInput, TextInput
 from runtime.errors import InputError
 from runtime.preprocess.inputs import prepare
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["Sample", "make_sample", "pixels_of", "write_sample"]
+__all__ = ["Sample", "make_sample", "write_sample"]
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,10 @@ def make_sample(references: References) -> Sample:
     cards = subject.card.inputs
     if len(cards) == 1 and len(probe.inputs) == 1:
         given = next(iter(feeds.values()))
-        name, content = _raw_file(given[0], cards[0])
+        name, content = kind_of(cards[0]).raw_file(given[0], cards[0])
     if name and probe.feeds is None:
         try:
-            row, _ = prepare(_read_raw(name, content), cards[0])
+            row, _ = prepare(kind_of(cards[0]).read_raw(content), cards[0])
         except InputError:  # such as a text of padding only
             name, content = "", b""
         else:
@@ -63,54 +61,6 @@ def make_sample(references: References) -> Sample:
             feeds = {subject.input_names[0]: rows}
     [(_, expected)] = References(subject, (probe,))
     return Sample(name, content, feeds, expected)
-
-
-def _raw_file(row: Array, card: InputCard) -> tuple[str, bytes]:
-    """(file name, content) that `prepare` turns into approximately this row; ("", b"") for plain arrays."""
-    if isinstance(card, ImageInput):
-        from PIL import Image
-
-        pixels = row if row.dtype == np.uint8 else pixels_of(row, card)
-        buffer = io.BytesIO()
-        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(buffer, "PNG")
-        return "picture.png", buffer.getvalue()
-    if isinstance(card, TableInput):
-        values = row.astype(np.float64)
-        values = values * np.array(card.std or 1.0) + np.array(card.mean or 0.0)
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows([card.columns, [f"{value:.9g}" for value in values]])
-        return "rows.csv", text.getvalue().encode()
-    if isinstance(card, TextInput):
-        special = {card.padding, card.unknown}
-        tokens = [card.vocabulary[index] for index in row.tolist() if index not in special]
-        return "text.txt", ((" " if card.level == "word" else "").join(tokens)).encode()
-    if isinstance(card, SequenceInput):
-        buffer = io.BytesIO()
-        used = np.flatnonzero(np.any(row != 0, axis=1))
-        steps = row[: int(used[-1]) + 1 if used.size else 1].astype(np.float64)
-        np.save(buffer, steps * np.array(card.std or 1.0) + np.array(card.mean or 0.0))
-        return "sequence.npy", buffer.getvalue()
-    return "", b""
-
-
-def pixels_of(row: Array, card: ImageInput) -> npt.NDArray[np.uint8]:
-    """Invert the normalisation: a prepared picture (`card.shape`) -> approximate uint8 pixels (H, W, C)."""
-    channels_last = row.transpose(1, 2, 0) if card.layout == "NCHW" else row
-    values = (channels_last * np.array(card.std or 1.0) + np.array(card.mean or 0.0)) / card.scale
-    return np.ascontiguousarray(np.clip(np.rint(np.nan_to_num(values)), 0, 255).astype(np.uint8))
-
-
-def _read_raw(name: str, content: bytes) -> Any:
-    """Read a raw file's content in the form that `runtime.preprocess.inputs.prepare` takes."""
-    if name == "picture.png":
-        return content
-    if name == "text.txt":
-        return [content.decode()]
-    if name == "sequence.npy":
-        return [np.load(io.BytesIO(content), allow_pickle=False)]
-    header, row = csv.reader(io.StringIO(content.decode()))
-    del header
-    return [[float(cell) for cell in row]]
 
 
 def write_sample(sample: Sample, folder: Path) -> None:

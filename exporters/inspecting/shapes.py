@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporters.isolation.limited_process import run_limited
-from runtime.card import ArrayInput, ImageInput, InputCard, ModelCard
+from runtime.card import ModelCard
 from runtime.console import bytes_text
 from runtime.session import Tensor
 
@@ -46,7 +46,7 @@ class FlowShapes:
 
 def input_lengths(inputs: tuple[Tensor, ...], card: ModelCard | None) -> dict[str, tuple[int, ...]]:
     """Input shapes with one row each: dynamic axes get the card's length, else a usual one."""
-    told = {entry.name: _row_shape(entry) for entry in card.inputs if not isinstance(entry, ArrayInput)} if card else {}
+    told = {entry.name: entry.fed_shape() for entry in card.inputs if entry.has_preparation} if card else {}
     lengths = {}
     for tensor in inputs:
         row = told.get(tensor.name, ())
@@ -62,13 +62,6 @@ def input_lengths(inputs: tuple[Tensor, ...], card: ModelCard | None) -> dict[st
                 shape.append(_LENGTHS.get(length, _OTHER_LENGTH))
         lengths[tensor.name] = tuple(shape)
     return lengths
-
-
-def _row_shape(entry: InputCard) -> tuple[int | None, ...]:
-    """Row shape of an input: the prepared row, or a raw picture of the card's size under `prepared_in_graph`."""
-    if isinstance(entry, ImageInput) and entry.prepared_in_graph:
-        return (*entry.size, entry.channels)
-    return entry.shape
 
 
 def find_shapes(path: Path, lengths: Mapping[str, tuple[int, ...]], seconds: float = _SECONDS) -> FlowShapes:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import onnx
 
+from exporters.inputs import kind_of
 from exporters.onnx_files.external_data import external_names, save_model
-from runtime.card import CARD_KEY, ImageInput, ModelCard
+from runtime.card import CARD_KEY, ModelCard
 from runtime.session.external_data import EXTERNAL_DATA_KEY, describe_external_data
 
 __all__ = ["image_metadata", "stamp"]
@@ -33,24 +34,9 @@ def _second_file(path: Path, names: set[str]) -> dict[str, str]:
 
 def image_metadata(card: ModelCard) -> dict[str, str]:
     """ONNX's standard metadata for a picture input (MetadataProps.md), as far as it can express the card."""
-    pictures = [entry for entry in card.inputs if isinstance(entry, ImageInput)]
-    if len(pictures) != 1:
-        return {}
-    picture = pictures[0]
-    found = {
-        "Image.BitmapPixelFormat": "Rgb8" if picture.color == "RGB" else "Gray8",
-        "Image.ColorSpaceGamma": "SRGB",
-    }
-    means, deviations = set(picture.mean or (0.0,)), set(picture.std or (1.0,))
-    if picture.prepared_in_graph:
-        found["Image.NominalPixelRange"] = "NominalRange_0_255"
-    elif abs(picture.scale - 1 / 255) < 1e-9 and means == {0.0} and deviations == {1.0}:
-        found["Image.NominalPixelRange"] = "Normalized_0_1"
-    elif abs(picture.scale - 1 / 255) < 1e-9 and means == {0.5} and deviations == {0.5}:
-        found["Image.NominalPixelRange"] = "Normalized_1_1"
-    elif picture.scale == 1 and means == {0.0} and deviations == {1.0}:
-        found["Image.NominalPixelRange"] = "NominalRange_0_255"
-    return found
+    entries = [kind_of(entry).standard_metadata(entry) for entry in card.inputs]
+    found = [entry for entry in entries if entry is not None]
+    return dict(found[0]) if len(found) == 1 else {}
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -25,7 +25,7 @@ from exporters.subject.subject import Subject
 from exporters.targets import find_target, opset_version
 from exporters.verifying.probes import BATCH_SIZES, Probe
 from exporters.verifying.verify import References
-from runtime.card import ImageInput
+from runtime.card import ImageInput, image_inputs
 from runtime.errors import CheckFailed, SpecError
 from runtime.preprocess import prepare_image, resized_size
 from runtime.session import Session
@@ -48,8 +48,7 @@ def preprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
     """
     if not settings.embed_preprocess:
         return None
-    card = subject.card.inputs[_picture_position(subject)]
-    assert isinstance(card, ImageInput)
+    _, card = _picture_input(subject)
     wanted = min(_wanted_opsets(settings), default=_OLDEST_OPSET)
     if wanted < _OLDEST_OPSET:
         raise SpecError(
@@ -62,9 +61,7 @@ def preprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
 
 def embed_preprocess(job: ExportJob) -> StageResult:
     """Embed the pre-processing: the file takes raw pictures. Raises CheckFailed where it differs from the runtime's."""
-    place = _picture_position(job.subject)
-    card = job.subject.card.inputs[place]
-    assert isinstance(card, ImageInput)
+    place, card = _picture_input(job.subject)
     model = onnx.load(job.path, load_external_data=False)
     opset = _own_opset(model)
     value = next(entry for entry in model.graph.input if entry.name == card.name)
@@ -76,7 +73,7 @@ def embed_preprocess(job: ExportJob) -> StageResult:
 
     prepend_preparation(model, build_preparation(card, batch, value.type.tensor_type.elem_type))
     save_model(model, job.path)
-    probes = tuple(_probes(job, place, prepare, batch))
+    probes = tuple(_probes(job, prepare, batch))
     entries = list(job.subject.card.inputs)
     entries[place] = replace(card, prepared_in_graph=True)
     subject = replace(job.subject, card=replace(job.subject.card, inputs=tuple(entries)))
@@ -123,16 +120,16 @@ def check_preparation(card: ImageInput, prepare: Prepare, samples: Pixels) -> tu
     return worst, count
 
 
-def _picture_position(subject: Subject) -> int:
-    """Position of the only picture input. Raises SpecError where there is none, or several."""
-    places = [number for number, entry in enumerate(subject.card.inputs) if isinstance(entry, ImageInput)]
-    if len(places) != 1:
+def _picture_input(subject: Subject) -> tuple[int, ImageInput]:
+    """(position, card) of the only picture input. Raises SpecError where there is none, or several."""
+    found = image_inputs(subject.card.inputs)
+    if len(found) != 1:
         kinds = ", ".join(f"{entry.name} ({entry.kind})" for entry in subject.card.inputs)
         raise SpecError(
             f"The preparation can be put into the file of a network that takes one picture; this one takes {kinds}. Leave out "
             f"--embed-preprocess, or say with a card how its pictures are prepared (--card)."
         )
-    return places[0]
+    return next(iter(found.items()))
 
 
 def _own_opset(model: onnx.ModelProto) -> int:
@@ -164,10 +161,9 @@ def _preparation(card: ImageInput, opset: int, ir_version: int, path: Path) -> P
     return prepare
 
 
-def _probes(job: ExportJob, place: int, prepare: Prepare, batch: int | str) -> Iterator[Probe]:
+def _probes(job: ExportJob, prepare: Prepare, batch: int | str) -> Iterator[Probe]:
     """Probes with raw pictures: those that prepare to the probes so far, then pictures of other sizes."""
-    card = job.subject.card.inputs[place]
-    assert isinstance(card, ImageInput)
+    place, card = _picture_input(job.subject)
     names = job.subject.input_names
     spatial = card.shape[1:] if card.layout == "NCHW" else card.shape[:2]
     found = [

@@ -10,16 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from exporters.inputs import kind_of
 from exporters.precision.labels import array_targets, named_targets
-from runtime.card import ImageInput, InputCard, ModelCard, SequenceInput, TableInput, TextInput
+from runtime.card import InputCard, ModelCard
 from runtime.errors import InputError
-from runtime.preprocess import read_arrays, read_lines, read_table, split_steps
+from runtime.preprocess import read_arrays, read_table
 from runtime.preprocess.inputs import prepare, prepare_items
-from runtime.preprocess.sources import images_in
 from runtime.results import find_decoder
-from toolkit.data.readers.idx import find_idx, read_idx
-from toolkit.data.readers.images import class_folders
-from toolkit.data.readers.text import text_files
 
 __all__ = ["Examples", "open_examples"]
 
@@ -27,10 +24,6 @@ Array = np.ndarray[Any, Any]
 Part = Literal["train", "test"]
 
 _TABLES = (".csv", ".tsv", ".tab")
-_CHILDREN: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training", "training_set", "train_set"),
-    "test": ("test", "testing", "test_set", "val", "valid", "validation", "val_set", "validation_set"),
-}
 
 
 @dataclass(frozen=True)
@@ -92,33 +85,11 @@ def open_examples(path: str | os.PathLike[str], card: ModelCard, part: Part = "t
     found: tuple[Sequence[Any] | Array, Array | None]
     if place.is_dir():
         found = _from_folder(place, entry, card, part)
-    elif place.suffix.lower() in _TABLES and isinstance(entry, TableInput | TextInput):
+    elif place.suffix.lower() in _TABLES and entry.table_columns:
         found = _from_table(place, entry, card)
-    elif isinstance(entry, TextInput) and place.suffix.lower() == ".txt":
-        found = (read_lines(place), None)
-    elif isinstance(entry, ImageInput):
-        found = ([place], None)
     else:
-        raise InputError(
-            f"{place} is not what a network for {_KINDS[entry.kind]} is given; {_EXPECTED[entry.kind]} is expected."
-        )
+        found = (_from_file(place, entry), None)
     return Examples({entry.name: found[0]}, found[1], str(place))
-
-
-_KINDS = {
-    "image": "pictures",
-    "table": "tables",
-    "text": "texts",
-    "sequence": "sequences",
-    "array": "arrays",
-}
-_EXPECTED = {
-    "image": "a folder of pictures, or an .npz file with `data`,",
-    "table": "a .csv file with the card's columns",
-    "text": "a .csv or .txt file, or a folder of .txt files,",
-    "sequence": "an .npz file with `data` (and `lengths`)",
-    "array": "an .npz file with `data`",
-}
 
 
 def _prepared(items: Sequence[Any] | Array, entry: InputCard, positions: Array) -> Array:
@@ -128,48 +99,27 @@ def _prepared(items: Sequence[Any] | Array, entry: InputCard, positions: Array) 
     return prepare_items([items[position] for position in positions.tolist()], entry)
 
 
+def _from_file(place: Path, entry: InputCard) -> Sequence[Any]:
+    kind = kind_of(entry)
+    items = kind.file_items(place)
+    if items is None:
+        raise InputError(f"{place} is not what a network for {kind.plural} is given; {kind.expected} is expected.")
+    return items
+
+
 def _from_folder(place: Path, entry: InputCard, card: ModelCard, part: Part) -> tuple[Sequence[Any], Array | None]:
-    if isinstance(entry, TextInput):
-        files = text_files(place)
-        if not files:
-            raise InputError(f"{place} holds no .txt files; one a class, with one text a line, is expected.")
-        lines = [read_lines(path) for path in files]
-        names = [path.stem for path, texts in zip(files, lines, strict=True) for _ in texts]
-        return [text for texts in lines for text in texts], named_targets(names, card, place)
-    if not isinstance(entry, ImageInput):
-        raise InputError(
-            f"{place} is a folder; {_EXPECTED[entry.kind]} is expected of a network for {_KINDS[entry.kind]}."
-        )
-    found = find_idx(place, part) or find_idx(place, "train") or find_idx(place, "test")
-    if found:
-        pictures, labels = read_idx(found[0]), read_idx(found[1])
-        return list(pictures), named_targets([str(label) for label in labels.tolist()], card, place)
-    folder = _child(place, _CHILDREN[part]) or _child(place, _CHILDREN["train"]) or place
-    classes = class_folders(folder)
-    if find_decoder(card.task).answer_is_label and classes and {child.name for child in classes} <= set(card.labels):
-        paths = [(path, child.name) for child in classes for path in images_in(child)]
-        return [path for path, _ in paths], named_targets([name for _, name in paths], card, folder)
-    files = images_in(place)
-    if not files:
-        raise InputError(
-            f"The folder {place} holds no picture. Name one with pictures, or with one sub-folder a class."
-        )
-    return files, None
+    kind = kind_of(entry)
+    labels = card.labels if find_decoder(card.task).answer_is_label else None
+    found = kind.folder_items(place, part, labels)
+    if found is None:
+        raise InputError(f"{place} is a folder; {kind.expected} is expected of a network for {kind.plural}.")
+    return found.items, None if found.names is None else named_targets(found.names, card, found.folder)
 
 
-def _child(folder: Path, names: Sequence[str]) -> Path | None:
-    children = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
-    found = next((children[name] for name in names if name in children), None)
-    return found if found is not None and class_folders(found) else None
-
-
-def _from_table(
-    place: Path, entry: TableInput | TextInput, card: ModelCard
-) -> tuple[Sequence[Any] | Array, Array | None]:
+def _from_table(place: Path, entry: InputCard, card: ModelCard) -> tuple[Sequence[Any] | Array, Array | None]:
     header, cells = read_table(place)
-    taken = entry.columns if isinstance(entry, TableInput) else (entry.column,)
     rows, _ = prepare(place, entry)  # says what is missing
-    others = [name for name in header if name not in taken]
+    others = [name for name in header if name not in entry.table_columns]
     decoder = find_decoder(card.task)
     if decoder.label_per_column:
         columns = [name for name in card.labels if name in others]
@@ -190,7 +140,7 @@ def _from_arrays(place: Path, card: ModelCard) -> Examples:
         name = entry.name if several or entry.name in arrays else "data"
         if name not in arrays:
             raise InputError(f"{place} lacks the array {name!r}; it has {', '.join(arrays) or 'none'}. Name it so.")
-        items[entry.name] = _array_items(arrays[name], arrays.get("lengths"), entry, place)
+        items[entry.name] = kind_of(entry).array_items(arrays[name], arrays.get("lengths"), entry, place)
     counts = {len(rows) for rows in items.values()}
     if len(counts) != 1 or not counts.pop():
         raise InputError(
@@ -201,14 +151,3 @@ def _from_arrays(place: Path, card: ModelCard) -> Examples:
     if targets is not None and len(targets) != len(found):
         raise InputError(f"{place} has {len(found)} inputs, but {len(targets)} labels; one for each is expected.")
     return found
-
-
-def _array_items(values: Array, lengths: Array | None, entry: InputCard, place: Path) -> Sequence[Any] | Array:
-    if isinstance(entry, SequenceInput):
-        return split_steps(values, lengths, str(place)) if lengths is not None else list(values)
-    if isinstance(entry, ImageInput) and values.dtype == np.uint8:
-        return list(values)
-    rows, single = prepare(values, entry)
-    if single:
-        raise InputError(f"{place} holds one input of shape {values.shape}; a batch of them is expected.")
-    return rows

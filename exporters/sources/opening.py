@@ -22,7 +22,7 @@ from exporters.sources.published import at_size
 from exporters.sources.random_inputs import ROWS, input_shape, random_rows
 from exporters.sources.torchscript import NO_LAYERS, TorchScriptNetwork, open_torchscript
 from exporters.sources.weights import fit_weights, read_safetensors, weights_within
-from runtime.card import ArrayInput, ImageInput, InputCard
+from runtime.card import ArrayInput, InputCard, image_inputs
 from runtime.errors import CheckpointError, InputError, SpecError
 from runtime.preprocess.inputs import parse_inputs, prepare_items
 from toolkit.training.checkpoints.checkpoint import FORMAT, Checkpoint
@@ -257,7 +257,7 @@ def _with_inputs(source: Source, opened: LoadedModel, settings: ExportSettings) 
     if cards is None:
         shape, dtype = input_shape(module, settings.input_size, opened.shape)
         cards = (ArrayInput("input", shape, dtype),)
-    elif settings.input_size is not None and isinstance(cards[0], ImageInput) and settings.inputs is not None:
+    elif settings.input_size is not None and image_inputs(cards[:1]) and settings.inputs is not None:
         raise SpecError("Both --card and --input-size say how large the input is. Give one of them.")
     real = _real_rows(cards, settings, rows)
     if real is not None:
@@ -270,7 +270,7 @@ def _with_inputs(source: Source, opened: LoadedModel, settings: ExportSettings) 
 
 def _real_rows(cards: tuple[InputCard, ...], settings: ExportSettings, rows: int) -> torch.Tensor | None:
     """First few calibration inputs, prepared as the card says."""
-    if settings.calibration is None or len(cards) != 1 or isinstance(cards[0], ArrayInput):
+    if settings.calibration is None or len(cards) != 1 or not cards[0].has_preparation:
         return None
     items, _ = parse_inputs(settings.calibration, cards[0])
     count = max(rows, ROWS)

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from runtime.card import ArrayInput, ImageInput, InputCard, SequenceInput, TableInput, TextInput
+from exporters.inputs import kind_of
+from exporters.inputs.kind import OPEN_LENGTH
+from runtime.card import InputCard
 from runtime.errors import InputError
-from runtime.preprocess import normalize
 
 __all__ = ["ROWS", "input_shape", "random_rows"]
 
 ROWS = 3
 """Rows of an example: more than one, so that rows can be told apart, and not as many as any usual axis is long."""
 
-_OPEN_LENGTH = 12  # of an axis that may have any length
 _SEED = 0
 _MOST_NUMBERS = 2**28  # 1 GiB of float32; the network needs many times its input
 
@@ -29,14 +29,14 @@ def random_rows(module: torch.nn.Module, cards: Sequence[InputCard], rows: int =
         InputError: they would fill the memory.
     """
     for card in cards:
-        shape = (rows, *(_OPEN_LENGTH if length is None else length for length in card.shape))
+        shape = (rows, *(OPEN_LENGTH if length is None else length for length in card.shape))
         if math.prod(shape) > _MOST_NUMBERS:
             raise InputError(
                 f"Random inputs of shape {shape} would be {math.prod(shape):.1e} numbers, and at most {_MOST_NUMBERS:.1e} are "
                 f"made. Give a smaller --input-size, --card or --batch-size."
             )
     random = np.random.default_rng(_SEED)
-    return tuple(torch.from_numpy(_rows(module, card, rows, random)) for card in cards)
+    return tuple(torch.from_numpy(kind_of(card).random_rows(module, card, rows, random)) for card in cards)
 
 
 def input_shape(
@@ -98,41 +98,3 @@ def _first_layer(module: torch.nn.Module) -> torch.nn.Module | None:
 
 def _text(lengths: Sequence[int]) -> str:
     return ",".join(map(str, lengths))
-
-
-def _rows(module: torch.nn.Module, card: InputCard, rows: int, random: np.random.Generator) -> np.ndarray:
-    if isinstance(card, ImageInput):
-        return normalize(_pictures(card, rows, random), card)
-    if isinstance(card, TextInput):
-        return random.integers(0, len(card.vocabulary), (rows, card.length), np.int64)
-    if isinstance(card, TableInput | SequenceInput):
-        return random.standard_normal((rows, *card.shape), np.float32)
-    shape = (rows, *(_OPEN_LENGTH if length is None else length for length in card.shape))
-    return _array(module, card, shape, random)
-
-
-def _array(
-    module: torch.nn.Module, card: ArrayInput, shape: tuple[int, ...], random: np.random.Generator
-) -> np.ndarray:
-    try:
-        kind = np.dtype(card.dtype)
-    except TypeError as error:
-        raise InputError(
-            f"The input {card.name!r} has the dtype {card.dtype!r}; one such as float32 or int64 is expected."
-        ) from error
-    if kind.kind == "b":
-        return np.ones(shape, kind)  # a mask that leaves all in
-    if kind.kind in "iu":
-        words = [child.num_embeddings for child in module.modules() if isinstance(child, torch.nn.Embedding)]
-        return random.integers(0, min(words, default=2), shape).astype(kind)
-    return random.standard_normal(shape).astype(kind)
-
-
-def _pictures(card: ImageInput, rows: int, random: np.random.Generator) -> np.ndarray:
-    """Random pictures, uint8 (rows, *card.shape): patches of colour with some noise."""
-    height, width = card.size
-    coarse = random.integers(0, 256, (rows, card.channels, 5, 5)).astype(np.float32)
-    smooth = torch.nn.functional.interpolate(torch.from_numpy(coarse), (height, width), mode="bilinear").numpy()
-    noisy = smooth + random.normal(0.0, 12.0, smooth.shape)
-    pixels = np.clip(np.round(noisy), 0, 255).astype(np.uint8)
-    return pixels if card.layout == "NCHW" else np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))

@@ -13,7 +13,7 @@ from exporters.settings import ExportSettings
 from exporters.sources.axes import AXIS_NAMES, Axes, AxisRange
 from exporters.subject.lengths import resized
 from exporters.subject.subject import Subject
-from runtime.card import ArrayInput, ImageInput, SequenceInput, TextInput
+from runtime.card import InputCard
 from runtime.errors import CheckFailed, SpecError, suggest
 from runtime.results import find_decoder
 
@@ -142,11 +142,11 @@ def _named_axes(subject: Subject, wanted: Mapping[str, Mapping[int, str]]) -> Ax
 
 def _natural_names(subject: Subject) -> tuple[str, ...]:
     """Names of the natural dynamic axes of the task, besides the batch."""
-    kinds = {type(card) for card in subject.card.inputs}
-    if kinds & {TextInput, SequenceInput}:
+    known = {name for card in subject.card.inputs for name in (card.axis_names or {}).values()}
+    if "length" in known:
         return ("length",)
     per_position = find_decoder(subject.card.task).per_position
-    if per_position and (ImageInput in kinds or any(sample.ndim == 4 for sample in subject.samples)):
+    if per_position and ("height" in known or any(sample.ndim == 4 for sample in subject.samples)):
         return ("height", "width")
     return ("length",) if per_position and any(sample.ndim in (2, 3) for sample in subject.samples) else ()
 
@@ -203,15 +203,12 @@ def _sharing(subject: Subject, alone: list[dict[int, str]], length: int, name: s
         yield tuple(together)
 
 
-def _likely_axes(card: object, rank: int, name: str) -> tuple[int, ...]:
+def _likely_axes(card: InputCard, rank: int, name: str) -> tuple[int, ...]:
     """Axes of an input that may be its length, height or width."""
-    if isinstance(card, TextInput | SequenceInput):
-        return (1,) if name == "length" else ()
+    if card.axis_names is not None:
+        return tuple(axis for axis, known in card.axis_names.items() if known == name)
     if name == "length":
-        return () if isinstance(card, ImageInput) else {2: (1,), 3: (1, 2), 4: (1, 2), 5: (2, 1)}.get(rank, ())
-    if isinstance(card, ImageInput):
-        first = 2 if card.layout == "NCHW" else 1
-        return (first + (name == "width"),)
+        return {2: (1,), 3: (1, 2), 4: (1, 2), 5: (2, 1)}.get(rank, ())
     places = {3: (1,), 4: (2, 1), 5: (3, 2)}.get(rank, ())
     return tuple(axis + (name == "width") for axis in places)
 
@@ -309,10 +306,5 @@ def torch_error(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> str | Non
 
 def _open_cards(subject: Subject) -> Subject:
     """Set dynamic axes to None in the shapes of the array cards."""
-    cards = tuple(
-        replace(card, shape=tuple(None if axis in axes else n for axis, n in enumerate(card.shape, start=1)))
-        if isinstance(card, ArrayInput)
-        else card
-        for card, axes in zip(subject.card.inputs, subject.axes, strict=True)
-    )
+    cards = tuple(card.with_free_axes(axes) for card, axes in zip(subject.card.inputs, subject.axes, strict=True))
     return replace(subject, card=replace(subject.card, inputs=cards))

@@ -13,31 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.card.input_cards import (
-    ArrayInput,
-    ImageInput,
-    InputCard,
-    SequenceInput,
-    TableInput,
-    TextInput,
-    input_facts,
-    read_input,
-)
+from runtime.card.input_card import InputCard, input_facts, read_input
 from runtime.card.names import ROLES, TASKS
 from runtime.errors import CardError, suggest
 
-__all__ = [
-    "CARD_KEY",
-    "CARD_VERSION",
-    "ArrayInput",
-    "ImageInput",
-    "InputCard",
-    "ModelCard",
-    "OutputCard",
-    "SequenceInput",
-    "TableInput",
-    "TextInput",
-]
+__all__ = ["CARD_KEY", "CARD_VERSION", "ModelCard", "OutputCard"]
 
 CARD_KEY = "onnx_edge_toolkit.card"
 CARD_VERSION = 1

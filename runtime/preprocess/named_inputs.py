@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.card import ImageInput, InputCard
+from runtime.card import InputCard
 from runtime.errors import InputError
 from runtime.preprocess import read_arrays
 from runtime.preprocess.inputs import parse_inputs, prepare_items
+from runtime.preprocess.kinds import preprocessor_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -107,10 +108,7 @@ def _from_file(path: Path, cards: Sequence[InputCard]) -> NamedItems:
         if card.name not in arrays:
             raise InputError(f"{path} lacks the array {card.name!r}; it has {', '.join(arrays) or 'none'}. Name it so.")
         values = arrays[card.name]
-        if isinstance(card, ImageInput) and values.dtype == np.uint8 and values.ndim > 2:
-            found[card.name] = list(values)
-            continue
-        items, single = parse_inputs(values, card)
+        items, single = preprocessor_of(card).parse_batch(values, card)
         if single:
             raise InputError(
                 f"{path} holds one input {card.name!r} of shape {values.shape}; a batch of them is expected."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps
 
-from runtime.card.input_cards import ImageInput
+from runtime.card.image_input import ImageInput
 from runtime.errors import InputError
 
 if TYPE_CHECKING:

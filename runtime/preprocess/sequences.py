@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtime.card.input_cards import SequenceInput
+from runtime.card.sequence_input import SequenceInput
 from runtime.errors import InputError
 
 if TYPE_CHECKING:

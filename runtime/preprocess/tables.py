@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.card.input_cards import TableInput
+from runtime.card.table_input import TableInput
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["is_number", "prepare_table", "read_table", "table_rows"]
+__all__ = ["is_number", "prepare_table", "read_columns", "read_table", "table_rows"]
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
@@ -58,6 +58,21 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]
                 f"{source}, line {number}: {len(row)} cells; the header has {len(header)} columns. Mend the line."
             )
     return header, [[cell.strip() for cell in row] for _, row in table[1:]]
+
+
+def read_columns(path: str | os.PathLike[str], columns: Sequence[str]) -> list[list[str]]:
+    """Read these columns of a CSV file, row by row. Raises InputError as `read_table`, and for a missing column."""
+    header, rows = read_table(path)
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise InputError(
+            f"{path} lacks the columns {', '.join(missing)}; the model takes {', '.join(columns)}, and the file has "
+            f"{', '.join(header)}. Rename or add them."
+        )
+    if not rows:
+        raise InputError(f"{path} has a header only; at least one row is expected.")
+    positions = [header.index(name) for name in columns]
+    return [[row[position] for position in positions] for row in rows]
 
 
 def _numbered_rows(text: str, separator: str) -> list[tuple[int, list[str]]]:

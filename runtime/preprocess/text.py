@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
-from runtime.card.input_cards import TextInput
+from runtime.card.text_input import TextInput
 from runtime.errors import InputError
 
 if TYPE_CHECKING:

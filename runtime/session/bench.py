@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.card import ImageInput, InputCard
+from runtime.card import InputCard
 from runtime.errors import InputError, suggest
 from runtime.session import Session, Tensor
 
@@ -102,7 +102,7 @@ def random_inputs(
     feeds = {}
     for tensor in session.inputs:
         card = cards.get(tensor.name)
-        raw = isinstance(card, ImageInput) and card.prepared_in_graph
+        raw = card is not None and card.prepared_in_graph
         shape = [_length(tensor, axis, batch_size, lengths or {}, card) for axis in range(len(tensor.shape))]
         try:
             if tensor.dtype in ("float16", "float32", "float64"):
@@ -128,9 +128,7 @@ def _length(tensor: Tensor, axis: int, batch_size: int, lengths: Mapping[str, in
         return given
     if axis == 0 or length == "batch":
         return batch_size
-    known: tuple[int | None, ...] = () if card is None else card.shape
-    if isinstance(card, ImageInput) and card.prepared_in_graph:
-        known = (*_PICTURE, card.channels)
+    known: tuple[int | None, ...] = () if card is None else card.fed_shape(_PICTURE)
     found = known[axis - 1] if len(known) == len(tensor.shape) - 1 else None
     if found is None:
         name = f"{tensor.name}.{axis}" if length == "?" else length

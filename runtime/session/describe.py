@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runtime.card import CARD_KEY, ArrayInput, ImageInput, InputCard, ModelCard, SequenceInput, TextInput
+from runtime.card import CARD_KEY, ModelCard
 from runtime.console import bytes_text
 from runtime.session import Session
 from runtime.session.external_data import EXTERNAL_DATA_KEY, told_external_data
 
-__all__ = ["card_lines", "describe_file", "preparation"]
+__all__ = ["card_lines", "describe_file"]
 
 
 def describe_file(path: Path) -> tuple[dict[str, Any], str]:
@@ -50,7 +50,7 @@ def describe_file(path: Path) -> tuple[dict[str, Any], str]:
 def card_lines(card: ModelCard) -> list[str]:
     """A card as lines of text."""
     lines = [f"task     {card.task}"]
-    lines += [f"prepare  {entry.name}: {preparation(entry)}" for entry in card.inputs]
+    lines += [f"prepare  {entry.name}: {entry.describe()}" for entry in card.inputs]
     if card.labels:
         shown = ", ".join(card.labels[:12]) + (f", ... ({len(card.labels)} in all)" if len(card.labels) > 12 else "")
         lines.append(f"labels   {shown}")
@@ -89,41 +89,3 @@ def _mapping(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _figure(value: Any, form: str) -> str:
     """Format a number; an entry that a card holds as text, such as 'nan', stays as it is."""
     return format(value, form) if isinstance(value, float) else str(value)
-
-
-def preparation(entry: InputCard) -> str:
-    """Pre-processing of an input, in words."""
-    if isinstance(entry, ImageInput):
-        steps: list[str] = [entry.color]
-        if isinstance(entry.resize, int):
-            steps.append(f"shorter side to {entry.resize} ({entry.filter})")
-        elif entry.resize is not None:
-            steps.append(f"resize to {entry.resize[0]} x {entry.resize[1]} ({entry.filter})")
-        if entry.crop is not None:
-            steps.append(f"centre crop {entry.crop[0]} x {entry.crop[1]}")
-        steps.append("scale to 0..1" if abs(entry.scale - 1 / 255) < 1e-9 else f"times {entry.scale:g}")
-        if entry.mean or entry.std:
-            steps.append(f"mean {list(entry.mean)}, std {list(entry.std)}")
-        where = ["all of it in the file, which takes uint8 pictures"] if entry.prepared_in_graph else []
-        return ", ".join([*steps, entry.layout, *where])
-    if isinstance(entry, ArrayInput):
-        return f"{entry.dtype} array {tuple(length if length else 'any' for length in entry.shape)}, as it is"
-    if isinstance(entry, TextInput):
-        return _text_preparation(entry)
-    if isinstance(entry, SequenceInput):
-        scaling = ", scaled feature by feature" if entry.mean or entry.std else ""
-        return f"sequences of {entry.features} features{scaling}, cut to {entry.length} steps or filled up with zeros"
-    scaling = ", scaled column by column" if entry.mean else ""
-    return f"columns {', '.join(entry.columns)}{scaling}"
-
-
-def _text_preparation(entry: TextInput) -> str:
-    steps = [f"text, by {entry.level}s of a vocabulary of {len(entry.vocabulary)}"]
-    steps += ["in lower case"] if entry.lowercase else []
-    steps += ["without accents"] if entry.strip_accents else []
-    steps += [entry.normalization] if entry.normalization != "none" else []
-    steps.append(f"cut to {entry.length}")
-    steps += [f"filled up with {entry.vocabulary[entry.padding]!r}"] if entry.padding is not None else []
-    if entry.unknown is not None:
-        steps.append(f"others become {entry.vocabulary[entry.unknown]!r}")
-    return ", ".join(steps)

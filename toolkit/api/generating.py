@@ -12,7 +12,6 @@ import torch
 from model_zoo.networks.diffusion import DiffusionModel
 from model_zoo.networks.embedding_lstm import EmbeddingLSTM
 from runtime.atomic import atomic_path
-from runtime.card import TextInput
 from runtime.drawing.grid import grid
 from runtime.errors import InputError, SpecError
 from runtime.preprocess import convert_image
@@ -37,12 +36,12 @@ class Generating(State):
     @property
     def word2idx(self) -> dict[str, int]:
         """Token -> index, of the text that was loaded or that the checkpoint was trained on. Raises SpecError without text."""
-        card = self._input_card()
-        if not isinstance(card, TextInput):
+        tokens = self._input_card().tokens
+        if not tokens:
             raise SpecError(
                 "The network takes no text, so it has no vocabulary. load_text_data or word2idx= bring one."
             )
-        return {token: index for index, token in enumerate(card.vocabulary)}
+        return {token: index for index, token in enumerate(tokens)}
 
     @property
     def idx2word(self) -> dict[int, str]:
@@ -53,10 +52,10 @@ class Generating(State):
 
     def _next_token(self, token: str, hidden: Any) -> tuple[np.ndarray, Any]:
         """Next-token probabilities float32 (V,) after `token`, and the hidden state for the next call."""
-        card = self._input_card()
+        tokens = self._input_card().tokens
         model = self._text_model
         assert model is not None
-        if not isinstance(card, TextInput) or token not in card.vocabulary:
+        if token not in tokens:
             raise InputError(
                 f"{token!r} is not in the vocabulary of the network. Give one of its tokens, or train with it."
             )
@@ -65,7 +64,7 @@ class Generating(State):
             raise InputError(
                 f"hidden={hidden!r} was given; what inference returned with the token before, or None, is expected."
             )
-        ids = torch.tensor([card.vocabulary.index(token)], device=self.device)
+        ids = torch.tensor([tokens.index(token)], device=self.device)
         with torch.inference_mode():
             logits, state = model.to(self.device).eval().step(ids, hidden)
         return logits[0].softmax(0).cpu().numpy(), state

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from runtime.card import ModelCard, TableInput
+from runtime.card import ModelCard
 from runtime.errors import InputError, SpecError, suggest
-from runtime.preprocess import prepare_table, read_table, table_rows
 from runtime.preprocess.inputs import prepare
+from runtime.preprocess.kinds import preprocessor_of
 from toolkit.api.generating import Generating
 from toolkit.api.state import TASKS
 from toolkit.builder.spec import check
@@ -102,8 +102,9 @@ class Inference(Generating):
                 batches.append((torch.as_tensor(batch[0]), torch.as_tensor(batch[1])))
             self.val_label = torch.cat([targets for _, targets in batches]).numpy() if batches else None
             return (torch.from_numpy(prepare(inputs.numpy(), card)[0]) for inputs, _ in batches)
-        if isinstance(data, str | os.PathLike) and isinstance(card, TableInput):
-            return torch.split(torch.from_numpy(_csv_rows(data, card, label)), 1024)
+        by_position = preprocessor_of(card).by_position
+        if isinstance(data, str | os.PathLike) and by_position is not None:
+            return torch.split(torch.from_numpy(by_position(data, card, label)), 1024)
         if isinstance(data, torch.Tensor):
             data = data.detach().cpu().numpy()
         return torch.split(torch.from_numpy(prepare(data, card)[0]), 256)
@@ -245,15 +246,3 @@ def _probabilities(numbers: np.ndarray) -> np.ndarray:
         return numbers
     grown = np.exp(numbers - numbers.max())  # of logarithms of probabilities the probabilities themselves
     return np.asarray(grown / grown.sum())
-
-
-def _csv_rows(path: str | os.PathLike[str], card: TableInput, label: bool) -> np.ndarray:
-    """Rows of a CSV table, columns by position as in training: all of them, or all but the last when it is a label."""
-    header, rows = read_table(path)
-    width = len(header) - int(label)
-    if width != len(card.columns):
-        hint = " Say label=True when the last column is a label." if width == len(card.columns) + 1 else ""
-        raise InputError(
-            f"{path} has {width} number columns; the network takes {len(card.columns)}: {', '.join(card.columns)}.{hint}"
-        )
-    return prepare_table(table_rows([row[:width] for row in rows], header[:width], str(path)), card)

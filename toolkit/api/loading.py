@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from runtime.card import TextInput
 from runtime.errors import InputError, suggest
 from toolkit.api.calls import check_call
 from toolkit.api.state import State
@@ -300,7 +299,7 @@ def facts_for_spec(data: Dataset) -> dict[str, Any]:
         "input_shape": data.shape,
         "input_dtype": data.dtype,
         "num_classes": len(data.labels) if data.labels else None,
-        "vocabulary": len(data.card.vocabulary) if isinstance(data.card, TextInput) else None,
+        "vocabulary": data.vocabulary,
     }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_write
-from runtime.card import ImageInput
 from runtime.errors import CheckpointError, InputError
 from toolkit.api.nn import nn
 from toolkit.builder.networks import network_layers
@@ -116,7 +115,7 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
         raise InputError("--data is needed to start a training, such as: --model lenet --data DIR.")
     source = _source(config)
     data = source.train
-    if config.data.size is not None and not isinstance(data.card, ImageInput):
+    if config.data.size is not None and data.pictures is None:
         raise InputError(f"data.size is for pictures; {config.data.path} holds {data.describe()}. Leave it out.")
     if layers is None:
         layers = network_layers(config.model.name, config.model.layers, len(data.labels), data.task)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from runtime.card import ImageInput
+from runtime.card import ImageInput, image_inputs
 from runtime.errors import InputError
 from runtime.preprocess import decode
 from toolkit.data.dataset import Dataset
@@ -30,16 +30,16 @@ def apply_card(data: Dataset, card: ImageInput | None) -> Dataset:
     """
     if card is None or not (card.resize or card.crop or card.mean or card.std):
         return data
-    if not isinstance(data.inputs, PixelStore) or not isinstance(data.card, ImageInput):
+    store, known = data.inputs, image_inputs([data.card]).get(0)
+    if known is None or not isinstance(store, PixelStore):
         raise InputError(
             f"{data.source} holds no pictures ({data.describe()}); Resize, CenterCrop and Normalize are for pictures in uint8 or in "
             f"files."
         )
-    known = data.card
     normalized = replace(known, mean=card.mean, std=card.std)
     if not (card.resize or card.crop):
-        return replace(data, card=normalized, inputs=data.inputs.with_card(normalized))
-    pixels = data.inputs.pixels if known.layout == "NHWC" else data.inputs.pixels.transpose(0, 2, 3, 1)
+        return replace(data, card=normalized, inputs=store.with_card(normalized))
+    pixels = store.pixels if known.layout == "NHWC" else store.pixels.transpose(0, 2, 3, 1)
     resize = card.resize or known.size  # after deployment a picture of another size is first resized to this one
     size = card.crop or (resize if isinstance(resize, tuple) else _by_shorter_side(resize, known.size))
     asked = replace(normalized, resize=resize, filter=card.filter, crop=card.crop, size=size)

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from runtime.card import ArrayInput, InputCard, TextInput
+from runtime.card import ImageInput, InputCard, image_inputs
 from runtime.errors import InputError, suggest
-from toolkit.data.stores import Store
+from toolkit.data.stores import PictureStore, Store
 
 __all__ = ["IGNORED", "TASKS", "Dataset", "Task", "class_targets"]
 
@@ -68,18 +68,23 @@ class Dataset:
     @property
     def dtype(self) -> Literal["float32", "int64"]:
         """Dtype of the prepared inputs: int64 for tokens, else float32."""
-        tokens = isinstance(self.card, TextInput) or (isinstance(self.card, ArrayInput) and self.card.dtype == "int64")
-        return "int64" if tokens else "float32"
+        return "int64" if self.card.dtype == "int64" else "float32"
 
     @property
     def padding(self) -> int | None:
         """The padding token, or None."""
-        return self.card.padding if isinstance(self.card, TextInput) else None
+        return self.card.padding
 
     @property
     def vocabulary(self) -> int | None:
         """Vocabulary size; None where the inputs are not texts."""
-        return len(self.card.vocabulary) if isinstance(self.card, TextInput) else None
+        return len(self.card.tokens) or None
+
+    @property
+    def pictures(self) -> tuple[PictureStore, ImageInput] | None:
+        """The pictures and how they are prepared; None where the inputs are no pictures, or are kept without their pixels."""
+        card = image_inputs([self.card]).get(0)
+        return None if card is None or not isinstance(self.inputs, PictureStore) else (self.inputs, card)
 
     def fingerprint(self) -> str:
         """SHA-256 of the targets and, where they are in memory, the inputs."""

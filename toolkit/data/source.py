@@ -135,8 +135,8 @@ def _part(folder: Path, names: tuple[str, ...], train: Dataset) -> Dataset | Non
     child = _child(folder, names)
     if child is None:
         return None
-    assert isinstance(train.card, ImageInput)
-    part = load_images(child, card=train.card)
+    assert train.pictures is not None
+    part = load_images(child, card=train.pictures[1])
     if part.labels != train.labels:
         raise InputError(
             f"{child} has the classes {', '.join(part.labels)}; the training part has {', '.join(train.labels)}."

@@ -19,7 +19,8 @@ from PIL import Image
 
 from exporters.delivery.bundle import write_bundle
 from exporters.delivery.run_script import run_script
-from exporters.delivery.sample import make_sample, pixels_of
+from exporters.delivery.sample import make_sample
+from exporters.inputs.image import pixels_of
 from exporters.pipeline import export
 from exporters.report import Report
 from exporters.settings import ExportSettings

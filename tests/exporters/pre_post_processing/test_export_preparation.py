@@ -15,7 +15,7 @@ from PIL import Image
 from exporters.pre_post_processing.pictures import accepts, raw_from_prepared, trial_pictures
 from exporters.pre_post_processing.preparation import build_preparation
 from runtime.card import ImageInput
-from runtime.card.input_cards import FILTERS
+from runtime.card.image_input import FILTERS
 from runtime.errors import ModelFileError
 from runtime.preprocess import prepare_image
 from runtime.session import Session

@@ -24,7 +24,8 @@ from runtime.card import (
     TableInput,
     TextInput,
 )
-from runtime.card.input_cards import COLORS, FILTERS, LAYOUTS, LEVELS, NORMALIZATIONS, ORIENTATIONS
+from runtime.card.image_input import COLORS, FILTERS, LAYOUTS, ORIENTATIONS
+from runtime.card.text_input import LEVELS, NORMALIZATIONS
 from runtime.errors import CardError, InputError
 from runtime.preprocess import prepare_image
 from runtime.preprocess.inputs import prepare

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from runtime.card import ImageInput
 from runtime.errors import InputError
 from toolkit.data.augmentation.arguments import build_transform
 from toolkit.data.augmentation.crops import Crops
@@ -18,7 +17,6 @@ from toolkit.data.augmentation.names import kind_of
 from toolkit.data.augmentation.seeds import derived
 from toolkit.data.augmentation.steps import Step, read_steps
 from toolkit.data.dataset import Dataset
-from toolkit.data.stores import PictureStore
 
 __all__ = ["Augmentation"]
 
@@ -72,11 +70,11 @@ class Augmentation:
         Raises:
             InputError: the data are not pictures, the targets lie on the pictures, or the crop is larger than they are.
         """
-        card = data.card
-        if not isinstance(card, ImageInput) or not isinstance(data.inputs, PictureStore):
+        if data.pictures is None:
             raise InputError(
                 f"{data.source} holds no pictures ({data.describe()}); transforms can only be applied to pictures in uint8 or in files."
             )
+        store, card = data.pictures
         if data.task == "dense" and self.steps:
             raise InputError(
                 "The pictures would be moved and changed, but not the classes of their pixels. Train without random transforms."
@@ -90,7 +88,7 @@ class Augmentation:
                 f"Put a Resize to at least {self.crop[0]} x {self.crop[1]} before it."
             )
         cropped = replace(card, crop=self.crop, size=self.crop)
-        return replace(data, card=cropped, inputs=data.inputs.with_card(cropped))
+        return replace(data, card=cropped, inputs=store.with_card(cropped))
 
     def __call__(self, pictures: torch.Tensor, seeds: np.ndarray, size: tuple[int, int] | None = None) -> torch.Tensor:
         """Change each picture by its own seed; the global random state stays as it is.

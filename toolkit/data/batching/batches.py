@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 
-from runtime.card import ImageInput
 from runtime.errors import InputError, suggest
 from runtime.preprocess import normalize
 from toolkit.data.augmentation.augment import Augmentation
@@ -23,7 +22,7 @@ from toolkit.data.augmentation.seeds import derived, example_seeds
 from toolkit.data.batching.samplers import balanced_order, check_balanced, repeats_of, share_of, shuffled_order
 from toolkit.data.batching.workers import WorkerPool
 from toolkit.data.dataset import Dataset
-from toolkit.data.stores import PictureStore, PixelStore
+from toolkit.data.stores import PixelStore
 
 __all__ = ["Batches"]
 
@@ -200,7 +199,7 @@ class _Maker:
             )
         if self.augment is not None:
             self.augment.prepare(self.data)
-        if self.crops is not None and not isinstance(self.data.inputs, PictureStore):
+        if self.crops is not None and self.data.pictures is None:
             raise InputError(f"{self.crops.name} takes crops of pictures; the data are {self.data.describe()}.")
         if len(indices) and (self.augment or self.crops):
             positions = torch.from_numpy(np.repeat(indices[:1], _TRIALS))
@@ -212,10 +211,10 @@ class _Maker:
         return example_seeds(self.seed, epoch, order, repeats_of(order) if repeated else None)
 
     def inputs(self, job: _Job) -> torch.Tensor:
-        store, card = self.data.inputs, self.data.card
         if self.augment is None and self.crops is None:
-            return store.take(job.positions)
-        assert isinstance(card, ImageInput) and isinstance(store, PictureStore)
+            return self.data.inputs.take(job.positions)
+        assert self.data.pictures is not None
+        store, card = self.data.pictures
         pixels = store.take_pixels(job.positions)  # (n, [views], C, H, W), or with the channels last
         views = pixels.shape[1:-3]
         pictures = pixels.flatten(0, -4) if views else pixels

@@ -155,9 +155,9 @@ def data_facts(data: Dataset) -> dict[str, Any]:
 
 
 def _pictures(data: Dataset) -> tuple[PictureStore, ImageInput]:
-    if not isinstance(data.inputs, PictureStore) or not isinstance(data.card, ImageInput) or data.views != 1:
+    if data.pictures is None or data.views != 1:
         raise InputError(f"{data.source} holds no pictures ({data.describe()}). Give a folder of pictures.")
-    return data.inputs, data.card
+    return data.pictures
 
 
 def _looks(pixels: torch.Tensor, card: ImageInput) -> torch.Tensor:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_write
-from runtime.card import ImageInput
 from runtime.errors import InputError
 from toolkit.data.augmentation import Augmentation
 from toolkit.data.augmentation.transforms import parse_transform
@@ -38,7 +37,7 @@ def show_data(
     steps = [augment] if isinstance(augment, dict | str) else list(augment or [])
     card, random, mix = parse_transform([*resize, *steps] or None, color)
     data = None if path.suffix.lower() in _TABLES else open_source(path, card=card).train
-    if data is None or not isinstance(data.card, ImageInput):
+    if data is None or data.pictures is None:
         raise InputError(
             f"{path} holds no pictures; a folder with one sub-folder a class is expected. What a training makes of tables and texts "
             f"is told by: toolkit train --model ... --data {path} --dry-run."

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from runtime.card import ImageInput
 from runtime.errors import MissingPackageError
 from toolkit.data.batching.batches import Batches
 
@@ -80,8 +79,8 @@ class TensorBoard:
 
     @property
     def _is_picture(self) -> bool:
-        card = self.shown.data.card
-        return isinstance(card, ImageInput) and card.layout == "NCHW" and self.shown.data.views == 1
+        axes = self.shown.data.card.axis_names or {}
+        return (axes.get(2), axes.get(3)) == ("height", "width") and self.shown.data.views == 1
 
     def _inputs(self, count: int) -> torch.Tensor:
         """The first prepared inputs (n, ...), of several views the first."""

@@ -1,0 +1,59 @@
+"""Input card of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from runtime.card.field_checks import LENGTH, MOST_ELEMENTS, NUMBERS, FieldCheck, check_scaling, shown
+from runtime.card.input_card import InputCard, register_input
+from runtime.errors import CardError
+
+__all__ = ["SequenceInput"]
+
+
+@register_input
+@dataclass(frozen=True)
+class SequenceInput(InputCard):
+    """Sequence pre-processing: a sequence (L, features) -> one float32 row (length, features) of the input `name`.
+
+    Each step is scaled, (value - mean) / std with one mean and std per feature; then the sequence is cut to `length` at its
+    end, or filled up there with steps of zeros, which a `masking` layer tells from real ones.
+    """
+
+    features: int
+    length: int
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    kind: Literal["sequence"] = "sequence"
+
+    CHECKS: ClassVar[Mapping[str, FieldCheck]] = {
+        "features": LENGTH,
+        "length": LENGTH,
+        "mean": NUMBERS,
+        "std": NUMBERS,
+    }
+
+    def __post_init__(self) -> None:
+        if min(self.features, self.length) < 1 or self.features * self.length > MOST_ELEMENTS:
+            raise CardError(
+                f"The sequence input has {shown(self.features)} features and the length {shown(self.length)}; at least 1 each, and together at "
+                f"most {MOST_ELEMENTS} numbers, are expected."
+            )
+        check_scaling("sequence", self.mean, self.std, self.features, "one for each feature")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape of one prepared row, without the batch axis."""
+        return (self.length, self.features)
+
+    @property
+    def axis_names(self) -> Mapping[int, str]:
+        """Axis of a batch -> "length"."""
+        return {1: "length"}
+
+    def describe(self) -> str:
+        """Pre-processing in words."""
+        scaling = ", scaled feature by feature" if self.mean or self.std else ""
+        return f"sequences of {self.features} features{scaling}, cut to {self.length} steps or filled up with zeros"

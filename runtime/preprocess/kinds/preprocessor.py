@@ -1,0 +1,75 @@
+"""Preprocessor: what a kind of input does with a user's data; one subclass per kind, in a file of its name."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+
+from runtime.card.input_card import InputCard
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["Preprocessor"]
+
+Card = TypeVar("Card", bound=InputCard)
+
+
+class Preprocessor(ABC, Generic[Card]):
+    """Parsing and preparation of the inputs of one kind.
+
+    Attributes:
+        items: how items are prepared: "apart", each by itself and best by several threads, since decoding takes long;
+            "together", many at once; None where `parse` gives prepared rows alone.
+        by_position: of tables: (path, card, labelled) -> rows of a table whose columns are taken by position, not by name; of
+            others None.
+    """
+
+    items: ClassVar[Literal["apart", "together"] | None] = None
+    by_position: Callable[[str | os.PathLike[str], Any, bool], Array] | None = None
+
+    @abstractmethod
+    def parse(self, data: Any, card: Card) -> tuple[Any, bool]:
+        """Normalise user input. Returns (list of items, or prepared rows (N, ...); is_single).
+
+        Raises:
+            InputError: the data is of another kind or shape than the card's input.
+        """
+
+    def parse_batch(self, values: Array, card: Card) -> tuple[Any, bool]:
+        """As `parse`, for an array whose first axis counts the inputs where its shape leaves that open."""
+        return self.parse(values, card)
+
+    def prepare(self, items: Sequence[Any], card: Card) -> Array:
+        """Prepare items of `parse` -> rows (N, *card.shape). Raises InputError for an item that cannot be read."""
+        raise InputError(
+            f"The input {card.name!r} is of the kind {card.kind}; rows that are prepared already are expected, and "
+            f"{len(items)} unprepared items were given."
+        )
+
+    def feed(self, items: Sequence[Any], card: Card) -> Array:
+        """Rows as the file takes them: prepared, or raw where the file prepares its inputs by itself."""
+        return self.prepare(items, card)
+
+    def feed_one(self, item: Any, card: Card) -> Array:
+        """One row of `feed`, without the batch axis."""
+        row: Array = self.feed([item], card)[0]
+        return row
+
+    def find(self, paths: Sequence[str | os.PathLike[str]], card: Card, model: str) -> Any:
+        """Expand paths of a command line to items, or prepared rows; `model` is the file's name for messages.
+
+        Raises:
+            InputError: a path does not exist or does not fit the input.
+            CardError: the input does not come from files.
+        """
+        found = [self.parse(Path(path), card)[0] for path in paths]
+        return np.concatenate(found) if self.items is None else [item for items in found for item in items]
