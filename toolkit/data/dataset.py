@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from runtime.card import ArrayInput, InputCard, TextInput
 from runtime.errors import InputError, suggest
+from toolkit.data.ragged_targets import as_targets
 from toolkit.data.stores import Store
 
 __all__ = ["IGNORED", "TASKS", "Dataset", "Task", "class_targets"]
@@ -36,18 +37,21 @@ class Dataset:
             regression: float32 (N, T) values;
             dense: int64 (N, L) or (N, H, W), a class at each position, `IGNORED` where there is none;
             embedding: float32 (N,), +1 for pairs that are alike and -1 for others; zeros for triplets.
+            others: arrays (N, ...), or `RaggedTargets` where their lengths differ.
         labels: class names in the order of the indices, or the names of the T values; empty for an embedding.
         source: where it came from.
         views: inputs of one example: 1; 2 for pairs; 3 for triplets (anchor, positive, negative).
+        further: cards of further inputs of an example, where the network takes several; `inputs` then gives a tuple.
     """
 
     task: Task
     card: InputCard
     inputs: Store
-    targets: np.ndarray
+    targets: Any
     labels: tuple[str, ...]
     source: str
     views: int = 1
+    further: tuple[InputCard, ...] = ()
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -59,6 +63,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def cards(self) -> tuple[InputCard, ...]:
+        """One card an input of the network, in the order of its arguments."""
+        return (self.card, *self.further)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,7 +92,7 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """SHA-256 of the targets and, where they are in memory, the inputs."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.targets).tobytes())
+        digest = hashlib.sha256(as_targets(self.targets).digest())
         raw = self.inputs.raw()
         if raw is not None:
             digest.update(np.ascontiguousarray(raw).data.cast("B"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,11 +23,13 @@ from toolkit.data.augmentation.seeds import derived, example_seeds
 from toolkit.data.batching.samplers import balanced_order, check_balanced, repeats_of, share_of, shuffled_order
 from toolkit.data.batching.workers import WorkerPool
 from toolkit.data.dataset import Dataset
+from toolkit.data.ragged_targets import Targets, as_targets
 from toolkit.data.stores import PictureStore, PixelStore
+from toolkit.data.tensors import map_tensors
 
 __all__ = ["Batches"]
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[Any, Any]
 # What each step is tried on before the training, so that one that cannot work is refused at once.
 _TRIALS = 8
 
@@ -93,7 +95,7 @@ class Batches:
         self.sampling, self.workers, self.pin_memory = sampling, workers, pin_memory
         self.epoch, self.start = 0, 0
         self.rank, self.world = 0, 1
-        self._targets = torch.from_numpy(np.ascontiguousarray(data.targets))
+        self._targets = as_targets(data.targets)
         self._maker = _Maker(data, self._targets, augment if augment and augment.steps else None, mix, crops, seed)
         self._maker.check(self.indices)
         self._pool: WorkerPool | None = None
@@ -109,9 +111,9 @@ class Batches:
         """How many examples an epoch has, of all processes together."""
         return len(self.indices)
 
-    def targets(self) -> torch.Tensor:
-        """The targets in the order of an unshuffled epoch."""
-        return self._targets[torch.from_numpy(self.indices)]
+    def targets(self) -> Any:
+        """The targets in the order of an unshuffled epoch: a tensor (N, ...), or a list of tensors of different lengths."""
+        return self._targets.take(torch.from_numpy(self.indices))
 
     def order(self, epoch: int) -> np.ndarray:
         """int64 (examples,): the positions of an epoch in their order, of all processes."""
@@ -126,8 +128,8 @@ class Batches:
         if self._maker.plain and not (self.workers and getattr(self.data.inputs, "reads_files", False)):
             for _, rows in self._parts(len(order), start):
                 part = order[rows]
-                inputs, targets = self.data.inputs.take(part), self._targets.index_select(0, part)
-                yield (inputs.pin_memory(), targets.pin_memory()) if self.pin_memory else (inputs, targets)
+                inputs, targets = self.data.inputs.take(part), self._targets.take(part)
+                yield self._pinned(inputs, targets)
             return
         seeds = self._maker.seeds(order.numpy(), epoch, repeated=self.sampling == "balanced")
         jobs = [
@@ -138,7 +140,12 @@ class Batches:
             yield from self._ahead(jobs)
         else:
             for inputs, targets in map(self._maker, jobs):
-                yield (inputs.pin_memory(), targets.pin_memory()) if self.pin_memory else (inputs, targets)
+                yield self._pinned(inputs, targets)
+
+    def _pinned(self, inputs: Any, targets: Any) -> Batch:
+        if not self.pin_memory:
+            return inputs, targets
+        return map_tensors(torch.Tensor.pin_memory, inputs), map_tensors(torch.Tensor.pin_memory, targets)
 
     def close(self) -> None:
         """End the worker processes, if there are any; another epoch starts new ones. They also end with this object."""
@@ -180,7 +187,7 @@ class _Maker:
     """Makes a batch from a job, here or in a worker."""
 
     data: Dataset
-    targets: torch.Tensor
+    targets: Targets
     augment: Augmentation | None
     mix: Mix | None
     crops: Crops | None
@@ -211,7 +218,7 @@ class _Maker:
             return None
         return example_seeds(self.seed, epoch, order, repeats_of(order) if repeated else None)
 
-    def inputs(self, job: _Job) -> torch.Tensor:
+    def inputs(self, job: _Job) -> Any:
         store, card = self.data.inputs, self.data.card
         if self.augment is None and self.crops is None:
             return store.take(job.positions)
@@ -235,7 +242,7 @@ class _Maker:
         return prepared.reshape(-1, *views, *prepared.shape[1:]) if views else prepared
 
     def __call__(self, job: _Job) -> Batch:
-        inputs, targets = self.inputs(job), self.targets.index_select(0, job.positions)
+        inputs, targets = self.inputs(job), self.targets.take(job.positions)
         if self.mix is None:
             return inputs, targets
         return self.mix(inputs, targets, len(self.data.labels), self.seed, job.epoch, job.number)
