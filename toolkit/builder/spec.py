@@ -73,7 +73,11 @@ class NetworkSpec:
             "vocabulary": self.vocabulary,
             "layers": [entry.to_dict() for entry in self.layers],
             # left out where there are none, as in specs of versions that knew of one input only
-            **({"further_inputs": [[list(shape), dtype] for shape, dtype in self.further_inputs]} if self.further_inputs else {}),
+            **(
+                {"further_inputs": [[list(shape), dtype] for shape, dtype in self.further_inputs]}
+                if self.further_inputs
+                else {}
+            ),
         }
 
     @classmethod

@@ -121,7 +121,8 @@ def _served(
             raise InputError(
                 f"{called} has items of shape {own.shape}; its first is {card.shape}. Bring them to one shape."
             )
-        return store.take(torch.arange(len(store)))
+        prepared: torch.Tensor = store.take(torch.arange(len(store)))
+        return prepared
 
     known = getattr(items, "targets", None)
     if known is not None and len(known) == count and getattr(items, "target_transform", None) is None:

@@ -34,7 +34,7 @@ def class_weights(setting: str | tuple[float, ...] | None, train: Batches) -> to
                 f"{', '.join(data.labels[:8])}{', ...' if count > 8 else ''}."
             )
         return torch.tensor(setting, dtype=torch.float32)
-    targets = train.targets()
+    targets: torch.Tensor = train.targets()
     if data.task == "multilabel":
         present = targets.sum(0).clamp(min=1)
         return ((len(targets) - present) / present).float()

@@ -85,7 +85,7 @@ class TensorBoard:
 
     def _inputs(self, count: int) -> torch.Tensor:
         """The first prepared inputs (n, ...), of several views the first."""
-        inputs = self.shown.data.inputs.take(torch.from_numpy(self.shown.indices[:count]))
+        inputs: torch.Tensor = self.shown.data.inputs.take(torch.from_numpy(self.shown.indices[:count]))
         return inputs[:, 0] if self.shown.data.views > 1 else inputs
 
     def _add_pictures(self) -> None:
