@@ -200,7 +200,7 @@ def _pass_on_cpu(
 def _checked(result: Any) -> torch.Tensor:
     """A layer's result, or the first of those that it gives by name. Raises ValueError where one has no batch axis in front."""
     if isinstance(result, Mapping) and result:
-        return [_checked(part) for part in result.values()][0]
+        return next(iter([_checked(part) for part in result.values()]))
     if not isinstance(result, torch.Tensor):
         raise ValueError(f"it returns a {type(result).__name__}; a tensor with the batch axis first is expected.")
     if result.ndim == 0 or result.shape[0] != ROWS:

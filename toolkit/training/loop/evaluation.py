@@ -8,8 +8,10 @@ from typing import Any
 import torch
 
 from toolkit.data.batching.batches import Batches
+from toolkit.data.tensors import detached, map_tensors, rows
 from toolkit.training.loop.distributed import Processes
 from toolkit.training.losses import Loss, make_loss
+from toolkit.training.losses.outputs import plain_output
 from toolkit.training.metrics import Outputs, measure
 from toolkit.training.settings import Named
 
@@ -52,8 +54,8 @@ def measure_batches(
     network.eval()
     with torch.inference_mode():
         for inputs, targets in batches:
-            if len(inputs):
-                inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+            if rows(inputs):
+                inputs, targets = on(device, inputs), on(device, targets)
                 output = over_crops(lambda part: loss.forward(part, network), inputs, batches)
                 examples = loss.weight(targets)
                 if examples:
@@ -65,9 +67,9 @@ def measure_batches(
     return summarize_epoch(float(total), weight, outputs, metrics, processes or Processes())
 
 
-def collect(outputs: Outputs, loss: Loss, output: torch.Tensor, targets: torch.Tensor) -> None:
+def collect(outputs: Outputs, loss: Loss, output: Any, targets: Any) -> None:
     """Add a batch to the metrics' outputs; a no-op for a network with its own loss."""
-    found = loss.predictions(output.detach())
+    found = loss.predictions(detached(output))
     if found is not None:
         outputs.add(found, targets)
 
@@ -98,13 +100,23 @@ def predict(network: torch.nn.Module, batches: Batches) -> torch.Tensor:
     device = next(network.parameters()).device
     network.eval()
     with torch.inference_mode():
-        return torch.cat([over_crops(network, inputs.to(device), batches).cpu() for inputs, _ in batches])
+        return torch.cat(
+            [
+                over_crops(lambda part: plain_output(network, part), on(device, inputs), batches).cpu()
+                for inputs, _ in batches
+            ]
+        )
 
 
-def over_crops(forward: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, batches: Batches) -> torch.Tensor:
+def on(device: torch.device, value: Any) -> Any:
+    """Inputs or targets of a batch on a device."""
+    return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), value)
+
+
+def over_crops(forward: Callable[[Any], Any], inputs: Any, batches: Batches) -> Any:
     """`forward` of (B, ...), or the mean over the crops of (B, crops, ...)."""
     data = batches.data
-    if data.views > 1 or inputs.ndim != len(data.shape) + 2:
+    if data.views > 1 or isinstance(inputs, tuple) or inputs.ndim != len(data.shape) + 2:
         return forward(inputs)
     outputs = forward(inputs.flatten(0, 1))  # (B * crops, ...)
     return outputs.reshape(*inputs.shape[:2], *outputs.shape[1:]).mean(1)

@@ -11,6 +11,7 @@ import torch
 
 from runtime.errors import SpecError
 from toolkit.data.batching.batches import Batches
+from toolkit.data.tensors import rows
 from toolkit.training.loop.callbacks import Callbacks
 from toolkit.training.loop.determinism import reproducible
 from toolkit.training.loop.distributed import Processes
@@ -100,7 +101,7 @@ def _learn(
             if "more than 1 value per channel" not in str(error):
                 raise
             raise SpecError(
-                f"The network cannot learn from batch {number} with {len(inputs)} of the {train.examples} examples: {error}. "
+                f"The network cannot learn from batch {number} with {rows(inputs)} of the {train.examples} examples: {error}. "
                 f"Choose a batch_size that leaves more for the last batch than batch_size={train.batch_size} does."
             ) from error
         if group_done and step.apply():

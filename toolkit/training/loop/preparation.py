@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -12,8 +13,10 @@ from runtime.errors import SpecError
 from toolkit.data.batching.batches import Batches
 from toolkit.data.batching.samplers import check_balanced
 from toolkit.data.dataset import Dataset
+from toolkit.data.ragged_targets import as_targets
 from toolkit.training.loop.distributed import Processes
 from toolkit.training.loop.early_stopping import EarlyStopping
+from toolkit.training.loop.evaluation import on
 from toolkit.training.loop.monitor import Monitor
 from toolkit.training.loop.state import EpochState, Training
 from toolkit.training.loop.step import Step, check_closure
@@ -167,9 +170,9 @@ def prepare(
     device = next(network.parameters()).device
     parts = _parts(network, train, validation, settings, loss, schedule, device)
 
-    def spare() -> tuple[torch.Tensor, torch.Tensor]:
-        rows = torch.from_numpy(train.indices[:2])
-        return data.inputs.take(rows).to(device), train.targets()[:2].to(device)
+    def spare() -> tuple[Any, Any]:
+        positions = torch.from_numpy(train.indices[:2])
+        return on(device, data.inputs.take(positions)), on(device, as_targets(data.targets).take(positions))
 
     step = Step(network, parts.loss, parts.optimizer, settings, parts.precision, processes, spare)
     average = None if settings.ema is None else averaged(network, settings.ema)

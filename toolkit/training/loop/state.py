@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from runtime.errors import CheckpointError
 from toolkit.data.dataset import Task
+from toolkit.data.tensors import map_tensors
 from toolkit.training.checkpoints.checkpoint import random_state, restore_random_state
 from toolkit.training.checkpoints.state_inventory import check_fields, with_fields
 from toolkit.training.loop.distributed import Processes
@@ -114,8 +115,11 @@ class Training:
         for module in self.frozen:
             module.eval()
 
-    def move(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A tensor of a batch on the network's device, in the memory format that the settings ask for."""
+    def move(self, value: Any) -> Any:
+        """Inputs or targets of a batch on the network's device, in the memory format that the settings ask for."""
+        return map_tensors(self._moved, value)
+
+    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
         if self.settings.channels_last and tensor.ndim == 4:
             return tensor.to(self.device, non_blocking=True, memory_format=torch.channels_last)
         return tensor.to(self.device, non_blocking=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import torch
 
 from runtime.errors import SpecError, ToolkitError
 from toolkit.data.dataset import IGNORED, Dataset
+from toolkit.data.ragged_targets import as_targets
+from toolkit.data.tensors import first_tensor, map_tensors
 from toolkit.training.losses.loss import Loss
 from toolkit.training.losses.registry import LossEntry
 
@@ -114,11 +116,11 @@ def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
             number, or cannot be computed.
     """
     positions = torch.tensor([0, min(1, len(data) - 1)])
-    inputs, targets = data.inputs.take(positions), torch.from_numpy(data.targets[positions.numpy()])
+    inputs, targets = data.inputs.take(positions), as_targets(data.targets).take(positions)
     if soft_targets and not targets.is_floating_point():
         targets = torch.nn.functional.one_hot(targets, len(data.labels)).float()
     parameter = next(loss.network.parameters(), torch.empty(0))
-    inputs, targets = inputs.to(parameter.device), targets.to(parameter.device)
+    inputs, targets = (map_tensors(lambda tensor: tensor.to(parameter.device), part) for part in (inputs, targets))
     name = str(loss.options.get("function", loss.name)) if entry is None else loss.name
     with evaluation_mode(loss.network, parameter.device):
         try:
@@ -128,23 +130,25 @@ def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
             raise
         except Exception as error:  # a user's own module may raise anything
             raise SpecError(
-                f"The network cannot run on the data, whose inputs are of shape (batch, {', '.join(map(str, inputs.shape[1:]))}): "
-                f"{_reason(error)}."
+                f"The network cannot run on the data, whose inputs are of shape {_batches(inputs)}: {_reason(error)}."
             ) from error
-        if not isinstance(outputs, torch.Tensor):
+        several = (
+            entry is None and first_tensor(outputs) is not None
+        )  # a function of one's own is given them as they are
+        if not isinstance(outputs, torch.Tensor) and not several:
             raise refuse(name, f"the network gives a {type(outputs).__name__}.", "One tensor is expected.")
         if entry is not None:
             _check_shape(loss.name, entry, loss.options, data, outputs)
             _check_kind(loss, entry, outputs)
-        outputs = outputs.detach().requires_grad_()
+        outputs = map_tensors(_leaf, outputs)
         try:
             value = loss(outputs, targets)
         except ToolkitError:
             raise
         except Exception as error:  # a user's own function may raise anything
             raise SpecError(
-                f"The loss {name!r} cannot be computed on outputs of shape {_shape(outputs)} and targets of shape "
-                f"{_shape(targets)}: {_reason(error)}."
+                f"The loss {name!r} cannot be computed on outputs of shape {_shapes(outputs)} and targets of shape "
+                f"{_shapes(targets)}: {_reason(error)}."
             ) from error
     if not isinstance(value, torch.Tensor) or value.ndim != 0:
         given = f"shape {_shape(value)}" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
@@ -274,6 +278,27 @@ def evaluation_mode(network: torch.nn.Module, device: torch.device) -> Iterator[
         finally:
             for module, mode in modes.items():
                 module.training = mode
+
+
+def _leaf(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers, of which a gradient can be asked where they are real numbers."""
+    return tensor.detach().requires_grad_(tensor.is_floating_point())
+
+
+def _batches(inputs: Any) -> str:
+    """The shape of one input, or of each of several, with the batch axis by name."""
+    if isinstance(inputs, tuple):
+        return ", ".join(map(_batches, inputs))
+    return _batch(tuple(inputs.shape[1:]))
+
+
+def _shapes(value: Any) -> str:
+    """The shape of a tensor, or those of the tensors in a mapping, tuple or list."""
+    if isinstance(value, torch.Tensor):
+        return _shape(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shapes(part)}" for name, part in value.items())
+    return ", ".join(map(_shapes, value)) if isinstance(value, list | tuple) else type(value).__name__
 
 
 def _shape(tensor: torch.Tensor) -> str:

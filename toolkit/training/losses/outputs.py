@@ -13,7 +13,7 @@ from toolkit.training.losses.registry import LossEntry, OutputKind
 __all__ = ["Select", "ending", "plain_output", "select_outputs", "select_predictions"]
 
 # (network, inputs) -> outputs
-Select: TypeAlias = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
+Select: TypeAlias = Callable[[torch.nn.Module, Any], Any]
 
 
 def ending(network: torch.nn.Module) -> str | None:
@@ -66,12 +66,12 @@ def select_predictions(
     return lambda outputs: outputs
 
 
-def plain_output(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    """The network's output as it is."""
-    outputs: torch.Tensor = network(inputs)
-    return outputs
+def plain_output(network: torch.nn.Module, inputs: Any) -> Any:
+    """The network's output as it is. Several inputs come as a tuple."""
+    return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
 
 
-def _logits(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    outputs: torch.Tensor = network.logits(inputs)  # type: ignore[operator]
+def _logits(network: torch.nn.Module, inputs: Any) -> torch.Tensor:
+    several = inputs if isinstance(inputs, tuple) else (inputs,)
+    outputs: torch.Tensor = network.logits(*several)  # type: ignore[operator]
     return outputs
