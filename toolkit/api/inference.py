@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from toolkit.api.state import TASKS
 from toolkit.builder.spec import check
 from toolkit.data.batching.batches import Batches
 from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.loop.evaluation import on
+from toolkit.training.losses.outputs import plain_output
 from toolkit.training.runs.producer import producer
 from toolkit.training.runs.run import card_task
 
@@ -76,10 +79,10 @@ class Inference(Generating):
             self.res, state = self._next_token(data, hidden)
             return self.res, state
         with torch.inference_mode():
-            parts = [network(inputs.to(self.device)).cpu().numpy() for inputs in self._inputs(data, label)]
+            parts = [plain_output(network, on(self.device, inputs)) for inputs in self._inputs(data, label)]
         if not parts:
             raise InputError("No input was given; at least one is expected.")
-        self.res = np.concatenate(parts)
+        self.res = _joined(parts)
         if show:
             print(self.res)
         return self.res
@@ -90,7 +93,8 @@ class Inference(Generating):
         if isinstance(data, Batches):
             # whatever the training's order and augmentation: the results are of the inputs as they are, in their own order
             ordered = Batches(data.data, data.indices, batch_size=data.batch_size, crops=data.crops)
-            self.val_label = ordered.targets().numpy()
+            targets = ordered.targets()
+            self.val_label = targets.numpy() if isinstance(targets, torch.Tensor) else [row.numpy() for row in targets]
             return (inputs for inputs, _ in ordered)
         if isinstance(data, torch.utils.data.DataLoader):
             batches = []
@@ -106,7 +110,24 @@ class Inference(Generating):
             return torch.split(torch.from_numpy(_csv_rows(data, card, label)), 1024)
         if isinstance(data, torch.Tensor):
             data = data.detach().cpu().numpy()
+        if len(self._input_cards()) > 1:
+            return self._several_inputs(data)
         return torch.split(torch.from_numpy(prepare(data, card)[0]), 256)
+
+    def _several_inputs(self, data: Any) -> Any:
+        """Batches of the inputs of a network of several, given by name."""
+        cards = self._input_cards()
+        names = [card.name for card in cards]
+        if not isinstance(data, Mapping) or set(data) != set(names):
+            raise InputError(
+                f"The network takes the inputs {', '.join(names)}; a mapping with each of them is expected, such as "
+                f"{{{names[0]!r}: ..., {names[1]!r}: ...}}."
+            )
+        prepared = [torch.from_numpy(prepare(data[card.name], card)[0]) for card in cards]
+        if len({len(rows) for rows in prepared}) != 1:
+            counts = ", ".join(f"{name} {len(rows)}" for name, rows in zip(names, prepared, strict=True))
+            raise InputError(f"The inputs have different numbers of rows ({counts}); as many of each are expected.")
+        return zip(*(torch.split(rows, 256) for rows in prepared), strict=True)
 
     def print_result(self, result: np.ndarray | None = None) -> dict[int, dict[str, Any]]:
         """Print and return the last inference (or `result`, (N, K)) in words.
@@ -218,12 +239,19 @@ class Inference(Generating):
             )
         data = self._train.data
         samples = data.inputs.take(torch.from_numpy(self._train.indices[:16]))
-        card = ModelCard(card_task(data.task, self.model), (data.card,), labels=data.labels, producer=producer())
+        card = ModelCard(card_task(data.task, self.model), data.cards, labels=data.labels, producer=producer())
         return Checkpoint(check(self._spec)[0], state, card, samples)
 
     def _label(self, index: int) -> str | int:
         labels = self._labels()
         return labels[index] if index < len(labels) and labels[index] != str(index) else index
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Outputs of batches -> one float32 array, or one for each output where the network names several."""
+    if isinstance(parts[0], Mapping):
+        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    return np.concatenate([part.cpu().numpy() for part in parts])
 
 
 def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from toolkit.builder.spec import check
 from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.data.batching.batches import Batches
 from toolkit.data.class_names import class_names
-from toolkit.data.dataset import Dataset
+from toolkit.data.dataset import Dataset, input_dtype
 from toolkit.data.readers import pairs
 from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.readers.frames import is_frame, join_labels, load_frame
@@ -299,6 +299,9 @@ def facts_for_spec(data: Dataset) -> dict[str, Any]:
     return {
         "input_shape": data.shape,
         "input_dtype": data.dtype,
+        "further_inputs": tuple(
+            (tuple(int(length or 0) for length in card.shape), input_dtype(card)) for card in data.further
+        ),
         "num_classes": len(data.labels) if data.labels else None,
         "vocabulary": len(data.card.vocabulary) if isinstance(data.card, TextInput) else None,
     }

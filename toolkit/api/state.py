@@ -59,8 +59,8 @@ class State:
         self.save_fold: str | os.PathLike[str] = save_fold if save_fold is not None else "checkpoints"
         self.optimizer: Named = "adam"
         self.device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-        self.val_label: np.ndarray | None = None
-        self.res: np.ndarray | None = None
+        self.val_label: Any = None
+        self.res: Any = None
         self.frozen: list[str] = []
         self._spec = NetworkSpec(None if input_shape is None else read_shape(input_shape), init=init)
         self._network: Network | None = None
@@ -100,6 +100,13 @@ class State:
         raise SpecError(
             "The network has neither data nor a checkpoint, so its pre-processing is unknown. Load one of them first."
         )
+
+    def _input_cards(self) -> tuple[InputCard, ...]:
+        """Cards of all inputs of the network. Raises SpecError as `_input_card`."""
+        first = self._input_card()
+        if self._checkpoint is not None:
+            return self._checkpoint.card.inputs
+        return (first,) if self._train is None else self._train.data.cards
 
     def _labels(self) -> tuple[str, ...]:
         if self._checkpoint is not None:

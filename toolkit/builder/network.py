@@ -98,9 +98,11 @@ class Network(torch.nn.Sequential):
 
     Attributes:
         input_dtype: dtype of the input: float32, or int64 for tokens.
+        further_inputs: shape without the batch axis and dtype of the inputs beside the first one.
     """
 
     input_dtype: torch.dtype = torch.float32
+    further_inputs: tuple[tuple[tuple[int, ...], torch.dtype], ...] = ()
 
     @property
     def ends_in(self) -> Ending | None:

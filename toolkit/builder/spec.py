@@ -162,6 +162,9 @@ def build(spec: NetworkSpec) -> Network:
             network.add_module(name, module)
         arriving = leaving
     network.input_dtype = torch.int64 if full.input_dtype == "int64" else torch.float32
+    network.further_inputs = tuple(
+        (shape, torch.int64 if kind == "int64" else torch.float32) for shape, kind in full.further_inputs
+    )
     return network
 
 

@@ -14,7 +14,7 @@ from runtime.errors import InputError, suggest
 from toolkit.data.ragged_targets import as_targets
 from toolkit.data.stores import Store
 
-__all__ = ["IGNORED", "TASKS", "Dataset", "Task", "class_targets"]
+__all__ = ["IGNORED", "TASKS", "Dataset", "Task", "class_targets", "input_dtype"]
 
 Task: TypeAlias = Literal["classification", "multilabel", "regression", "dense", "embedding"]
 TASKS: tuple[str, ...] = get_args(Task)
@@ -77,8 +77,7 @@ class Dataset:
     @property
     def dtype(self) -> Literal["float32", "int64"]:
         """Dtype of the prepared inputs: int64 for tokens, else float32."""
-        tokens = isinstance(self.card, TextInput) or (isinstance(self.card, ArrayInput) and self.card.dtype == "int64")
-        return "int64" if tokens else "float32"
+        return input_dtype(self.card)
 
     @property
     def padding(self) -> int | None:
@@ -110,6 +109,12 @@ class Dataset:
         else:
             what = f"{len(self.labels)} {'classes' if self.task == 'classification' else 'labels'}"
         return f"{len(self):,} examples of shape {shape}, {what}"
+
+
+def input_dtype(card: InputCard) -> Literal["float32", "int64"]:
+    """Dtype of prepared inputs: int64 for tokens, else float32."""
+    tokens = isinstance(card, TextInput) or (isinstance(card, ArrayInput) and card.dtype == "int64")
+    return "int64" if tokens else "float32"
 
 
 def class_targets(

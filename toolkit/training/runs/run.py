@@ -153,7 +153,7 @@ class Run:
         task = card_task(data.task if training is None else training.step.loss.task, self.network)
         card = ModelCard(
             task=task,
-            inputs=(data.card,),
+            inputs=data.cards,
             labels=() if task == "embedding" else data.labels,
             training={
                 # the end of the path only: the file travels, and the machine's folders are private
