@@ -52,7 +52,7 @@ class RaggedTargets:
     """
 
     def __init__(self, values: Iterable[Any]) -> None:
-        arrays = [np.ascontiguousarray(value) for value in values]
+        arrays = [np.asarray(value) for value in values]
         for number, array in enumerate(arrays):
             if array.ndim == 0 or array.dtype.kind not in "fiub":
                 raise InputError(
@@ -64,7 +64,7 @@ class RaggedTargets:
                     f"The target of example {number} is {array.dtype} of shape {array.shape}, that of the first is "
                     f"{arrays[0].dtype} of shape {arrays[0].shape}; only the first axis may differ."
                 )
-        self.values = [torch.from_numpy(array) for array in arrays]
+        self.values = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
 
     def __len__(self) -> int:
         return len(self.values)
