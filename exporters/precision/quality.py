@@ -10,7 +10,7 @@ import numpy as np
 
 from runtime.card import ModelCard
 from runtime.results import THRESHOLD, class_axis, prediction_output
-from toolkit.data.dataset import IGNORED
+from toolkit.tasks.class_indices import IGNORED
 
 __all__ = ["Quality", "measure_name", "measured_outputs", "quality"]
 

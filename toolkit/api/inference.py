@@ -16,9 +16,9 @@ from runtime.errors import InputError, SpecError, suggest
 from runtime.preprocess import prepare_table, read_table, table_rows
 from runtime.preprocess.inputs import prepare
 from toolkit.api.generating import Generating
-from toolkit.api.state import TASKS
 from toolkit.builder.spec import check
 from toolkit.data.batching.batches import Batches
+from toolkit.tasks.registry import DEFAULT_TASK, find_task, known_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.evaluation import on
 from toolkit.training.losses.outputs import plain_output
@@ -148,19 +148,10 @@ class Inference(Generating):
                 f"The result has the shape {values.shape}; rows of classes or values (N, K) are expected. show() draws pictures."
             )
         found: dict[int, dict[str, Any]] = {}
-        classes = self.task == "classification" and len(self._labels()) in (0, values.shape[1])  # else they are vectors
+        task, labels = find_task(self.task), self._labels()
         for row, numbers in enumerate(values):
-            if self.task == "multilabel":
-                chosen = [index for index, number in enumerate(numbers) if number > 0.5]
-                found[row] = {
-                    "预测值": [self._label(index) for index in chosen],
-                    "置信度": [float(numbers[index]) for index in chosen],
-                }
-            elif classes:
-                index = int(numbers.argmax())
-                found[row] = {"预测值": self._label(index), "置信度": float(_probabilities(numbers)[index])}
-            else:
-                found[row] = {"预测值": float(numbers[0]) if len(numbers) == 1 else numbers.tolist()}
+            prediction, confidence = task.read_row(numbers, labels)
+            found[row] = {"预测值": prediction, **({} if confidence is None else {"置信度": confidence})}
         print(found)
         return found
 
@@ -190,7 +181,9 @@ class Inference(Generating):
         checkpoint = Checkpoint.load(model_path)
         self._network = checkpoint.network()
         self._spec, self._checkpoint = checkpoint.spec, checkpoint
-        self.task = TASKS.get(checkpoint.card.task, "classification")
+        if find_task(self.task).card_task != checkpoint.card.task:
+            found = known_task(checkpoint.card.task)
+            self.task = DEFAULT_TASK if found is None else found.name
 
     def convert(
         self,
@@ -242,10 +235,6 @@ class Inference(Generating):
         card = ModelCard(card_task(data.task, self.model), data.cards, labels=data.labels, producer=producer())
         return Checkpoint(check(self._spec)[0], state, card, samples)
 
-    def _label(self, index: int) -> str | int:
-        labels = self._labels()
-        return labels[index] if index < len(labels) and labels[index] != str(index) else index
-
 
 def _joined(parts: list[Any]) -> Any:
     """Outputs of batches -> one float32 array, or one for each output where the network names several."""
@@ -265,14 +254,6 @@ def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     except SpecError as error:  # a module of its maker's own that is not at hand: the card needs none
         print("\n".join([*card_lines(content.card), "", str(error)]))
     return {**content.card.to_dict(), "network": content.spec.to_dict()}
-
-
-def _probabilities(numbers: np.ndarray) -> np.ndarray:
-    """Probabilities (K,) as the exported file gives them: values in 0..1 are kept, others are taken for logits."""
-    if numbers.min() >= 0 and numbers.max() <= 1:
-        return numbers
-    grown = np.exp(numbers - numbers.max())  # of logarithms of probabilities the probabilities themselves
-    return np.asarray(grown / grown.sum())
 
 
 def _csv_rows(path: str | os.PathLike[str], card: TableInput, label: bool) -> np.ndarray:

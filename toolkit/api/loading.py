@@ -29,6 +29,7 @@ from toolkit.data.readers.text import load_texts, token_dataset
 from toolkit.data.readers.torch_sources import load_torch_dataset
 from toolkit.data.source import Source
 from toolkit.data.splits import split
+from toolkit.tasks.registry import find_task
 
 __all__ = ["Loading"]
 
@@ -257,8 +258,8 @@ class Loading(State):
         mix: Any = None,
         workers: int = 0,
     ) -> Any:
-        if data.task == "dense" and self.task == "classification":
-            self.task = "dense"  # a text with its vocabulary, or a mask, implies one class per position
+        if data.task in find_task(self.task).yields_to:
+            self.task = data.task
         if data.task != self.task:
             raise InputError(f"The data is for {data.task}, the network for {self.task}. Use nn('{data.task}').")
         crops = None if augment is None else augment.crops

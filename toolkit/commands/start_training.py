@@ -15,6 +15,7 @@ from toolkit.builder.networks import network_layers
 from toolkit.builder.spec import LayerSpec
 from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.data.source import Source, open_source
+from toolkit.tasks.registry import find_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.distributed import setup
 from toolkit.training.optimization.optimizers import usual_rate
@@ -141,14 +142,12 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
 
 
 def _source(config: RunConfig) -> Source:
-    from toolkit.api.state import TASKS
-
     data = config.data
     assert data.path is not None
     card, _, _ = parse_transform(_transform(config), data.color)
     return open_source(
         data.path,
-        task=TASKS[data.task],
+        task=find_task(data.task).name,
         card=card,
         label=data.label,
         scale=data.scale,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,14 +12,9 @@ from runtime.card import ArrayInput, InputCard, TextInput
 from runtime.errors import InputError, suggest
 from toolkit.data.ragged_targets import as_targets
 from toolkit.data.stores import Store
+from toolkit.tasks.registry import find_task, task_names
 
-__all__ = ["IGNORED", "TASKS", "Dataset", "Task", "class_targets", "input_dtype"]
-
-Task: TypeAlias = Literal["classification", "multilabel", "regression", "dense", "embedding"]
-TASKS: tuple[str, ...] = get_args(Task)
-
-IGNORED = -100
-"""The target of a position that counts for nothing, as PyTorch's losses have it."""
+__all__ = ["Dataset", "input_dtype"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class Dataset:
         further: cards of further inputs of an example, where the network takes several; `inputs` then gives a tuple.
     """
 
-    task: Task
+    task: str
     card: InputCard
     inputs: Store
     targets: Any
@@ -54,8 +48,8 @@ class Dataset:
     further: tuple[InputCard, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise InputError(f"The task {self.task!r} was given.{suggest(str(self.task), TASKS)}")
+        if self.task not in task_names():
+            raise InputError(f"The task {self.task!r} was given.{suggest(str(self.task), task_names())}")
         if len(self.inputs) != len(self.targets):
             raise InputError(
                 f"There are {len(self.inputs)} inputs, but {len(self.targets)} labels; one for each is expected."
@@ -100,14 +94,7 @@ class Dataset:
     def describe(self) -> str:
         """One-line description: number and kind of examples, classes or values."""
         shape = " x ".join(map(str, self.shape))
-        if self.task == "regression":
-            what = f"targets {', '.join(self.labels)}"
-        elif self.task == "embedding":
-            what = {2: "in pairs", 3: "in triplets"}.get(self.views, f"{self.views} views each")
-        elif self.task == "dense":
-            what = f"{len(self.labels)} classes at each of {' x '.join(map(str, self.targets.shape[1:]))} positions"
-        else:
-            what = f"{len(self.labels)} {'classes' if self.task == 'classification' else 'labels'}"
+        what = find_task(self.task).describe(self)
         return f"{len(self):,} examples of shape {shape}, {what}"
 
 
@@ -115,54 +102,3 @@ def input_dtype(card: InputCard) -> Literal["float32", "int64"]:
     """Dtype of prepared inputs: int64 for tokens, else float32."""
     tokens = isinstance(card, TextInput) or (isinstance(card, ArrayInput) and card.dtype == "int64")
     return "int64" if tokens else "float32"
-
-
-def class_targets(
-    values: Sequence[str] | np.ndarray, labels: Sequence[str] | None = None
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Class names or numbers (N,) -> (indices int64 (N,), labels). Whole numbers are ordered as numbers, names as text.
-
-    Args:
-        values: one per row.
-        labels: names for the sorted classes; None names them after themselves.
-
-    Raises:
-        InputError: another number of labels than of classes, or a label is missing (None, NaN) or infinite.
-    """
-    _refuse_missing(values)
-    array = np.asarray(values)
-    if array.dtype.kind in "fiub" and array.size and not np.equal(np.mod(array, 1), 0).all():
-        bad = array[np.mod(array, 1) != 0][0]
-        raise InputError(
-            f"The label {bad} is not a whole number; class labels are whole numbers or names. For values use nn('reg')."
-        )
-    if array.dtype.kind in "fub":
-        array = array.astype(np.int64)
-    elif array.dtype.kind != "i" and all(str(value).removeprefix("-").isdecimal() for value in array.tolist()):
-        array = np.array([int(value) for value in array.tolist()], np.int64)
-    try:
-        classes, indices = np.unique(array, return_inverse=True)
-    except TypeError as error:
-        raise InputError("The labels are of several kinds; give whole numbers or names, one a row.") from error
-    if labels is None:
-        return indices.reshape(-1).astype(np.int64), tuple(str(value) for value in classes.tolist())
-    names = tuple(map(str, labels))
-    if array.dtype.kind == "i" and array.size and array.min() >= 0 and array.max() < len(names):
-        # numbers already are indices into the labels, also when a class has no example here
-        return array.reshape(-1).astype(np.int64), names
-    if len(names) != len(classes):
-        raise InputError(
-            f"{len(names)} class names were given ({', '.join(names)}); the data has {len(classes)} classes."
-        )
-    return indices.reshape(-1).astype(np.int64), names
-
-
-def _refuse_missing(values: Sequence[str] | np.ndarray) -> None:
-    """Raise InputError for missing or infinite labels, which NumPy would turn into classes named 'None' or 'nan'."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iubUS":
-        return
-    for row, value in enumerate(values, start=1):
-        if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
-            raise InputError(
-                f"The label of row {row} is {value}; a whole number or a name is expected. Mend or remove the row."
-            )

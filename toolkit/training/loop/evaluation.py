@@ -9,10 +9,11 @@ import torch
 
 from toolkit.data.batching.batches import Batches
 from toolkit.data.tensors import detached, map_tensors, rows
+from toolkit.tasks.protocols import Meter
 from toolkit.training.loop.distributed import Processes
 from toolkit.training.losses import Loss, make_loss
 from toolkit.training.losses.outputs import plain_output
-from toolkit.training.metrics import Outputs, measure
+from toolkit.training.metrics import make_meter
 from toolkit.training.settings import Named
 
 __all__ = ["collect", "evaluate", "measure_batches", "predict", "summarize_epoch"]
@@ -47,7 +48,7 @@ def measure_batches(
     """As `evaluate`, with a loss made for a network of these layers; each process runs its share, and all get the
     result of the whole.
     """
-    outputs = Outputs(tuple(metrics), loss.task)
+    outputs = make_meter(tuple(metrics), loss.task)
     device = next(network.parameters()).device
     total, weight = torch.zeros((), device=device), 0.0
     was_training = network.training
@@ -67,7 +68,7 @@ def measure_batches(
     return summarize_epoch(float(total), weight, outputs, metrics, processes or Processes())
 
 
-def collect(outputs: Outputs, loss: Loss, output: Any, targets: Any) -> None:
+def collect(outputs: Meter, loss: Loss, output: Any, targets: Any) -> None:
     """Add a batch to the metrics' outputs; a no-op for a network with its own loss."""
     found = loss.predictions(detached(output))
     if found is not None:
@@ -75,7 +76,7 @@ def collect(outputs: Outputs, loss: Loss, output: Any, targets: Any) -> None:
 
 
 def summarize_epoch(
-    total: float, weight: float, outputs: Outputs, metrics: Sequence[Named], processes: Processes
+    total: float, weight: float, outputs: Meter, metrics: Sequence[Named], processes: Processes
 ) -> dict[str, float]:
     """The mean loss and the metrics over the shares of all processes.
 
@@ -87,11 +88,7 @@ def summarize_epoch(
         processes: the processes that have a share.
     """
     total, weight = processes.sum(total, weight)
-    values: dict[str, float] = {}
-    shares = [share for share in processes.gather(outputs.state()) if len(share["outputs"])] if metrics else []
-    if shares:
-        found, targets = (torch.cat([share[name] for share in shares]) for name in ("outputs", "targets"))
-        values = measure(tuple(metrics), found, targets, outputs.task)
+    values = outputs.measure(processes.gather(outputs.state())) if metrics else {}
     return {"loss": total / weight if weight else 0.0, **values}
 
 

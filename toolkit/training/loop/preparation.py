@@ -22,7 +22,7 @@ from toolkit.training.loop.state import EpochState, Training
 from toolkit.training.loop.step import Step, check_closure
 from toolkit.training.losses import Loss, make_loss
 from toolkit.training.losses.checks import evaluation_mode
-from toolkit.training.metrics import Outputs, find_metric, metric_key
+from toolkit.training.metrics import find_metric, make_meter, metric_key
 from toolkit.training.optimization.class_weights import class_weights
 from toolkit.training.optimization.ema import averaged
 from toolkit.training.optimization.optimizers import make_optimizer
@@ -186,7 +186,7 @@ def prepare(
         average=average,
         precision=parts.precision,
         processes=processes,
-        running=EpochState(Outputs(settings.metrics, parts.loss.task), torch.zeros((), device=device)),
+        running=EpochState(make_meter(settings.metrics, parts.loss.task), torch.zeros((), device=device)),
         monitor=parts.monitor,
         stopping=EarlyStopping(settings.early_stopping, settings.min_delta),
         frozen=frozen_norms(network, settings.freeze),

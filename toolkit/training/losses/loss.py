@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from toolkit.data.dataset import Task
 from toolkit.data.tensors import first_tensor, map_tensors
 from toolkit.training.losses.criteria import Criterion
 from toolkit.training.losses.outputs import Select
@@ -23,10 +22,10 @@ class Loss:
     """Made by `make_loss`. `loss(loss.forward(inputs), targets)` is the scalar to minimise.
 
     Attributes:
-        name: torch's name; "callable" for a function, "own" where the network has its own.
+        name: torch's name; "callable" for a function, "objective" for the task's, "own" where the network has its own.
         options: plain values.
         network: the network whose outputs are compared.
-        task: task of the outputs for metrics: the data set's, or "embedding" where vectors are compared.
+        task: task of the outputs for metrics: the data set's, or another where vectors are compared.
         reduction: "mean", "sum", or "batchmean".
         views: inputs of one example.
     """
@@ -34,7 +33,7 @@ class Loss:
     name: str
     options: dict[str, Any]
     network: torch.nn.Module
-    task: Task
+    task: str
     select: Select = field(repr=False)
     criterion: Criterion = field(repr=False)
     module: torch.nn.Module | None = field(default=None, repr=False)

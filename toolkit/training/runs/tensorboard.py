@@ -13,6 +13,7 @@ import torch
 from runtime.card import ImageInput
 from runtime.errors import MissingPackageError
 from toolkit.data.batching.batches import Batches
+from toolkit.tasks.registry import find_task
 
 if TYPE_CHECKING:
     from toolkit.training.loop.state import Training
@@ -127,7 +128,7 @@ class TensorBoard:
             return  # tokens, or a layer that is used several times, are no points
         labels = (
             [data.labels[int(target)] for target in self.shown.targets()[: len(rows)]]
-            if data.task == "classification"
+            if find_task(data.task).one_class
             else None
         )
         pictures = None
