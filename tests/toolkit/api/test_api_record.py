@@ -72,9 +72,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=4))
-@example(["train", "touch"])
-@example(["train", "load_weights"])
-@example(["train", "load", "load_weights", "resume"])
+@example(steps=["train", "touch"])
+@example(steps=["train", "load_weights"])
+@example(steps=["train", "load", "load_weights", "resume"])
 def test_what_is_on_disk_is_what_the_object_says(
     steps: list[str], weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
