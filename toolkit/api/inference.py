@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 from collections.abc import Mapping
@@ -158,7 +159,7 @@ class Inference(Generating):
     @property
     def card(self) -> ModelCard | None:
         """Pre-processing, labels and training summary of the checkpoint trained or loaded last, or None."""
-        return None if self._checkpoint is None else self._checkpoint.card
+        return None if self._checkpoint is None else self._present().card
 
     def save(self, model_path: str | os.PathLike[str] = "basenn.pth") -> None:
         """Write a checkpoint of the present network."""
@@ -225,7 +226,11 @@ class Inference(Generating):
         state = {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}
         if self._checkpoint is not None:
             known = self._checkpoint
-            return Checkpoint(known.spec, state, known.card, known.samples, known.training)
+            if _same_weights(known.state_dict, state):
+                return known
+            # other weights than those that were trained: what was measured, and the optimiser's state, are not theirs
+            card = dataclasses.replace(known.card, training={}, parity={}, producer=producer())
+            return Checkpoint(known.spec, state, card, known.samples)
         if self._train is None:
             raise SpecError(
                 "The network has neither data nor a checkpoint, so its pre-processing is unknown. Load data first."
@@ -234,6 +239,22 @@ class Inference(Generating):
         samples = data.inputs.take(torch.from_numpy(self._train.indices[:16]))
         card = ModelCard(card_task(data.task, self.model), data.cards, labels=data.labels, producer=producer())
         return Checkpoint(check(self._spec)[0], state, card, samples)
+
+
+def _same_weights(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
+    """True if both hold the same tensors bit for bit; NaN is equal to itself."""
+    return first.keys() == second.keys() and all(
+        one.shape == second[name].shape and one.dtype == second[name].dtype and _same_bits(one, second[name])
+        for name, one in first.items()
+    )
+
+
+def _same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return (
+        torch.equal(first.contiguous().view(torch.uint8), second.contiguous().view(torch.uint8))
+        if first.ndim
+        else bool(torch.equal(first, second))
+    )
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -119,8 +119,7 @@ class Learning(State):
         run = Run(
             check(self._spec)[0],
             network.to(self.device),
-            self._train,
-            self._validation,
+            *self._planned(planned),
             self._test,
             planned,
             folder,
@@ -135,7 +134,7 @@ class Learning(State):
         try:
             history = run.execute(resumed)
         finally:
-            self._train.close()
+            run.train.close()
         self._checkpoint = Checkpoint.load(folder / "last.pth")
         if filename and run.writes:
             self._checkpoint.save(folder / filename)
@@ -192,11 +191,13 @@ class Learning(State):
             schedule if callable(schedule) else None,
             self.device,
         )
-        for batches in (self._train, self._validation):
-            if batches is not None:
-                batches.batch_size = planned.batch_size
-        self._train.sampling = planned.sampling  # type: ignore[assignment]
         return planned
+
+    def _planned(self, settings: Settings) -> tuple[Batches, Batches | None]:
+        """Training and validation batches in the size and sampling of these settings."""
+        assert self._train is not None
+        train = self._train.replaced(batch_size=settings.batch_size, sampling=settings.sampling)
+        return train, self._validation and self._validation.replaced(batch_size=settings.batch_size)
 
     @property
     def batches(self) -> tuple[Batches, Batches | None, Batches | None]:
@@ -227,7 +228,13 @@ class Learning(State):
         assert self._train is not None
         function = loss if callable(loss) else None
         found = find_learning_rate(
-            self.model.to(self.device), self._train, planned, start=start, end=end, steps=steps, loss=function
+            self.model.to(self.device),
+            self._planned(planned)[0],
+            planned,
+            start=start,
+            end=end,
+            steps=steps,
+            loss=function,
         )
         if picture is not None:
             atomic_write(Path(picture), found.png())

@@ -74,6 +74,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "validation": 0 if validation is None else validation.examples,
         "test": 0 if test is None else test.examples,
     }
+    steps = train.replaced(batch_size=settings.batch_size).steps()
     changes = [
         *(train.augment.to_setting() if train.augment else []),
         *([train.mix.to_setting()] if train.mix else []),
@@ -82,7 +83,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "data": {"path": config.data.path, "description": train.data.describe(), **parts, "augmentation": changes},
         "network": summary.to_dict(),
         "settings": settings.to_dict(),
-        "steps": settings.epochs * len(train),
+        "steps": settings.epochs * steps,
         "config": config.to_dict(),
     }
     changed = {name: value for name, value in settings.to_dict().items() if value not in (None, False, [], {}, 0.0)}
@@ -94,7 +95,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         f"data: {config.data.path}: {train.data.describe()}",
         "parts: " + ", ".join(f"{count:,} for {name}" for name, count in parts.items() if count),
         str(summary),
-        f"plan: {settings.epochs} epochs of {len(train):,} steps of {settings.batch_size} examples on {model.device}",
+        f"plan: {settings.epochs} epochs of {steps:,} steps of {settings.batch_size} examples on {model.device}",
         *(f"  {name}: {value}" for name, value in changed.items()),
         *([f"  augmentation: {json.dumps(changes)}"] if changes else []),
         f"would write {folder}; nothing was written",

@@ -53,11 +53,7 @@ class Batches:
         workers: processes that prepare batches ahead; 0 prepares them here. Inputs that lie in memory ready need none.
         pin_memory: batches in page-locked memory, from which ``.to("cuda", non_blocking=True)`` copies beside the computation.
 
-    Attributes:
-        epoch: the number of the next epoch; iterating counts on.
-        start: batches to leave out at the beginning of the next epoch; the epoch that does so sets it back to 0.
-        rank, world: number of this process, and of processes; each gets its contiguous share of every global batch of
-            batch_size * world examples. The shares of the last one differ by one example at most, and may be empty.
+    Iterating gives one epoch after the other, beginning with epoch 0; `epoch` gives the one that is asked for.
 
     Raises:
         InputError: a value is out of range, or the data are of a kind that cannot be augmented, mixed, cropped or balanced.
@@ -93,8 +89,7 @@ class Batches:
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.augment, self.mix, self.crops = augment, mix, crops
         self.sampling, self.workers, self.pin_memory = sampling, workers, pin_memory
-        self.epoch, self.start = 0, 0
-        self.rank, self.world = 0, 1
+        self._next = 0
         self._targets = as_targets(data.targets)
         self._maker = _Maker(data, self._targets, augment if augment and augment.steps else None, mix, crops, seed)
         self._maker.check(self.indices)
@@ -103,8 +98,28 @@ class Batches:
             data.inputs.take(torch.empty(0, dtype=torch.int64))  # one-time preparation, before the first epoch
 
     def __len__(self) -> int:
-        """Steps of an epoch, the same for every process."""
-        return -(-len(self.indices) // (self.batch_size * self.world))
+        """Steps of an epoch of a single process."""
+        return self.steps()
+
+    def steps(self, world: int = 1) -> int:
+        """Steps of an epoch of `world` processes, the same for each of them."""
+        return -(-len(self.indices) // (self.batch_size * world))
+
+    def replaced(self, *, batch_size: int | None = None, sampling: str | None = None) -> Batches:
+        """Batches of the same examples with another batch size or sampling, with workers of their own."""
+        return Batches(
+            self.data,
+            self.indices,
+            batch_size=self.batch_size if batch_size is None else batch_size,
+            shuffle=self.shuffle,
+            seed=self.seed,
+            augment=self.augment,
+            mix=self.mix,
+            crops=self.crops,
+            sampling=self.sampling if sampling is None else sampling,
+            workers=self.workers,
+            pin_memory=self.pin_memory,
+        )
 
     @property
     def examples(self) -> int:
@@ -122,20 +137,28 @@ class Batches:
         return shuffled_order(self.indices, self.seed, epoch) if self.shuffle else self.indices
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, start = self.epoch, self.start
-        self.epoch, self.start = epoch + 1, 0
-        order = torch.from_numpy(self.order(epoch))
+        number, self._next = self._next, self._next + 1
+        return self.epoch(number)
+
+    def epoch(self, number: int, *, start: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """Batches of one epoch.
+
+        Args:
+            number: of the epoch, from 0; its order and everything random follow from it.
+            start: batches to leave out at the beginning, which were learnt from already.
+            rank, world: number of this process, and of processes; each gets its contiguous share of every global batch of
+                batch_size * world examples. The shares of the last one differ by one example at most, and may be empty.
+        """
+        order = torch.from_numpy(self.order(number))
+        parts = self._parts(len(order), start, rank, world)
         if self._maker.plain and not (self.workers and getattr(self.data.inputs, "reads_files", False)):
-            for _, rows in self._parts(len(order), start):
+            for _, rows in parts:
                 part = order[rows]
                 inputs, targets = self.data.inputs.take(part), self._targets.take(part)
                 yield self._pinned(inputs, targets)
             return
-        seeds = self._maker.seeds(order.numpy(), epoch, repeated=self.sampling == "balanced")
-        jobs = [
-            _Job(epoch, number, order[rows], None if seeds is None else seeds[rows])
-            for number, rows in self._parts(len(order), start)
-        ]
+        seeds = self._maker.seeds(order.numpy(), number, repeated=self.sampling == "balanced")
+        jobs = [_Job(number, batch, order[rows], None if seeds is None else seeds[rows]) for batch, rows in parts]
         if self.workers:
             yield from self._ahead(jobs)
         else:
@@ -153,12 +176,12 @@ class Batches:
             self._pool.close()
             self._pool = None
 
-    def _parts(self, length: int, start: int) -> Iterator[tuple[int, slice]]:
-        """(number, rows of the order) of the batches of this process."""
-        whole = self.batch_size * self.world
-        for number in range(start, len(self)):
+    def _parts(self, length: int, start: int, rank: int, world: int) -> Iterator[tuple[int, slice]]:
+        """(number, rows of the order) of the batches of a process."""
+        whole = self.batch_size * world
+        for number in range(start, self.steps(world)):
             first, last = number * whole, min(length, (number + 1) * whole)
-            yield number, share_of(first, last, self.rank, self.world)
+            yield number, share_of(first, last, rank, world)
 
     def _ahead(self, jobs: list[_Job]) -> Iterator[Batch]:
         pool = self._pool or WorkerPool(self._maker, self.workers, self.pin_memory)

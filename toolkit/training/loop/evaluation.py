@@ -48,13 +48,13 @@ def measure_batches(
     """As `evaluate`, with a loss made for a network of these layers; each process runs its share, and all get the
     result of the whole.
     """
-    outputs = make_meter(tuple(metrics), loss.task)
+    outputs, processes = make_meter(tuple(metrics), loss.task), processes or Processes()
     device = next(network.parameters()).device
     total, weight = torch.zeros((), device=device), 0.0
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        for inputs, targets in batches:
+        for inputs, targets in batches.epoch(0, rank=processes.rank, world=processes.world):
             if rows(inputs):
                 inputs, targets = on(device, inputs), on(device, targets)
                 output = over_crops(lambda part: loss.forward(part, network), inputs, batches)
@@ -65,7 +65,7 @@ def measure_batches(
                 if metrics:
                     collect(outputs, loss, output, targets)
     network.train(was_training)
-    return summarize_epoch(float(total), weight, outputs, metrics, processes or Processes())
+    return summarize_epoch(float(total), weight, outputs, metrics, processes)
 
 
 def collect(outputs: Meter, loss: Loss, output: Any, targets: Any) -> None:

@@ -58,7 +58,7 @@ def check_settings(
         check_balanced(train.data)
     with freezing_kept(network):
         place = device or next(network.parameters()).device
-        parts = _parts(network, train, validation, settings, loss, schedule, place)
+        parts = _parts(network, train, validation, settings, loss, schedule, place, world=1)
     check_closure(settings, parts.precision, Processes())
     _check_best_of(settings, train.data)
     _check_last_batch(network, train, settings, parts.loss)
@@ -128,6 +128,7 @@ def _parts(
     loss: Callable[..., torch.Tensor] | None,
     schedule: Callable[[float], float] | None,
     device: torch.device,
+    world: int,
 ) -> _Parts:
     data = train.data
     precision = Precision(settings.precision, device)
@@ -142,7 +143,7 @@ def _parts(
         schedule or settings.schedule,
         optimizer,
         epochs=settings.epochs,
-        steps_per_epoch=-(-len(train) // settings.accumulate),
+        steps_per_epoch=-(-train.steps(world) // settings.accumulate),
         warmup=settings.warmup,
     )
     return _Parts(precision, monitor, function, optimizer, rates)
@@ -163,12 +164,11 @@ def prepare(
         raise SpecError("Each process drew another seed. Set one with set_seed before the data is loaded.")
     if settings.sampling == "balanced":
         check_balanced(data)
-        train.sampling = "balanced"
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
     network = processes.join_normalization(network)
     device = next(network.parameters()).device
-    parts = _parts(network, train, validation, settings, loss, schedule, device)
+    parts = _parts(network, train, validation, settings, loss, schedule, device, processes.world)
 
     def spare() -> tuple[Any, Any]:
         positions = torch.from_numpy(train.indices[:2])
