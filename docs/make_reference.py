@@ -19,6 +19,7 @@ from toolkit.builder.layer_examples import ACTIVATION_EXAMPLES, EXAMPLES, VISION
 from toolkit.builder.layer_spec import batch_shape
 from toolkit.builder.layers import LAYERS, Layer
 from toolkit.builder.spec import check
+from toolkit.tasks.registry import tasks_for_loss, tasks_for_metric
 from toolkit.training.losses.registry import LOSSES
 from toolkit.training.metrics.registry import METRICS
 from toolkit.training.optimization.optimizers import OPTIMIZERS
@@ -218,7 +219,13 @@ def initialisers() -> str:
 def losses() -> str:
     """Markdown section of the losses: table of tasks, outputs and options, and one script that trains with each."""
     rows = [
-        (f"`{name}`", entry.doc, ", ".join(entry.tasks), entry.output, signature(entry.constructor, LOSS_LEFT_OUT))
+        (
+            f"`{name}`",
+            entry.doc,
+            ", ".join(tasks_for_loss(name)),
+            entry.output,
+            signature(entry.constructor, LOSS_LEFT_OUT),
+        )
         for name, entry in LOSSES.items()
     ]
     calls = [
@@ -260,11 +267,16 @@ def schedules() -> str:
 def metrics() -> str:
     """Markdown section of the metrics, by task."""
     rows = [
-        (f"`{name}`", first_paragraph(entry.measure), ", ".join(entry.tasks), signature(entry.measure, METRIC_LEFT_OUT))
+        (
+            f"`{name}`",
+            first_paragraph(entry.measure),
+            ", ".join(tasks_for_metric(name)),
+            signature(entry.measure, METRIC_LEFT_OUT),
+        )
         for name, entry in METRICS.items()
     ]
-    classes = [setting("metric", name) for name, entry in METRICS.items() if "classification" in entry.tasks]
-    numbers = [name for name, entry in METRICS.items() if "regression" in entry.tasks]
+    classes = [setting("metric", name) for name in METRICS if "classification" in tasks_for_metric(name)]
+    numbers = [name for name in METRICS if "regression" in tasks_for_metric(name)]
     calls = [f"train(metrics={quoted(classes[start : start + 4])})" for start in range(0, len(classes), 4)]
     calls.append(f'train("reg", None, 1, metrics={quoted(numbers)})')
     head = "## Metrics\n\n`train(metrics=[...])`, on the training and the validation part; `top5` is `acc` with `top_k=5`.\n"

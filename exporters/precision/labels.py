@@ -1,4 +1,4 @@
-"""Labels of evaluation data -> targets in the form of a card's task."""
+"""Labels from outside -> the numbers that a network with a card is right by, as its task reads them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,11 @@ from typing import Any
 import numpy as np
 
 from runtime.card import ModelCard
-from runtime.errors import InputError
+from toolkit.tasks.registry import known_task
 
 __all__ = ["array_targets", "named_targets"]
 
 Array = np.ndarray[Any, Any]
-
-_SHAPES = {
-    "classification": "one label a row, (N,) or one-hot (N, K),",
-    "multilabel": "0 and 1, (N, K),",
-    "regression": "numbers, (N, T),",
-    "dense": "whole numbers, (N, L) or (N, H, W),",
-}
 
 
 def named_targets(names: Sequence[str], card: ModelCard, place: Path) -> Array | None:
@@ -29,20 +22,8 @@ def named_targets(names: Sequence[str], card: ModelCard, place: Path) -> Array |
     Raises:
         InputError: a name is not among the card's labels.
     """
-    if card.task != "classification":
-        return None
-    positions = {label: index for index, label in enumerate(card.labels)}
-    unknown = sorted({name for name in names if name not in positions})
-    if not unknown:
-        return np.array([positions[name] for name in names], np.int64)
-    known = len(card.labels)
-    if all(name.isdecimal() for name in names) and (not known or all(int(name) < known for name in names)):
-        return np.array([int(name) for name in names], np.int64)
-    labels = ", ".join(card.labels[:10]) + (", ..." if known > 10 else "")
-    raise InputError(
-        f"{place} has the label {unknown[0]!r}; the network's labels are {labels}. Give data with the labels that it was "
-        f"trained on."
-    )
+    task = known_task(card.task)
+    return None if task is None else task.named_targets(names, card.labels, place)
 
 
 def array_targets(values: Array, card: ModelCard, place: Path) -> Array | None:
@@ -51,30 +32,5 @@ def array_targets(values: Array, card: ModelCard, place: Path) -> Array | None:
     Raises:
         InputError: another shape or kind than the task's.
     """
-    if card.task not in _SHAPES:
-        return None
-    try:
-        if card.task == "classification":
-            if values.dtype.kind == "f" and np.equal(np.mod(values, 1), 0).all():
-                values = values.astype(np.int64)
-            if values.ndim == 2 and values.shape[1] > 1:
-                one_hot: Array = values.astype(np.float64).argmax(1).astype(np.int64)
-                return one_hot
-            return named_targets([str(value) for value in values.reshape(len(values)).tolist()], card, place)
-        if card.task == "dense":
-            found: Array = values.astype(np.int64)
-        else:
-            found = values.astype(np.float32).reshape(len(values), -1)
-    except (TypeError, ValueError) as error:
-        raise _unfit(values, card, place) from error
-    fits = found.ndim in (2, 3) and (card.task == "dense" or not card.labels or found.shape[1] == len(card.labels))
-    if not fits:
-        raise _unfit(values, card, place)
-    return found
-
-
-def _unfit(values: Array, card: ModelCard, place: Path) -> InputError:
-    return InputError(
-        f"The labels in {place} are {values.dtype} of shape {values.shape}; {_SHAPES[card.task]} are expected for "
-        f"{card.task}."
-    )
+    task = known_task(card.task)
+    return None if task is None else task.array_targets(values, card.labels, place)

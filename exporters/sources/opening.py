@@ -135,7 +135,7 @@ def _ours(checkpoint: Checkpoint) -> LoadedModel:
     card = checkpoint.card
     return LoadedModel(
         checkpoint.network(),
-        (checkpoint.samples,),
+        checkpoint.samples if isinstance(checkpoint.samples, tuple) else (checkpoint.samples,),
         task=card.task,
         labels=card.labels,
         inputs=card.inputs,

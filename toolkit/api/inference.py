@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from runtime.errors import InputError, SpecError, suggest
 from runtime.preprocess.inputs import prepare
 from runtime.preprocess.kinds import preprocessor_of
 from toolkit.api.generating import Generating
-from toolkit.api.state import TASKS
 from toolkit.builder.spec import check
 from toolkit.data.batching.batches import Batches
+from toolkit.tasks.registry import DEFAULT_TASK, find_task, known_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.loop.evaluation import on
+from toolkit.training.losses.outputs import plain_output
 from toolkit.training.runs.producer import producer
 from toolkit.training.runs.run import card_task
 
@@ -76,10 +80,10 @@ class Inference(Generating):
             self.res, state = self._next_token(data, hidden)
             return self.res, state
         with torch.inference_mode():
-            parts = [network(inputs.to(self.device)).cpu().numpy() for inputs in self._inputs(data, label)]
+            parts = [plain_output(network, on(self.device, inputs)) for inputs in self._inputs(data, label)]
         if not parts:
             raise InputError("No input was given; at least one is expected.")
-        self.res = np.concatenate(parts)
+        self.res = _joined(parts)
         if show:
             print(self.res)
         return self.res
@@ -90,7 +94,8 @@ class Inference(Generating):
         if isinstance(data, Batches):
             # whatever the training's order and augmentation: the results are of the inputs as they are, in their own order
             ordered = Batches(data.data, data.indices, batch_size=data.batch_size, crops=data.crops)
-            self.val_label = ordered.targets().numpy()
+            targets = ordered.targets()
+            self.val_label = targets.numpy() if isinstance(targets, torch.Tensor) else [row.numpy() for row in targets]
             return (inputs for inputs, _ in ordered)
         if isinstance(data, torch.utils.data.DataLoader):
             batches = []
@@ -107,7 +112,24 @@ class Inference(Generating):
             return torch.split(torch.from_numpy(by_position(data, card, label)), 1024)
         if isinstance(data, torch.Tensor):
             data = data.detach().cpu().numpy()
+        if len(self._input_cards()) > 1:
+            return self._several_inputs(data)
         return torch.split(torch.from_numpy(prepare(data, card)[0]), 256)
+
+    def _several_inputs(self, data: Any) -> Any:
+        """Batches of the inputs of a network of several, given by name."""
+        cards = self._input_cards()
+        names = [card.name for card in cards]
+        if not isinstance(data, Mapping) or set(data) != set(names):
+            raise InputError(
+                f"The network takes the inputs {', '.join(names)}; a mapping with each of them is expected, such as "
+                f"{{{names[0]!r}: ..., {names[1]!r}: ...}}."
+            )
+        prepared = [torch.from_numpy(prepare(data[card.name], card)[0]) for card in cards]
+        if len({len(rows) for rows in prepared}) != 1:
+            counts = ", ".join(f"{name} {len(rows)}" for name, rows in zip(names, prepared, strict=True))
+            raise InputError(f"The inputs have different numbers of rows ({counts}); as many of each are expected.")
+        return zip(*(torch.split(rows, 256) for rows in prepared), strict=True)
 
     def print_result(self, result: np.ndarray | None = None) -> dict[int, dict[str, Any]]:
         """Print and return the last inference (or `result`, (N, K)) in words.
@@ -128,26 +150,17 @@ class Inference(Generating):
                 f"The result has the shape {values.shape}; rows of classes or values (N, K) are expected. show() draws pictures."
             )
         found: dict[int, dict[str, Any]] = {}
-        classes = self.task == "classification" and len(self._labels()) in (0, values.shape[1])  # else they are vectors
+        task, labels = find_task(self.task), self._labels()
         for row, numbers in enumerate(values):
-            if self.task == "multilabel":
-                chosen = [index for index, number in enumerate(numbers) if number > 0.5]
-                found[row] = {
-                    "预测值": [self._label(index) for index in chosen],
-                    "置信度": [float(numbers[index]) for index in chosen],
-                }
-            elif classes:
-                index = int(numbers.argmax())
-                found[row] = {"预测值": self._label(index), "置信度": float(_probabilities(numbers)[index])}
-            else:
-                found[row] = {"预测值": float(numbers[0]) if len(numbers) == 1 else numbers.tolist()}
+            prediction, confidence = task.read_row(numbers, labels)
+            found[row] = {"预测值": prediction, **({} if confidence is None else {"置信度": confidence})}
         print(found)
         return found
 
     @property
     def card(self) -> ModelCard | None:
         """Pre-processing, labels and training summary of the checkpoint trained or loaded last, or None."""
-        return None if self._checkpoint is None else self._checkpoint.card
+        return None if self._checkpoint is None else self._present().card
 
     def save(self, model_path: str | os.PathLike[str] = "basenn.pth") -> None:
         """Write a checkpoint of the present network."""
@@ -170,7 +183,9 @@ class Inference(Generating):
         checkpoint = Checkpoint.load(model_path)
         self._network = checkpoint.network()
         self._spec, self._checkpoint = checkpoint.spec, checkpoint
-        self.task = TASKS.get(checkpoint.card.task, "classification")
+        if find_task(self.task).card_task != checkpoint.card.task:
+            found = known_task(checkpoint.card.task)
+            self.task = DEFAULT_TASK if found is None else found.name
 
     def convert(
         self,
@@ -212,19 +227,42 @@ class Inference(Generating):
         state = {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}
         if self._checkpoint is not None:
             known = self._checkpoint
-            return Checkpoint(known.spec, state, known.card, known.samples, known.training)
+            if _same_weights(known.state_dict, state):
+                return known
+            # other weights than those that were trained: what was measured, and the optimiser's state, are not theirs
+            card = dataclasses.replace(known.card, training={}, parity={}, producer=producer())
+            return Checkpoint(known.spec, state, card, known.samples)
         if self._train is None:
             raise SpecError(
                 "The network has neither data nor a checkpoint, so its pre-processing is unknown. Load data first."
             )
         data = self._train.data
         samples = data.inputs.take(torch.from_numpy(self._train.indices[:16]))
-        card = ModelCard(card_task(data.task, self.model), (data.card,), labels=data.labels, producer=producer())
+        card = ModelCard(card_task(data.task, self.model), data.cards, labels=data.labels, producer=producer())
         return Checkpoint(check(self._spec)[0], state, card, samples)
 
-    def _label(self, index: int) -> str | int:
-        labels = self._labels()
-        return labels[index] if index < len(labels) and labels[index] != str(index) else index
+
+def _same_weights(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
+    """True if both hold the same tensors bit for bit; NaN is equal to itself."""
+    return first.keys() == second.keys() and all(
+        one.shape == second[name].shape and one.dtype == second[name].dtype and _same_bits(one, second[name])
+        for name, one in first.items()
+    )
+
+
+def _same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return (
+        torch.equal(first.contiguous().view(torch.uint8), second.contiguous().view(torch.uint8))
+        if first.ndim
+        else bool(torch.equal(first, second))
+    )
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Outputs of batches -> one float32 array, or one for each output where the network names several."""
+    if isinstance(parts[0], Mapping):
+        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    return np.concatenate([part.cpu().numpy() for part in parts])
 
 
 def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
@@ -238,11 +276,3 @@ def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     except SpecError as error:  # a module of its maker's own that is not at hand: the card needs none
         print("\n".join([*card_lines(content.card), "", str(error)]))
     return {**content.card.to_dict(), "network": content.spec.to_dict()}
-
-
-def _probabilities(numbers: np.ndarray) -> np.ndarray:
-    """Probabilities (K,) as the exported file gives them: values in 0..1 are kept, others are taken for logits."""
-    if numbers.min() >= 0 and numbers.max() <= 1:
-        return numbers
-    grown = np.exp(numbers - numbers.max())  # of logarithms of probabilities the probabilities themselves
-    return np.asarray(grown / grown.sum())

@@ -15,12 +15,14 @@ from toolkit.api.state import State
 from toolkit.builder.layers.vision import TORCHVISION_NAMES
 from toolkit.builder.spec import batch_shape, check
 from toolkit.data.batching.batches import Batches
+from toolkit.data.dataset import Dataset
+from toolkit.tasks.registry import find_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.callbacks import Callbacks
 from toolkit.training.loop.distributed import setup
 from toolkit.training.loop.preparation import check_settings
 from toolkit.training.losses import default_loss
-from toolkit.training.metrics import check_metrics, default_metrics
+from toolkit.training.metrics import check_metrics
 from toolkit.training.named import plain
 from toolkit.training.optimization.schedules import find_schedule
 from toolkit.training.pretrained.load_weights import WeightsReport, load_weights
@@ -117,8 +119,7 @@ class Learning(State):
         run = Run(
             check(self._spec)[0],
             network.to(self.device),
-            self._train,
-            self._validation,
+            *self._planned(planned),
             self._test,
             planned,
             folder,
@@ -133,7 +134,7 @@ class Learning(State):
         try:
             history = run.execute(resumed)
         finally:
-            self._train.close()
+            run.train.close()
         self._checkpoint = Checkpoint.load(folder / "last.pth")
         if filename and run.writes:
             self._checkpoint.save(folder / filename)
@@ -160,16 +161,17 @@ class Learning(State):
                 "There is no data to train on. Load some first: load_img_data, load_tab_data, load_npz_data or load_dataset."
             )
         self._check_output(loss)
-        given = default_metrics(self.task) if metrics is None else metrics
+        task = find_task(self.task)
+        given = task.default_metrics if metrics is None else metrics
         if not isinstance(given, Iterable):
             raise SpecError(f"metrics={metrics!r} was given; a list of names is expected, such as ['acc', 'f1'].")
         names = [given] if isinstance(given, str | Mapping) else list(given)
-        if self.task == "regression" and names:
-            others = [name for name in names if str(name).lower() not in ("acc", "accuracy")]
-            names = others or list(default_metrics(self.task))
+        if names:
+            names = [name for name in names if str(name).lower() not in task.ignored_metrics]
+            names = names or list(task.default_metrics)
         value = {
             "optimizer": self.optimizer,
-            "loss": _loss_setting(loss, self.task),
+            "loss": _loss_setting(loss, self._train.data),
             "metrics": check_metrics(names, self.task),
             "seed": self._train.seed,
             "lr": lr,
@@ -189,11 +191,13 @@ class Learning(State):
             schedule if callable(schedule) else None,
             self.device,
         )
-        for batches in (self._train, self._validation):
-            if batches is not None:
-                batches.batch_size = planned.batch_size
-        self._train.sampling = planned.sampling  # type: ignore[assignment]
         return planned
+
+    def _planned(self, settings: Settings) -> tuple[Batches, Batches | None]:
+        """Training and validation batches in the size and sampling of these settings."""
+        assert self._train is not None
+        train = self._train.replaced(batch_size=settings.batch_size, sampling=settings.sampling)
+        return train, self._validation and self._validation.replaced(batch_size=settings.batch_size)
 
     @property
     def batches(self) -> tuple[Batches, Batches | None, Batches | None]:
@@ -224,7 +228,13 @@ class Learning(State):
         assert self._train is not None
         function = loss if callable(loss) else None
         found = find_learning_rate(
-            self.model.to(self.device), self._train, planned, start=start, end=end, steps=steps, loss=function
+            self.model.to(self.device),
+            self._planned(planned)[0],
+            planned,
+            start=start,
+            end=end,
+            steps=steps,
+            loss=function,
         )
         if picture is not None:
             atomic_write(Path(picture), found.png())
@@ -291,21 +301,22 @@ class Learning(State):
     # ---- within ---------------------------------------------------------------------------------------------------
 
     def _start_at_mean(self) -> None:
-        """Set the last bias of a new regression network to the targets' mean, which may be too far to learn."""
+        """Set the last bias of a new network to the task's initial output: a mean of targets may be too far to learn."""
         assert self._train is not None
         last = list(self.model)[-1]
-        if self.task == "regression" and isinstance(last, torch.nn.Linear) and last.bias is not None:
-            mean = self._train.targets().mean(0)
-            if mean.shape == last.bias.shape:
+        if isinstance(last, torch.nn.Linear) and last.bias is not None:
+            start = find_task(self.task).initial_output(self._train.targets)
+            if start is not None and start.shape == last.bias.shape:
                 with torch.no_grad():
-                    last.bias.copy_(mean)
+                    last.bias.copy_(start)
 
     def _check_output(self, loss: Any) -> None:
         """Raise SpecError where the output is not one value per class or target, as the usual losses need."""
         assert self._train is not None
         data = self._train.data
         usual = loss is None or (isinstance(loss, str) and loss.lower().startswith(("cross", "mse", "l1")))
-        if data.task not in ("classification", "multilabel", "regression") or not usual or self.model.has_own_loss:
+        noun = find_task(data.task).label_noun
+        if noun is None or not usual or self.model.has_own_loss:
             return
         shape = check(self._spec)[1][-1]
         expected = (len(data.labels),)
@@ -314,9 +325,8 @@ class Learning(State):
                 f"The network ends in a {self.model.ends_in} of one number, which is always the same. Leave it out, or take a sigmoid."
             )
         if shape != expected:
-            what = "targets" if self.task == "regression" else "classes"
             raise SpecError(
-                f"The network ends in {batch_shape(shape)}, but the data has {len(data.labels)} {what} ({', '.join(data.labels[:8])}"
+                f"The network ends in {batch_shape(shape)}, but the data has {len(data.labels)} {noun} ({', '.join(data.labels[:8])}"
                 f"{', ...' if len(data.labels) > 8 else ''}). Let the last layer give {batch_shape(expected)}."
             )
 
@@ -339,7 +349,7 @@ def _layers_outside(network: torch.nn.Module, heads: Sequence[str], within: str 
             yield path
 
 
-def _loss_setting(loss: Any, task: Any) -> str | Mapping[str, Any]:
+def _loss_setting(loss: Any, data: Dataset) -> str | Mapping[str, Any]:
     if loss is None:
-        return default_loss(task)
+        return default_loss(data.task, data.views)
     return f"callable {getattr(loss, '__name__', type(loss).__name__)}" if callable(loss) else loss

@@ -17,7 +17,7 @@ from toolkit.builder.spec import check
 from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.data.batching.batches import Batches
 from toolkit.data.class_names import class_names
-from toolkit.data.dataset import Dataset
+from toolkit.data.dataset import Dataset, input_dtype
 from toolkit.data.readers import pairs
 from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.readers.frames import is_frame, join_labels, load_frame
@@ -28,6 +28,7 @@ from toolkit.data.readers.text import load_texts, token_dataset
 from toolkit.data.readers.torch_sources import load_torch_dataset
 from toolkit.data.source import Source
 from toolkit.data.splits import split
+from toolkit.tasks.registry import find_task
 
 __all__ = ["Loading"]
 
@@ -256,8 +257,8 @@ class Loading(State):
         mix: Any = None,
         workers: int = 0,
     ) -> Any:
-        if data.task == "dense" and self.task == "classification":
-            self.task = "dense"  # a text with its vocabulary, or a mask, implies one class per position
+        if data.task in find_task(self.task).yields_to:
+            self.task = data.task
         if data.task != self.task:
             raise InputError(f"The data is for {data.task}, the network for {self.task}. Use nn('{data.task}').")
         crops = None if augment is None else augment.crops
@@ -298,6 +299,9 @@ def facts_for_spec(data: Dataset) -> dict[str, Any]:
     return {
         "input_shape": data.shape,
         "input_dtype": data.dtype,
+        "further_inputs": tuple(
+            (tuple(int(length or 0) for length in card.shape), input_dtype(card)) for card in data.further
+        ),
         "num_classes": len(data.labels) if data.labels else None,
         "vocabulary": data.vocabulary,
     }

@@ -16,21 +16,11 @@ from toolkit.builder.layers.vision import TORCHVISION_NAMES
 from toolkit.builder.network import Network
 from toolkit.builder.spec import NetworkSpec, build, read_shape
 from toolkit.data.batching.batches import Batches
-from toolkit.data.dataset import Task
+from toolkit.tasks.registry import DEFAULT_ALIAS, known_task, typed_names
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.settings import Named
 
-__all__ = ["TASKS", "State"]
-
-TASKS: dict[str, Task] = {
-    "cls": "classification",
-    "classification": "classification",
-    "multilabel": "multilabel",
-    "reg": "regression",
-    "regression": "regression",
-    "dense": "dense",
-    "embedding": "embedding",
-}
+__all__ = ["State"]
 
 
 class State:
@@ -47,20 +37,21 @@ class State:
 
     def __init__(
         self,
-        task: str = "cls",
+        task: str = DEFAULT_ALIAS,
         save_fold: str | os.PathLike[str] | None = None,
         *,
         input_shape: Sequence[int] | None = None,
         init: str | Mapping[str, Any] | None = None,
     ) -> None:
-        if not isinstance(task, str) or task.lower() not in TASKS:
-            raise SpecError(f"The task {task!r} is not known.{suggest(str(task), TASKS)}")
-        self.task: Task = TASKS[task.lower()]
+        found = known_task(task)
+        if found is None:
+            raise SpecError(f"The task {task!r} is not known.{suggest(str(task), typed_names())}")
+        self.task = found.name
         self.save_fold: str | os.PathLike[str] = save_fold if save_fold is not None else "checkpoints"
         self.optimizer: Named = "adam"
         self.device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-        self.val_label: np.ndarray | None = None
-        self.res: np.ndarray | None = None
+        self.val_label: Any = None
+        self.res: Any = None
         self.frozen: list[str] = []
         self._spec = NetworkSpec(None if input_shape is None else read_shape(input_shape), init=init)
         self._network: Network | None = None
@@ -100,6 +91,13 @@ class State:
         raise SpecError(
             "The network has neither data nor a checkpoint, so its pre-processing is unknown. Load one of them first."
         )
+
+    def _input_cards(self) -> tuple[InputCard, ...]:
+        """Cards of all inputs of the network. Raises SpecError as `_input_card`."""
+        first = self._input_card()
+        if self._checkpoint is not None:
+            return self._checkpoint.card.inputs
+        return (first,) if self._train is None else self._train.data.cards
 
     def _labels(self) -> tuple[str, ...]:
         if self._checkpoint is not None:

@@ -98,9 +98,11 @@ class Network(torch.nn.Sequential):
 
     Attributes:
         input_dtype: dtype of the input: float32, or int64 for tokens.
+        further_inputs: shape without the batch axis and dtype of the inputs beside the first one.
     """
 
     input_dtype: torch.dtype = torch.float32
+    further_inputs: tuple[tuple[tuple[int, ...], torch.dtype], ...] = ()
 
     @property
     def ends_in(self) -> Ending | None:
@@ -113,14 +115,14 @@ class Network(torch.nn.Sequential):
         """True if a module has its own loss, ``training_loss(inputs) -> scalar``, and learns without targets."""
         return self._with_own_loss() is not None
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Forward pass: (N, ...) -> the output of the last module."""
-        return _run(self, input)
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        """Forward pass: (N, ...) -> the output of the last module. The first module takes all inputs, where there are several."""
+        return _run(self, *inputs)
 
-    def logits(self, input: torch.Tensor) -> torch.Tensor:
+    def logits(self, *inputs: torch.Tensor) -> Any:
         """Output before the final activation that `ends_in` names; the whole output where there is none."""
         modules = list(self)
-        return _run(modules if self.ends_in is None else modules[:-1], input)
+        return _run(modules if self.ends_in is None else modules[:-1], *inputs)
 
     def training_loss(self, input: torch.Tensor) -> torch.Tensor:
         """Scalar loss of the module that has its own, for inputs (N, ...); the modules before it run first.
@@ -142,8 +144,10 @@ class Network(torch.nn.Sequential):
         return None
 
 
-def _run(modules: Iterable[torch.nn.Module], x: torch.Tensor) -> torch.Tensor:
+def _run(modules: Iterable[torch.nn.Module], *inputs: torch.Tensor) -> Any:
     beside: ForwardState | None = None
+    modules = iter(modules)
+    x: Any = inputs[0] if len(inputs) == 1 else _joined(next(modules), inputs)
     for module in modules:
         # most modules of most networks take one tensor and give one: no more is asked of them than Sequential does
         if type(module) in _PLAIN and (beside is None or beside.mask is None):
@@ -152,6 +156,12 @@ def _run(modules: Iterable[torch.nn.Module], x: torch.Tensor) -> torch.Tensor:
             beside = beside or ForwardState()
             x = _with_batch_axis(module, x, beside)
     return x
+
+
+def _joined(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
+    """Run the first module of a network of several inputs, which takes all of them."""
+    result = module(*inputs)
+    return result[0] if isinstance(result, tuple) else result
 
 
 def _with_batch_axis(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from runtime.errors import SpecError, suggest
 from toolkit.builder.layers import LAYERS
 from toolkit.builder.spec import LayerSpec, NetworkSpec
-from toolkit.data.dataset import Task
+from toolkit.tasks.registry import find_task
 
 __all__ = ["network_layers", "network_names"]
 
@@ -28,7 +28,7 @@ def network_layers(
     name: str | os.PathLike[str] | None,
     layers: Sequence[Mapping[str, Any]],
     outputs: int,
-    task: Task,
+    task: str,
 ) -> tuple[LayerSpec, ...]:
     """The layers of a named network, of a JSON file with the key ``layers``, or of `layers`.
 
@@ -53,8 +53,7 @@ def network_layers(
         raise SpecError(
             f"There is no network {str(name)!r}.{suggest(str(name), network_names())} A .json file may be given too."
         )
-    last = {"classification": "softmax", "multilabel": "sigmoid"}.get(task)
-    return (LayerSpec.parse(key, {parameter: outputs}, last, 1),)
+    return (LayerSpec.parse(key, {parameter: outputs}, find_task(task).activation, 1),)
 
 
 def _outputs_parameter(name: str) -> str | None:

@@ -35,6 +35,11 @@ def run(entry: LayerSpec, position: int, arriving: TrialInput) -> TrialInput:
         SpecError: the layer does not fit its input.
         ShapeUnknown: the layer does not fit trial lengths, which may not be the input's.
     """
+    if arriving.named:
+        raise SpecError(
+            f"layer {position} {entry.title!r}: the layer before it gives several outputs by name ({', '.join(arriving.named)}); "
+            f"only the last layer of a network may. Let it return one tensor."
+        )
     shape = arriving.shape
     leaving = arriving
     for title, modules in _shadows(entry, position, shape):
@@ -123,19 +128,30 @@ def _empty(tensor: torch.Tensor) -> torch.Tensor:
 def _pass(modules: list[torch.nn.Module], arriving: TrialInput, *, own: bool) -> TrialInput:
     """Run modules on each trial tensor; an own module that fails on the meta device is run on the CPU."""
     tensors, besides = [], []
+    named: tuple[str, ...] = ()
     for tensor, beside in zip(arriving.tensors, arriving.besides, strict=True):
         flowing = ForwardState(beside.mask, list(beside.places))
+        result: Any = tensor
         try:
             with torch.device("meta"), torch.no_grad():
                 for module in modules:
-                    tensor = step(module, tensor, flowing)
+                    result = _step(module, (result, *arriving.further), flowing)
         except Exception:  # its forward needs values; any other error is raised again on the CPU
             if not own:
                 raise
-            tensor, flowing = _pass_on_cpu(modules[0], tensor, beside)
-        tensors.append(_checked(tensor))
+            result, flowing = _pass_on_cpu(modules[0], (tensor, *arriving.further), beside)
+        if isinstance(result, Mapping):
+            named = tuple(map(str, result))
+        tensors.append(_checked(result).to("meta"))
         besides.append(flowing)
-    return TrialInput(tensors, besides)
+    return TrialInput(tensors, besides, named=named)
+
+
+def _step(module: torch.nn.Module, inputs: tuple[Any, ...], beside: ForwardState) -> Any:
+    if len(inputs) == 1:
+        return step(module, inputs[0], beside)
+    result = module(*inputs)
+    return result[0] if isinstance(result, tuple) else result
 
 
 def _step_by_step(found: Layer) -> bool:
@@ -164,8 +180,8 @@ def _pass_few_steps(modules: list[torch.nn.Module], arriving: TrialInput) -> Tri
 
 
 def _pass_on_cpu(
-    module: torch.nn.Module, tensor: torch.Tensor, beside: ForwardState
-) -> tuple[torch.Tensor, ForwardState]:
+    module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], beside: ForwardState
+) -> tuple[Any, ForwardState]:
     """Run an own module, whose forward needs values, on zeros on the CPU."""
     mask = None if beside.mask is None else torch.ones(beside.mask.shape, dtype=torch.bool, device="cpu")
     flowing = ForwardState(mask)
@@ -175,12 +191,16 @@ def _pass_on_cpu(
         for weight in (*module.parameters(), *module.buffers()):
             weight.detach().zero_()
     with torch.device("cpu"), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        result = step(module, torch.zeros(tensor.shape, dtype=tensor.dtype, device="cpu"), flowing)
+        zeros = tuple(torch.zeros(tensor.shape, dtype=tensor.dtype, device="cpu") for tensor in inputs)
+        result = _step(module, zeros, flowing)
     mask = None if flowing.mask is None else flowing.mask.to("meta")
-    return _checked(result).to("meta"), ForwardState(mask, list(beside.places))
+    return result, ForwardState(mask, list(beside.places))
 
 
 def _checked(result: Any) -> torch.Tensor:
+    """A layer's result, or the first of those that it gives by name. Raises ValueError where one has no batch axis in front."""
+    if isinstance(result, Mapping) and result:
+        return next(iter([_checked(part) for part in result.values()]))
     if not isinstance(result, torch.Tensor):
         raise ValueError(f"it returns a {type(result).__name__}; a tensor with the batch axis first is expected.")
     if result.ndim == 0 or result.shape[0] != ROWS:

@@ -39,6 +39,8 @@ class NetworkSpec:
         layers: in order.
         input_dtype: "float32", or "int64" for tokens; None leaves it to the layers, and `check` fills it in.
         init: default weight initialisation of the layers: a name, or {"name": ..., options}; None keeps torch's.
+        further_inputs: shape and dtype of the inputs beside the first one, all of which go to the first layer, a module of one's
+            own.
         num_classes: default of the layers' argument of that name.
         vocabulary: the same, and the first number of an embedding's size.
     """
@@ -47,13 +49,15 @@ class NetworkSpec:
     layers: tuple[LayerSpec, ...] = ()
     input_dtype: DType | None = None
     init: Initialisation | None = None
+    further_inputs: tuple[tuple[Shape, DType], ...] = ()
     num_classes: int | None = field(default=None, compare=False)
     vocabulary: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "init", parse_initialisation(self.init, "the network's"))
-        if self.input_dtype not in ("float32", "int64", None):
-            raise SpecError(f"The input's dtype {self.input_dtype!r} was given; 'float32' or 'int64' is expected.")
+        for dtype in (self.input_dtype, *(dtype for _, dtype in self.further_inputs)):
+            if dtype not in ("float32", "int64", None):
+                raise SpecError(f"The input's dtype {dtype!r} was given; 'float32' or 'int64' is expected.")
         for name in ("num_classes", "vocabulary"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
@@ -68,6 +72,12 @@ class NetworkSpec:
             "num_classes": self.num_classes,
             "vocabulary": self.vocabulary,
             "layers": [entry.to_dict() for entry in self.layers],
+            # left out where there are none, as in specs of versions that knew of one input only
+            **(
+                {"further_inputs": [[list(shape), dtype] for shape, dtype in self.further_inputs]}
+                if self.further_inputs
+                else {}
+            ),
         }
 
     @classmethod
@@ -85,7 +95,8 @@ class NetworkSpec:
             ]
             shape = None if shape is None else read_shape(shape)
             rest = {name: value.get(name) for name in ("input_dtype", "init", "num_classes", "vocabulary")}
-        except (TypeError, KeyError, AttributeError, IndexError) as error:
+            further = tuple((read_shape(shape), dtype) for shape, dtype in value.get("further_inputs", ()))
+        except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
             raise SpecError(
                 f"The network's description is malformed ({error!r}); input_shape and layers are expected, each layer with "
                 f"layer, arguments and activation."
@@ -96,7 +107,7 @@ class NetworkSpec:
             name = str(arguments.get("name")) if instance else None
             layers.append(LayerSpec.parse(layer, arguments, activation, position, init, occurrence=seen.get(name, 0)))
             seen[name] = seen.get(name, 0) + 1
-        return cls(shape, tuple(layers), **rest)
+        return cls(shape, tuple(layers), further_inputs=further, **rest)
 
 
 def read_shape(value: Any) -> Shape:
@@ -151,6 +162,9 @@ def build(spec: NetworkSpec) -> Network:
             network.add_module(name, module)
         arriving = leaving
     network.input_dtype = torch.int64 if full.input_dtype == "int64" else torch.float32
+    network.further_inputs = tuple(
+        (shape, torch.int64 if kind == "int64" else torch.float32) for shape, kind in full.further_inputs
+    )
     return network
 
 
@@ -176,6 +190,8 @@ def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
         raise ShapeUnknown("The shape of the input is not known yet.")
     kind = torch.int64 if dtype == "int64" else torch.float32
     arriving = TrialInput([torch.empty(ROWS, *shape, dtype=kind, device="meta") for shape in trials])
+    if spec.further_inputs:
+        arriving = _with_further(spec, arriving)
     input_shape, layers, shapes = arriving.known, [], []
     for position, entry in enumerate(spec.layers, start=1):
         full = complete(entry, position, arriving, spec.num_classes, spec.vocabulary)
@@ -185,6 +201,22 @@ def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
     if input_shape is None:
         raise ShapeUnknown("The shape of the input is not known yet.")
     return dataclasses.replace(spec, input_shape=input_shape, layers=tuple(layers), input_dtype=dtype), shapes
+
+
+def _with_further(spec: NetworkSpec, arriving: TrialInput) -> TrialInput:
+    """The trial input with the further inputs, where the first layer takes several. Raises SpecError where it cannot."""
+    first = spec.layers[0] if spec.layers else None
+    if first is not None and first.layer != OWN:
+        count = 1 + len(spec.further_inputs)
+        raise SpecError(
+            f"layer 1 {first.title!r} takes one input, and the data has {count}. Let a module of your own take them first: "
+            f"add(MyModule), whose forward has {count} arguments."
+        )
+    others = tuple(
+        torch.empty(ROWS, *shape, dtype=torch.int64 if dtype == "int64" else torch.float32, device="meta")
+        for shape, dtype in spec.further_inputs
+    )
+    return TrialInput(arriving.tensors, further=others)
 
 
 def _implied_dtype(spec: NetworkSpec) -> DType:

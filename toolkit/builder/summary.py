@@ -123,7 +123,8 @@ def _summarize(
         module.register_forward_hook(note)
     counter = FlopCounterMode(display=False)
     with torch.device(device), torch.no_grad(), torch.random.fork_rng(devices=[]), counter:
-        shadow(torch.full((rows, *input_shape), _no_padding(shadow), dtype=dtype))
+        further = [torch.zeros(rows, *shape, dtype=kind) for shape, kind in getattr(network, "further_inputs", ())]
+        shadow(torch.full((rows, *input_shape), _no_padding(shadow), dtype=dtype), *further)
     counts, prefix = counter.get_flop_counts(), type(shadow).__name__
     parameters = _owned_parameters(shadow, shapes)
     found = []

@@ -22,10 +22,14 @@ class TrialInput:
     Attributes:
         tensors: one (2, ...) where the input's shape is known; else several, of different trial lengths.
         besides: the forward state of each tensor.
+        further: inputs of the network beside the first one, where the first layer takes several.
+        named: names of the outputs where a layer gives several in a mapping; `tensors` then holds the first of them.
     """
 
     tensors: list[torch.Tensor]
     besides: list[ForwardState] = field(default_factory=list)
+    further: tuple[torch.Tensor, ...] = ()
+    named: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.besides = self.besides or [ForwardState() for _ in self.tensors]

@@ -14,6 +14,7 @@ from toolkit.builder.networks import network_layers
 from toolkit.builder.spec import LayerSpec
 from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.data.source import Source, open_source
+from toolkit.tasks.registry import find_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.distributed import setup
 from toolkit.training.optimization.optimizers import usual_rate
@@ -72,6 +73,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "validation": 0 if validation is None else validation.examples,
         "test": 0 if test is None else test.examples,
     }
+    steps = train.replaced(batch_size=settings.batch_size).steps()
     changes = [
         *(train.augment.to_setting() if train.augment else []),
         *([train.mix.to_setting()] if train.mix else []),
@@ -80,7 +82,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "data": {"path": config.data.path, "description": train.data.describe(), **parts, "augmentation": changes},
         "network": summary.to_dict(),
         "settings": settings.to_dict(),
-        "steps": settings.epochs * len(train),
+        "steps": settings.epochs * steps,
         "config": config.to_dict(),
     }
     changed = {name: value for name, value in settings.to_dict().items() if value not in (None, False, [], {}, 0.0)}
@@ -92,7 +94,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         f"data: {config.data.path}: {train.data.describe()}",
         "parts: " + ", ".join(f"{count:,} for {name}" for name, count in parts.items() if count),
         str(summary),
-        f"plan: {settings.epochs} epochs of {len(train):,} steps of {settings.batch_size} examples on {model.device}",
+        f"plan: {settings.epochs} epochs of {steps:,} steps of {settings.batch_size} examples on {model.device}",
         *(f"  {name}: {value}" for name, value in changed.items()),
         *([f"  augmentation: {json.dumps(changes)}"] if changes else []),
         f"would write {folder}; nothing was written",
@@ -140,14 +142,12 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
 
 
 def _source(config: RunConfig) -> Source:
-    from toolkit.api.state import TASKS
-
     data = config.data
     assert data.path is not None
     card, _, _ = parse_transform(_transform(config), data.color)
     return open_source(
         data.path,
-        task=TASKS[data.task],
+        task=find_task(data.task).name,
         card=card,
         label=data.label,
         scale=data.scale,

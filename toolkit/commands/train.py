@@ -13,6 +13,7 @@ from runtime.commands.options import flag, json_option
 from runtime.commands.progress import print_line
 from runtime.commands.requirements import need
 from runtime.errors import InputError
+from toolkit.tasks.registry import short_names
 
 __all__ = ["train"]
 
@@ -33,7 +34,7 @@ __all__ = ["train"]
 @click.option("--epochs", type=int, default=None, help="Passes over the training part.  [default: 10]")
 @click.option(
     "--task",
-    type=click.Choice(["cls", "multilabel", "reg", "dense", "embedding"]),
+    type=click.Choice(short_names()),
     default=None,
     help="What is learnt: classes, several labels at once, numbers, a class a position, likeness.  [default: cls]",
 )

@@ -14,12 +14,13 @@ from runtime.card import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess import is_number, read_lines, read_table
 from toolkit.data.apply_card import apply_card
-from toolkit.data.dataset import Dataset, Task
+from toolkit.data.dataset import Dataset
 from toolkit.data.readers.idx import find_idx, load_idx
 from toolkit.data.readers.images import class_folders, load_images
 from toolkit.data.readers.npz import load_npz
 from toolkit.data.readers.tables import load_csv
 from toolkit.data.readers.text import load_text_folder, load_text_table, load_texts, text_files
+from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
 __all__ = ["Source", "open_source"]
 
@@ -40,7 +41,7 @@ class Source:
 def open_source(
     path: str | os.PathLike[str],
     *,
-    task: Task = "classification",
+    task: str = DEFAULT_TASK,
     color: Literal["RGB", "grayscale"] = "RGB",
     size: tuple[int, int] | None = None,
     card: ImageInput | None = None,
@@ -82,7 +83,7 @@ def open_source(
             return Source(load_csv(place, task=task, label=label, scale=scale))
         if suffix == ".npz":
             return Source(apply_card(load_npz(place, task=task), card))
-        if suffix == ".txt" and task == "dense":
+        if suffix == ".txt" and find_task(task).per_position:
             return Source(load_texts(read_lines(place), source=str(place), **texts))
         raise InputError(
             f"{place} is a {place.suffix or 'file without suffix'}; a .csv, .tsv or .npz file or a folder is expected."

@@ -10,6 +10,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from toolkit.data.dataset import Dataset
+from toolkit.tasks.registry import find_task
 
 __all__ = ["Split", "same_inputs", "split", "three_way"]
 
@@ -114,25 +115,18 @@ def _cut(data: Dataset, ends: Sequence[float], seed: int, groups: np.ndarray | N
     """Positions cut at these shares of the whole -> one sorted part more than there are ends."""
     counts = [round(end * len(data)) for end in ends]
     if groups is None:
-        order = _ranked(_strata(data), np.ones(len(data), np.int64), seed)
+        order = _ranked(find_task(data.task).strata(data), np.ones(len(data), np.int64), seed)
         return tuple(np.sort(part) for part in np.split(order, counts))
     _, first, index, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     if len(index) != len(data):
         raise InputError(f"The groups are {len(index)}; one for each of the {len(data)} examples is expected.")
     # whole groups are ranked, each by the class of its first example, and cut where as many examples are reached
-    order = _ranked(_strata(data)[first], sizes, seed)
+    order = _ranked(find_task(data.task).strata(data)[first], sizes, seed)
     reached = np.cumsum(sizes[order])
     part_of_group = np.empty(len(order), np.int64)
     part_of_group[order] = np.searchsorted(counts, reached, side="left")
     part = part_of_group[index.reshape(-1)]
     return tuple(np.flatnonzero(part == number).astype(np.int64) for number in range(len(ends) + 1))
-
-
-def _strata(data: Dataset) -> np.ndarray:
-    """Strata int64 (N,) of a stratified split: the class, the set of labels, or alike or not."""
-    if data.task in ("classification", "embedding", "multilabel"):
-        return np.unique(data.targets, axis=0, return_inverse=True)[1].reshape(-1)
-    return np.zeros(len(data), np.int64)
 
 
 def _ranked(strata: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:

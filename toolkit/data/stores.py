@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from runtime.card import ImageInput
+from runtime.errors import InputError
 from runtime.preprocess import decode, normalize
 
-__all__ = ["FileStore", "PictureStore", "PixelStore", "RowStore", "Store"]
+__all__ = ["FileStore", "JoinedStore", "PictureStore", "PixelStore", "RowStore", "Store"]
 
 # Pictures are also kept as float32, ready for the network, up to this size; beyond it as uint8 only, a quarter of that.
 FLOAT_BYTES = 2 * 1024**3
@@ -31,8 +32,8 @@ class Store(Protocol):
 
     def __len__(self) -> int: ...
 
-    def take(self, indices: torch.Tensor) -> torch.Tensor:
-        """int64 (n,) -> the prepared inputs at these positions, (n, ...)."""
+    def take(self, indices: torch.Tensor) -> Any:
+        """int64 (n,) -> the prepared inputs at these positions, (n, ...); a tuple of such where there are several inputs."""
         ...
 
     def raw(self) -> np.ndarray | None:
@@ -77,6 +78,37 @@ class RowStore:
 
     def raw(self) -> np.ndarray:
         return self.rows.numpy()
+
+
+class JoinedStore:
+    """Several inputs an example: each from a store of its own, given together as a tuple.
+
+    Raises:
+        InputError: the stores hold different numbers of examples.
+    """
+
+    def __init__(self, stores: Sequence[Store]) -> None:
+        self.stores = tuple(stores)
+        if len({len(store) for store in self.stores}) != 1:
+            counts = ", ".join(str(len(store)) for store in self.stores)
+            raise InputError(f"The inputs hold {counts} examples; as many of each are expected.")
+
+    def __len__(self) -> int:
+        return len(self.stores[0])
+
+    def take(self, indices: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(store.take(indices) for store in self.stores)
+
+    def raw(self) -> np.ndarray | None:
+        import hashlib
+
+        parts = [store.raw() for store in self.stores]
+        if any(part is None for part in parts):
+            return None
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(hashlib.sha256(np.ascontiguousarray(part).data.cast("B")).digest())
+        return np.frombuffer(digest.digest(), np.uint8)
 
 
 class PixelStore:

@@ -45,12 +45,11 @@ def as_input(network: torch.nn.Module, inputs: torch.Tensor | np.ndarray) -> tor
     return tensor.to(weights.device, weights.dtype if tensor.is_floating_point() else tensor.dtype)
 
 
-def run(function: Callable[[torch.Tensor], Any], tensor: torch.Tensor) -> Any:
-    """`function(tensor)`. Raises InputError, with torch's reason, when the tensor does not fit."""
+def run(function: Callable[..., Any], *tensors: torch.Tensor) -> Any:
+    """`function(*tensors)`. Raises InputError, with torch's reason, when a tensor does not fit."""
     try:
-        return function(tensor)
+        return function(*tensors)
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"The network cannot take an input of shape {tuple(tensor.shape)}: {reason.rstrip('.')}."
-        ) from error
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
+        raise InputError(f"The network cannot take an input of shape {shapes}: {reason.rstrip('.')}.") from error

@@ -182,7 +182,6 @@ class Odd(torch.nn.Module):
             "layer 1: <class 'dict'> was given; the name of a layer, a torch.nn.Module or its class is expected.",
         ),
         (torch.ones(3), {}, "There is no layer tensor"),
-        (Odd, {}, "layer 1 'Odd' does not fit its input (N, 4): it returns a dict; a tensor with the batch axis first"),
         (Odd, {"kind": "scalar"}, "it returns () for a batch of 2; a tensor with the batch axis first is expected."),
         (Odd, {"kind": "batch"}, "it returns (1, 4) for a batch of 2; a tensor with the batch axis first is expected."),
         (Odd("raises"), {}, "layer 1 'Odd' does not fit its input (N, 4): 'no such thing'."),
@@ -198,6 +197,35 @@ def test_what_is_no_module_is_refused(added: Any, arguments: dict[str, Any], mes
     with pytest.raises(SpecError) as caught:
         check(spec((added, arguments)))
     assert message in str(caught.value)
+
+
+def test_several_outputs_by_name_come_from_the_last_layer_only() -> None:
+    assert check(spec((Odd, {})))[1] == [(4,)]
+    with pytest.raises(SpecError) as caught:
+        check(spec((Odd, {}), ("flatten", {})))
+    assert str(caught.value) == (
+        "layer 2 'flatten': the layer before it gives several outputs by name (a); only the last layer of a network may. Let it "
+        "return one tensor."
+    )
+
+
+class Joined(torch.nn.Module):
+    def forward(self, picture: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+        return torch.cat([picture.flatten(1), row], 1)
+
+
+def test_several_inputs_go_to_a_first_layer_of_one_s_own() -> None:
+    further = (((3,), "float32"),)
+    several = NetworkSpec((1, 2, 2), spec((Joined, {}), ("linear", {"size": 5})).layers, further_inputs=further)
+    assert check(several)[1] == [(7,), (5,)]
+    network = build(check(several)[0])
+    assert network(torch.rand(6, 1, 2, 2), torch.rand(6, 3)).shape == (6, 5)
+    again = NetworkSpec.from_dict(several.to_dict())
+    assert again == several
+    assert again.further_inputs == further
+    plain = NetworkSpec((1, 2, 2), spec(("linear", {"size": 5})).layers, further_inputs=further)
+    with pytest.raises(SpecError, match="layer 1 'linear' takes one input, and the data has 2"):
+        check(plain)
 
 
 @pytest.mark.parametrize("modules", [Widen, Widen(), "Widen", 7, [3], ["Widen"], {"": Widen}])

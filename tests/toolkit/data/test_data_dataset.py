@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputError
-from toolkit.data.dataset import Dataset, class_targets
+from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.readers.pairs import load_triplets
+from toolkit.tasks.class_indices import class_targets
 
 X, Y = np.arange(12.0).reshape(4, 3), np.array([0, 1, 1, 0])
 

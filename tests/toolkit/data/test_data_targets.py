@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from runtime.errors import InputError
-from toolkit.data.dataset import IGNORED
 from toolkit.data.targets import make_targets
+from toolkit.tasks.class_indices import IGNORED
 
 
 @given(arrays.arrays(np.int64, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=st.integers(0, 1)))

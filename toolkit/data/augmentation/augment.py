@@ -17,6 +17,7 @@ from toolkit.data.augmentation.names import kind_of
 from toolkit.data.augmentation.seeds import derived
 from toolkit.data.augmentation.steps import Step, read_steps
 from toolkit.data.dataset import Dataset
+from toolkit.tasks.registry import find_task
 
 __all__ = ["Augmentation"]
 
@@ -75,10 +76,9 @@ class Augmentation:
                 f"{data.source} holds no pictures ({data.describe()}); transforms can only be applied to pictures in uint8 or in files."
             )
         store, card = data.pictures
-        if data.task == "dense" and self.steps:
-            raise InputError(
-                "The pictures would be moved and changed, but not the classes of their pixels. Train without random transforms."
-            )
+        refusal = find_task(data.task).augmentation_refusal
+        if refusal is not None and self.steps:
+            raise InputError(refusal)
         if self.crop is None or self.crop == card.size:
             return data
         sized = self.crops.name if self.crops else next(s.name for s in reversed(self.steps) if s.name in _SIZED)

@@ -14,6 +14,7 @@ from toolkit.data.augmentation.names import CONTAINERS
 from toolkit.data.augmentation.seeds import derived
 from toolkit.data.augmentation.steps import Step, read_steps
 from toolkit.data.dataset import Dataset
+from toolkit.tasks.registry import find_task
 
 __all__ = ["Mix", "mixes"]
 
@@ -42,7 +43,7 @@ class Mix:
 
     def check(self, data: Dataset) -> None:
         """Raise InputError where the data are not pictures with one class each."""
-        if data.task != "classification" or len(data.shape) != 3 or data.dtype != "float32":
+        if not find_task(data.task).one_class or len(data.shape) != 3 or data.dtype != "float32":
             raise InputError(
                 f"{self.step.name} mixes pictures of which each has one class; the data are {data.describe()}. Train without it."
             )

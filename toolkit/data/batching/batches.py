@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -22,11 +22,13 @@ from toolkit.data.augmentation.seeds import derived, example_seeds
 from toolkit.data.batching.samplers import balanced_order, check_balanced, repeats_of, share_of, shuffled_order
 from toolkit.data.batching.workers import WorkerPool
 from toolkit.data.dataset import Dataset
+from toolkit.data.ragged_targets import Targets, as_targets
 from toolkit.data.stores import PixelStore
+from toolkit.data.tensors import map_tensors
 
 __all__ = ["Batches"]
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[Any, Any]
 # Each step is tried on this before the training, so that one that cannot work is refused at once.
 _TRIALS = 8
 
@@ -50,11 +52,7 @@ class Batches:
         workers: processes that prepare batches ahead; 0 prepares them here. Inputs that lie in memory ready need none.
         pin_memory: batches in page-locked memory, from which ``.to("cuda", non_blocking=True)`` copies beside the computation.
 
-    Attributes:
-        epoch: the number of the next epoch; iterating counts on.
-        start: batches to leave out at the beginning of the next epoch; the epoch that does so sets it back to 0.
-        rank, world: number of this process, and of processes; each gets its contiguous share of every global batch of
-            batch_size * world examples. The shares of the last one differ by one example at most, and may be empty.
+    Iterating gives one epoch after the other, beginning with epoch 0; `epoch` gives the one that is asked for.
 
     Raises:
         InputError: a value is out of range, or the data are of a kind that cannot be augmented, mixed, cropped or balanced.
@@ -90,9 +88,8 @@ class Batches:
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.augment, self.mix, self.crops = augment, mix, crops
         self.sampling, self.workers, self.pin_memory = sampling, workers, pin_memory
-        self.epoch, self.start = 0, 0
-        self.rank, self.world = 0, 1
-        self._targets = torch.from_numpy(np.ascontiguousarray(data.targets))
+        self._next = 0
+        self._targets = as_targets(data.targets)
         self._maker = _Maker(data, self._targets, augment if augment and augment.steps else None, mix, crops, seed)
         self._maker.check(self.indices)
         self._pool: WorkerPool | None = None
@@ -100,17 +97,37 @@ class Batches:
             data.inputs.take(torch.empty(0, dtype=torch.int64))  # one-time preparation, before the first epoch
 
     def __len__(self) -> int:
-        """Steps of an epoch, the same for every process."""
-        return -(-len(self.indices) // (self.batch_size * self.world))
+        """Steps of an epoch of a single process."""
+        return self.steps()
+
+    def steps(self, world: int = 1) -> int:
+        """Steps of an epoch of `world` processes, the same for each of them."""
+        return -(-len(self.indices) // (self.batch_size * world))
+
+    def replaced(self, *, batch_size: int | None = None, sampling: str | None = None) -> Batches:
+        """Batches of the same examples with another batch size or sampling, with workers of their own."""
+        return Batches(
+            self.data,
+            self.indices,
+            batch_size=self.batch_size if batch_size is None else batch_size,
+            shuffle=self.shuffle,
+            seed=self.seed,
+            augment=self.augment,
+            mix=self.mix,
+            crops=self.crops,
+            sampling=self.sampling if sampling is None else sampling,
+            workers=self.workers,
+            pin_memory=self.pin_memory,
+        )
 
     @property
     def examples(self) -> int:
         """Number of examples per epoch, over all processes."""
         return len(self.indices)
 
-    def targets(self) -> torch.Tensor:
-        """The targets in the order of an unshuffled epoch."""
-        return self._targets[torch.from_numpy(self.indices)]
+    def targets(self) -> Any:
+        """The targets in the order of an unshuffled epoch: a tensor (N, ...), or a list of tensors of different lengths."""
+        return self._targets.take(torch.from_numpy(self.indices))
 
     def order(self, epoch: int) -> np.ndarray:
         """int64 (examples,): the positions of an epoch in their order, of all processes."""
@@ -119,25 +136,38 @@ class Batches:
         return shuffled_order(self.indices, self.seed, epoch) if self.shuffle else self.indices
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, start = self.epoch, self.start
-        self.epoch, self.start = epoch + 1, 0
-        order = torch.from_numpy(self.order(epoch))
+        number, self._next = self._next, self._next + 1
+        return self.epoch(number)
+
+    def epoch(self, number: int, *, start: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """Batches of one epoch.
+
+        Args:
+            number: of the epoch, from 0; its order and everything random follow from it.
+            start: batches to leave out at the beginning, which were learnt from already.
+            rank, world: number of this process, and of processes; each gets its contiguous share of every global batch of
+                batch_size * world examples. The shares of the last one differ by one example at most, and may be empty.
+        """
+        order = torch.from_numpy(self.order(number))
+        parts = self._parts(len(order), start, rank, world)
         if self._maker.plain and not (self.workers and getattr(self.data.inputs, "reads_files", False)):
-            for _, rows in self._parts(len(order), start):
+            for _, rows in parts:
                 part = order[rows]
-                inputs, targets = self.data.inputs.take(part), self._targets.index_select(0, part)
-                yield (inputs.pin_memory(), targets.pin_memory()) if self.pin_memory else (inputs, targets)
+                inputs, targets = self.data.inputs.take(part), self._targets.take(part)
+                yield self._pinned(inputs, targets)
             return
-        seeds = self._maker.seeds(order.numpy(), epoch, repeated=self.sampling == "balanced")
-        jobs = [
-            _Job(epoch, number, order[rows], None if seeds is None else seeds[rows])
-            for number, rows in self._parts(len(order), start)
-        ]
+        seeds = self._maker.seeds(order.numpy(), number, repeated=self.sampling == "balanced")
+        jobs = [_Job(number, batch, order[rows], None if seeds is None else seeds[rows]) for batch, rows in parts]
         if self.workers:
             yield from self._ahead(jobs)
         else:
             for inputs, targets in map(self._maker, jobs):
-                yield (inputs.pin_memory(), targets.pin_memory()) if self.pin_memory else (inputs, targets)
+                yield self._pinned(inputs, targets)
+
+    def _pinned(self, inputs: Any, targets: Any) -> Batch:
+        if not self.pin_memory:
+            return inputs, targets
+        return map_tensors(torch.Tensor.pin_memory, inputs), map_tensors(torch.Tensor.pin_memory, targets)
 
     def close(self) -> None:
         """End the worker processes, if there are any; another epoch starts new ones. They also end with this object."""
@@ -145,12 +175,12 @@ class Batches:
             self._pool.close()
             self._pool = None
 
-    def _parts(self, length: int, start: int) -> Iterator[tuple[int, slice]]:
-        """(number, rows of the order) of the batches of this process."""
-        whole = self.batch_size * self.world
-        for number in range(start, len(self)):
+    def _parts(self, length: int, start: int, rank: int, world: int) -> Iterator[tuple[int, slice]]:
+        """(number, rows of the order) of the batches of a process."""
+        whole = self.batch_size * world
+        for number in range(start, self.steps(world)):
             first, last = number * whole, min(length, (number + 1) * whole)
-            yield number, share_of(first, last, self.rank, self.world)
+            yield number, share_of(first, last, rank, world)
 
     def _ahead(self, jobs: list[_Job]) -> Iterator[Batch]:
         pool = self._pool or WorkerPool(self._maker, self.workers, self.pin_memory)
@@ -179,7 +209,7 @@ class _Maker:
     """Makes a batch from a job, here or in a worker."""
 
     data: Dataset
-    targets: torch.Tensor
+    targets: Targets
     augment: Augmentation | None
     mix: Mix | None
     crops: Crops | None
@@ -210,7 +240,7 @@ class _Maker:
             return None
         return example_seeds(self.seed, epoch, order, repeats_of(order) if repeated else None)
 
-    def inputs(self, job: _Job) -> torch.Tensor:
+    def inputs(self, job: _Job) -> Any:
         if self.augment is None and self.crops is None:
             return self.data.inputs.take(job.positions)
         assert self.data.pictures is not None
@@ -234,7 +264,7 @@ class _Maker:
         return prepared.reshape(-1, *views, *prepared.shape[1:]) if views else prepared
 
     def __call__(self, job: _Job) -> Batch:
-        inputs, targets = self.inputs(job), self.targets.index_select(0, job.positions)
+        inputs, targets = self.inputs(job), self.targets.take(job.positions)
         if self.mix is None:
             return inputs, targets
         return self.mix(inputs, targets, len(self.data.labels), self.seed, job.epoch, job.number)

@@ -6,6 +6,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from toolkit.data.dataset import Dataset
+from toolkit.tasks.registry import find_task
 
 __all__ = ["balanced_order", "check_balanced", "repeats_of", "share_of", "shuffled_order"]
 
@@ -17,7 +18,7 @@ def shuffled_order(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 
 def check_balanced(data: Dataset) -> None:
     """Raise InputError for data without one class per example."""
-    if data.task != "classification":
+    if not find_task(data.task).one_class:
         raise InputError(
             f"sampling='balanced' draws classes equally often; the data are {data.describe()}, without one class an example. "
             f"Use sampling='all'."

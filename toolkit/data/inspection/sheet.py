@@ -18,6 +18,7 @@ from toolkit.data.augmentation import Augmentation, Mix
 from toolkit.data.augmentation.seeds import example_seeds
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import FileStore, PictureStore
+from toolkit.tasks.registry import find_task
 
 __all__ = ["augmentation_sheet", "data_facts", "data_sheet"]
 
@@ -58,7 +59,7 @@ def augmentation_sheet(
     store, card = _pictures(data)
     chosen = _one_of_each(data, rows, seed)
     plain = _looks(store.take_pixels(torch.from_numpy(chosen)), card)
-    looks, captions, titles = [plain], [[_name(data, index) for index in chosen]], ["original"]
+    looks, captions, titles = [plain], [[find_task(data.task).caption(data, index) for index in chosen]], ["original"]
     if augment.crops is not None and not augment.steps and mix is None:
         looks += list(augment.crops(plain).unbind(1))
         titles += [f"crop {number}" for number in range(1, len(looks))]
@@ -102,7 +103,7 @@ def data_sheet(data: Dataset, *, columns: int = 8, classes: int = 20, seed: int 
 
     _check_counts(columns=columns, classes=classes)
     store, card = _pictures(data)
-    groups = _groups(data)
+    groups = find_task(data.task).sheet_groups(data)
     random = np.random.default_rng(seed)
     shown = [(name, random.permutation(where)[:columns]) for name, where in groups.items() if len(where)][:classes]
     grid = [
@@ -145,7 +146,7 @@ def data_facts(data: Dataset) -> dict[str, Any]:
     return {
         "task": data.task,
         "examples": len(data),
-        "classes": {name: len(where) for name, where in _groups(data).items()},
+        "classes": {name: len(where) for name, where in find_task(data.task).sheet_groups(data).items()},
         "shape": list(data.shape),
         "sizes": _sizes(data, store),
         "mean": [round(float(value), 4) for value in mean],
@@ -165,26 +166,10 @@ def _looks(pixels: torch.Tensor, card: ImageInput) -> torch.Tensor:
     return pixels if card.layout == "NCHW" else pixels.permute(0, 3, 1, 2)
 
 
-def _groups(data: Dataset) -> dict[str, np.ndarray]:
-    """Positions of each class's examples; one group where there are no classes."""
-    if data.task == "classification":
-        return {name: np.flatnonzero(data.targets == index) for index, name in enumerate(data.labels)}
-    if data.task == "multilabel":
-        return {name: np.flatnonzero(data.targets[:, index] > 0) for index, name in enumerate(data.labels)}
-    return {"all": np.arange(len(data))}
-
-
-def _name(data: Dataset, index: int) -> str:
-    if data.task == "classification":
-        return data.labels[int(data.targets[index])]
-    names = [name for name, where in _groups(data).items() if index in where]
-    return ", ".join(names) if data.task == "multilabel" else f"number {index}"
-
-
 def _one_of_each(data: Dataset, count: int, seed: int) -> np.ndarray:
     """int64 (count,) positions: one of each class in turn, drawn."""
     random = np.random.default_rng(seed)
-    queues = [random.permutation(where).tolist() for where in _groups(data).values()]
+    queues = [random.permutation(where).tolist() for where in find_task(data.task).sheet_groups(data).values()]
     turns = (queue[turn] for turn in range(max(map(len, queues))) for queue in queues if turn < len(queue))
     taken: dict[int, None] = {}  # an example with several labels is shown once
     for position in turns:

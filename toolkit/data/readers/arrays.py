@@ -9,9 +9,10 @@ import numpy as np
 
 from runtime.card import ArrayInput, ImageInput, InputCard
 from runtime.errors import InputError
-from toolkit.data.dataset import Dataset, Task
+from toolkit.data.dataset import Dataset
 from toolkit.data.stores import PixelStore, RowStore, Store
 from toolkit.data.targets import make_targets
+from toolkit.tasks.registry import DEFAULT_TASK
 
 __all__ = ["array_inputs", "load_arrays", "pixels_dataset"]
 
@@ -20,7 +21,7 @@ def load_arrays(
     x: Any,
     y: Any,
     *,
-    task: Task = "classification",
+    task: str = DEFAULT_TASK,
     labels: Sequence[str] | None = None,
     source: str = "arrays",
     tokens: bool = False,
@@ -101,9 +102,7 @@ def array_inputs(x: Any, *, tokens: bool = False) -> tuple[InputCard, Store]:
     return ArrayInput("input", numbers.shape[1:]), RowStore(numbers)
 
 
-def pixels_dataset(
-    pixels: np.ndarray, targets: np.ndarray, labels: tuple[str, ...], task: Task, source: str
-) -> Dataset:
+def pixels_dataset(pixels: np.ndarray, targets: np.ndarray, labels: tuple[str, ...], task: str, source: str) -> Dataset:
     """uint8 (N, C, H, W) pictures -> a data set of pictures scaled to 0..1."""
     card = _pixel_card(pixels)
     return Dataset(task, card, PixelStore(pixels, card), targets, labels, source)

@@ -12,6 +12,7 @@ import numpy as np
 
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import pixels_dataset
+from toolkit.tasks.registry import DEFAULT_TASK
 
 __all__ = ["digit_pictures", "load_digits"]
 
@@ -27,4 +28,4 @@ def load_digits() -> Dataset:
     """The digits as a data set: grayscale 8 x 8, ten classes."""
     pictures, labels = digit_pictures()
     names = tuple(map(str, range(10)))
-    return pixels_dataset(pictures[:, None], labels, names, "classification", "UCI handwritten digits")
+    return pixels_dataset(pictures[:, None], labels, names, DEFAULT_TASK, "UCI handwritten digits")

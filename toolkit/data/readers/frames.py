@@ -10,10 +10,11 @@ import numpy as np
 from runtime.card import TableInput
 from runtime.errors import InputError
 from runtime.preprocess import prepare_table
-from toolkit.data.dataset import Dataset, Task
-from toolkit.data.readers.tables import one_column, scaled_columns, target_columns
+from toolkit.data.dataset import Dataset
+from toolkit.data.readers.tables import scaled_columns, target_columns
 from toolkit.data.stores import RowStore
 from toolkit.data.targets import make_targets
+from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
 __all__ = ["is_frame", "join_labels", "load_frame"]
 
@@ -28,7 +29,7 @@ def load_frame(
     frame: Any,
     label: str | Sequence[str] | None = None,
     *,
-    task: Task = "classification",
+    task: str = DEFAULT_TASK,
     labels: Sequence[str] | None = None,
     scale: bool = True,
     source: str = "data frame",
@@ -57,11 +58,10 @@ def load_frame(
         raise InputError(f"The columns differ in length: {listed}. Bring them to one.")
     if not lengths[names[0]]:
         raise InputError("The data frame has no rows; at least one is expected.")
-    if task == "classification":
-        y: np.ndarray = _labels(frame, one_column(targets))
-    else:
-        y, labels = np.stack([_numbers(frame, name) for name in targets], axis=1), labels or targets
-    values = np.stack([_numbers(frame, name) for name in columns], axis=1)
+    y, labels = find_task(task).label_columns(
+        targets, lambda name: _labels(frame, name), lambda chosen: _number_columns(frame, chosen), labels
+    )
+    values = _number_columns(frame, columns)
     card: TableInput = scaled_columns(values, columns, scale)
     found, names_ = make_targets(y, task, labels)
     return Dataset(task, card, RowStore(prepare_table(values, card)), found, names_, source)
@@ -134,6 +134,11 @@ def _numbers(frame: Any, name: str) -> np.ndarray:
             f"remove the row or the column."
         )
     return values
+
+
+def _number_columns(frame: Any, names: Sequence[str]) -> np.ndarray:
+    """Columns -> float64 (N, columns), each finite."""
+    return np.stack([_numbers(frame, name) for name in names], axis=1)
 
 
 def _number(cell: Any) -> float:

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from runtime.errors import InputError
-from toolkit.data.dataset import Dataset, class_targets
+from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import pixels_dataset
+from toolkit.tasks.class_indices import class_targets
+from toolkit.tasks.registry import DEFAULT_TASK
 
 __all__ = ["find_idx", "load_idx", "read_idx"]
 
@@ -53,7 +55,7 @@ def load_idx(folder: str | os.PathLike[str], part: str = "train") -> Dataset:
     if len(images) == 0:
         raise InputError(f"{found[0]} holds no pictures. Fetch it again.")
     indices, names_ = class_targets(labels)
-    return pixels_dataset(images[:, None], indices, names_, "classification", str(folder))
+    return pixels_dataset(images[:, None], indices, names_, DEFAULT_TASK, str(folder))
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:

@@ -19,6 +19,7 @@ from runtime.preprocess import decode, open_image
 from runtime.preprocess.sources import images_in
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import FileStore, PixelStore, Store
+from toolkit.tasks.registry import DEFAULT_TASK
 
 __all__ = ["class_folders", "load_images"]
 
@@ -76,7 +77,7 @@ def load_images(
     targets = np.array([index for _, index in paths], np.int64)
     names_ = tuple(labels) if labels is not None else tuple(folder.name for folder in folders)
     full = _full_card(card or ImageInput("input", color, size or (1, 1), resize=size), files)
-    return Dataset("classification", full, _store(files, full, workers), targets, tuple(map(str, names_)), str(root))
+    return Dataset(DEFAULT_TASK, full, _store(files, full, workers), targets, tuple(map(str, names_)), str(root))
 
 
 def _full_card(card: ImageInput, files: list[Path]) -> ImageInput:

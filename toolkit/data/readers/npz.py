@@ -8,17 +8,16 @@ from pathlib import Path
 
 from runtime.errors import InputError
 from runtime.preprocess import read_arrays, split_steps
-from toolkit.data.dataset import Dataset, Task
+from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.readers.sequences import load_sequences
 from toolkit.data.readers.text import token_dataset
+from toolkit.tasks.registry import DEFAULT_TASK
 
 __all__ = ["load_npz"]
 
 
-def load_npz(
-    path: str | os.PathLike[str], *, task: Task = "classification", labels: Sequence[str] | None = None
-) -> Dataset:
+def load_npz(path: str | os.PathLike[str], *, task: str = DEFAULT_TASK, labels: Sequence[str] | None = None) -> Dataset:
     """An NPZ file -> a data set. Nothing in it is executed.
 
     It holds ``data`` and ``label``, as `load_arrays` takes them; or sequences of different lengths, ``data`` (all steps one

@@ -13,6 +13,7 @@ from runtime.preprocess.inputs import prepare
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import array_inputs
 from toolkit.data.stores import RowStore
+from toolkit.tasks.embedding import EmbeddingTask
 
 __all__ = ["load_pairs", "load_triplets"]
 
@@ -36,7 +37,7 @@ def load_pairs(x1: Any, x2: Any, same: Any, *, card: InputCard | None = None, so
     if alike.dtype.kind not in "fiub" or not np.isin(alike, (-1, 0, 1)).all():
         raise InputError("same holds something else than True and False, 1 and 0, or 1 and -1.")
     targets = np.where(alike.astype(np.float32) > 0, 1, -1).astype(np.float32)
-    return Dataset("embedding", input_card, RowStore(rows), targets, (), source, views=2)
+    return Dataset(EmbeddingTask.name, input_card, RowStore(rows), targets, (), source, views=2)
 
 
 def load_triplets(
@@ -52,7 +53,7 @@ def load_triplets(
         InputError: lengths or shapes differ.
     """
     input_card, rows = _views((anchor, positive, negative), ("anchor", "positive", "negative"), card)
-    return Dataset("embedding", input_card, RowStore(rows), np.zeros(len(rows), np.float32), (), source, views=3)
+    return Dataset(EmbeddingTask.name, input_card, RowStore(rows), np.zeros(len(rows), np.float32), (), source, views=3)
 
 
 def _views(given: tuple[Any, ...], names: tuple[str, ...], card: InputCard | None) -> tuple[InputCard, np.ndarray]:

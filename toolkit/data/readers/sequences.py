@@ -10,9 +10,10 @@ import numpy as np
 from runtime.card import SequenceInput
 from runtime.errors import InputError
 from runtime.preprocess import prepare_sequences
-from toolkit.data.dataset import IGNORED, Dataset, Task
+from toolkit.data.dataset import Dataset
 from toolkit.data.stores import RowStore
 from toolkit.data.targets import make_targets
+from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
 __all__ = ["load_sequences"]
 
@@ -21,7 +22,7 @@ def load_sequences(
     sequences: Sequence[Any],
     y: Any,
     *,
-    task: Task = "classification",
+    task: str = DEFAULT_TASK,
     labels: Sequence[str] | None = None,
     length: int | None = None,
     scale: bool = False,
@@ -66,9 +67,7 @@ def load_sequences(
     card = SequenceInput("input", features, kept, mean, std)
     rows = prepare_sequences(arrays, card)
     targets, names = make_targets(y, task, labels)
-    if task == "dense" and targets.shape[1] == longest and kept != longest:
-        targets = _cut(targets, kept)
-    return Dataset(task, card, RowStore(rows), targets, names, source)
+    return Dataset(task, card, RowStore(rows), find_task(task).fit_steps(targets, longest, kept), names, source)
 
 
 def _numbers(sequence: Any, index: int) -> np.ndarray:
@@ -86,11 +85,3 @@ def _numbers(sequence: Any, index: int) -> np.ndarray:
             f"Sequence {index + 1} has the shape {np.shape(sequence)}; (steps, features) with at least one of each is expected."
         )
     return array
-
-
-def _cut(targets: np.ndarray, length: int) -> np.ndarray:
-    """Per-step classes (N, length): truncated, or padded with `IGNORED`, to the inputs' length."""
-    result = np.full((len(targets), length), IGNORED, np.int64)
-    kept = min(length, targets.shape[1])
-    result[:, :kept] = targets[:, :kept]
-    return result

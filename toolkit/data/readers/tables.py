@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from runtime.card import TableInput
 from runtime.errors import InputError, suggest
 from runtime.preprocess import is_number, prepare_table, read_table, table_rows
-from toolkit.data.dataset import Dataset, Task, class_targets
+from toolkit.data.dataset import Dataset
 from toolkit.data.stores import RowStore
-from toolkit.data.targets import make_targets
+from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
-__all__ = ["load_csv", "one_column", "scaled_columns", "target_columns", "text_targets"]
+__all__ = ["load_csv", "scaled_columns", "target_columns", "text_targets"]
 
 
 def load_csv(
     path: str | os.PathLike[str],
     *,
-    task: Task = "classification",
+    task: str = DEFAULT_TASK,
     labels: Sequence[str] | None = None,
     label: str | Sequence[str] | None = None,
     scale: bool = True,
@@ -98,70 +98,18 @@ def text_targets(
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
     columns: Sequence[str],
-    task: Task,
+    task: str,
     labels: Sequence[str] | None,
     source: str,
-) -> tuple[np.ndarray, tuple[str, ...]]:
+) -> tuple[Any, tuple[str, ...]]:
     """The label columns of a table of text -> targets and their names, as `make_targets` gives them.
 
     Raises:
         InputError: a cell is empty or is not what the task needs; the message names row and column.
     """
     positions = [header.index(name) for name in columns]
-    if task != "classification":
-        if task not in ("regression", "multilabel"):
-            raise InputError(f"A table has no targets for the task {task!r}; it holds classes, labels or values.")
-        if labels is not None and len(labels) != len(columns):
-            raise InputError(
-                f"{len(labels)} names were given; {source} has {len(columns)} label columns: {', '.join(columns)}."
-            )
-        if task == "multilabel":
-            _check_flags(header, rows, columns, source)
-        # the header's own names, so that an error names the column
-        values = table_rows([[row[position] for position in positions] for row in rows], columns, source)
-        return make_targets(values, task, labels or tuple(columns))
-    name = one_column(columns)
-    texts = [row[positions[0]] for row in rows]
-    empty = next((number for number, text in enumerate(texts, start=1) if not text), None)
-    if empty is not None:
-        raise InputError(f"{source}, row {empty}, column {name!r}: the label is empty. Mend or remove the row.")
-    return class_targets(_class_names(texts, f"{source}, column {name!r}"), labels)
-
-
-def one_column(columns: Sequence[str]) -> str:
-    """The label column of a classification. Raises InputError where several were named."""
-    if len(columns) != 1:
-        raise InputError(
-            f"{len(columns)} label columns were named for a classification ({', '.join(columns)}); one is expected. For several "
-            f"labels at once use the task 'multilabel'."
-        )
-    return columns[0]
-
-
-def _class_names(texts: list[str], where: str) -> list[str]:
-    """Class labels as text, '0.0' (as many programs save it) read as '0'. Raises InputError for non-integer numbers."""
-    if not all(map(is_number, texts)):
-        return texts
-    for row, text in enumerate(texts, start=1):
-        if not math.isfinite(float(text)):
-            raise InputError(f"{where}, row {row}: the label is {text!r}. Mend or remove the row.")
-        if not float(text).is_integer():
-            raise InputError(
-                f"{where}, row {row}: the label is {text}; a whole number or a name is expected. For values use the task 'reg'."
-            )
-    return [str(int(float(text))) for text in texts]
-
-
-def _check_flags(header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str], source: str) -> None:
-    """Raise InputError for names in a multilabel column (a common mistake): each label is a column of 0 and 1."""
-    for name in columns:
-        cells = [row[header.index(name)] for row in rows]
-        row = next((number for number, cell in enumerate(cells, start=1) if cell and not is_number(cell)), None)
-        if row is not None:
-            raise InputError(
-                f"{source}, row {row}, column {name!r}: the cell is {cells[row - 1]!r}; 0 or 1 is expected. Give each label a column "
-                f"of 0 and 1, and name these columns as label, such as ['sunny', 'warm']."
-            )
+    cells = [[row[position] for position in positions] for row in rows]
+    return find_task(task).read_cells(cells, columns, labels, source)
 
 
 def _check_header(header: Sequence[str], source: str) -> None:

@@ -14,10 +14,13 @@ from runtime.card import TextInput
 from runtime.errors import InputError, suggest
 from runtime.preprocess import prepare_text, read_lines, read_table, split_tokens
 from runtime.preprocess.sources import natural_key
-from toolkit.data.dataset import IGNORED, Dataset, Task
+from toolkit.data.dataset import Dataset
 from toolkit.data.readers.vocabulary import build_vocabulary, find_token, read_vocabulary
 from toolkit.data.stores import RowStore
 from toolkit.data.targets import make_targets
+from toolkit.tasks.class_indices import IGNORED
+from toolkit.tasks.dense import DenseTask
+from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
 __all__ = ["load_text_folder", "load_text_table", "load_texts", "text_files", "token_dataset"]
 
@@ -29,7 +32,7 @@ def load_texts(
     texts: Sequence[str],
     y: Any = None,
     *,
-    task: Task = "classification",
+    task: str = DEFAULT_TASK,
     labels: Sequence[str] | None = None,
     level: Literal["character", "word"] = "character",
     length: int | None = None,
@@ -106,7 +109,7 @@ def token_dataset(
     y: Any,
     word2idx: Mapping[str, int] | Sequence[str] | np.ndarray | str,
     *,
-    task: Task = "classification",
+    task: str = DEFAULT_TASK,
     labels: Sequence[str] | None = None,
     source: str = "tokens",
 ) -> Dataset:
@@ -138,7 +141,7 @@ def token_dataset(
         find_token(vocabulary, "unknown"),
         normalization="none",  # whoever made the vocabulary decided on its form
     )
-    if np.shape(y) != tokens.shape or (task == "dense" and labels is not None):
+    if np.shape(y) != tokens.shape or (find_task(task).per_position and labels is not None):
         if not hasattr(y, "__len__") or len(y) != len(tokens):
             raise InputError(
                 f"The tokens have the shape {tokens.shape} and the labels {np.shape(y)}; labels of the same shape, or one for "
@@ -149,7 +152,7 @@ def token_dataset(
     following = _tokens(y, len(vocabulary), "labels")
     if card.padding is not None:
         following = np.where(following == card.padding, IGNORED, following)
-    return Dataset("dense", card, RowStore(tokens), following, vocabulary, source)
+    return Dataset(DenseTask.name, card, RowStore(tokens), following, vocabulary, source)
 
 
 def text_files(folder: str | os.PathLike[str]) -> list[Path]:
@@ -218,7 +221,7 @@ def load_text_table(
     empty = next((number for number, cell in enumerate(texts, start=1) if not cell), None)
     if empty is not None:
         raise InputError(f"{path}, row {empty}, column {text!r}: the text is empty. Mend or remove the row.")
-    task, labels = options.get("task", "classification"), options.pop("labels", None)
+    task, labels = options.get("task", DEFAULT_TASK), options.pop("labels", None)
     y, names = text_targets(header, rows, columns, task, labels, str(path))
     return load_texts(texts, y, labels=names, column=text, source=str(path), **options)
 
@@ -282,4 +285,6 @@ def _next_tokens(rows: np.ndarray, card: TextInput, source: str) -> Dataset:
     if not (targets != IGNORED).any():
         raise InputError("The texts have one token each; at least two are expected where the next one is to be told.")
     shorter = replace(card, length=card.length - 1)
-    return Dataset("dense", shorter, RowStore(np.ascontiguousarray(rows[:, :-1])), targets, card.vocabulary, source)
+    return Dataset(
+        DenseTask.name, shorter, RowStore(np.ascontiguousarray(rows[:, :-1])), targets, card.vocabulary, source
+    )

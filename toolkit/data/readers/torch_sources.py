@@ -20,11 +20,12 @@ from torch.utils.data import (
 )
 
 from runtime.errors import InputError
-from toolkit.data.dataset import Dataset, Task
+from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import array_inputs
 from toolkit.data.readers.torch_items import read_item, read_items, unbatched
 from toolkit.data.stores import Store
 from toolkit.data.targets import make_targets
+from toolkit.tasks.registry import DEFAULT_TASK
 
 __all__ = ["load_torch_dataset", "loader_batch_size"]
 
@@ -40,7 +41,7 @@ def loader_batch_size(source: Any) -> int | None:
 def load_torch_dataset(
     source: Any,
     *,
-    task: Task = "classification",
+    task: str = DEFAULT_TASK,
     labels: Sequence[str] | None = None,
     tokens: bool | None = None,
     name: str | None = None,
@@ -109,7 +110,7 @@ class ItemStore:
 
 
 def _served(
-    items: Any, count: int, task: Task, names: Sequence[str] | None, tokens: bool | None, called: str
+    items: Any, count: int, task: str, names: Sequence[str] | None, tokens: bool | None, called: str
 ) -> Dataset:
     first = read_item(items, 0, called)[0]
     whole = _are_tokens(first, tokens)
@@ -121,7 +122,8 @@ def _served(
             raise InputError(
                 f"{called} has items of shape {own.shape}; its first is {card.shape}. Bring them to one shape."
             )
-        return store.take(torch.arange(len(store)))
+        prepared: torch.Tensor = store.take(torch.arange(len(store)))
+        return prepared
 
     known = getattr(items, "targets", None)
     if known is not None and len(known) == count and getattr(items, "target_transform", None) is None:

@@ -127,7 +127,8 @@ def _traced(network: torch.nn.Module, tensor: torch.Tensor) -> Call:
             stack.callback(module.register_forward_pre_hook(entered, with_kwargs=True).remove)
             stack.callback(module.register_forward_hook(left).remove)
         stack.enter_context(watch)
-        run(network, tensor)
+        further = getattr(network, "further_inputs", ())
+        run(network, tensor, *(torch.zeros(1, *shape, dtype=kind, device=tensor.device) for shape, kind in further))
     return watch.root
 
 

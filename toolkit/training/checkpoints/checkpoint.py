@@ -38,14 +38,15 @@ class Checkpoint:
         spec: the network's description.
         state_dict: its weights.
         card: pre-processing, labels, training summary.
-        samples: a few real prepared inputs, float32 or (tokens) int64 (n, ...), for verification and calibration.
+        samples: a few real prepared inputs, float32 or (tokens) int64 (n, ...), for verification and calibration; a tuple
+            where the network takes several inputs.
         training: the training state (`toolkit.training.loop.state`), data, split; empty after a mere `save`.
     """
 
     spec: NetworkSpec
     state_dict: Mapping[str, torch.Tensor]
     card: ModelCard
-    samples: torch.Tensor
+    samples: torch.Tensor | tuple[torch.Tensor, ...]
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -56,7 +57,7 @@ class Checkpoint:
             "spec": self.spec.to_dict(),
             "state_dict": dict(self.state_dict),
             "card": self.card.to_dict(),
-            "samples": self.samples,
+            "samples": list(self.samples) if isinstance(self.samples, tuple) else self.samples,
             "training": dict(self.training),
         }
         with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -88,7 +89,12 @@ class Checkpoint:
             raise CheckpointError(
                 f"{path} lacks {', '.join(sorted(missing))}; it was damaged or changed by hand. Save it again."
             )
-        kinds = {"spec": dict, "state_dict": dict, "samples": torch.Tensor, "training": dict}
+        kinds: dict[str, type | tuple[type, ...]] = {
+            "spec": dict,
+            "state_dict": dict,
+            "samples": (torch.Tensor, list) if _are_tensors(content["samples"]) else torch.Tensor,
+            "training": dict,
+        }
         for name, kind in kinds.items():
             if not isinstance(content[name], kind):
                 raise CheckpointError(
@@ -96,7 +102,7 @@ class Checkpoint:
                 )
         spec = NetworkSpec.from_dict(content["spec"])
         counts = [content["training"].get(name, 0) for name in ("epoch", "batch")]
-        if spec.input_shape is None or not all(type(n) is int for n in counts) or content["samples"].numel() == 0:
+        if spec.input_shape is None or not all(type(n) is int for n in counts) or _is_empty(content["samples"]):
             raise CheckpointError(
                 f"{path} lacks the shape of the input, samples of it, or the number of epochs; it was damaged or changed by hand. "
                 f"Save it again."
@@ -105,7 +111,7 @@ class Checkpoint:
             spec,
             content["state_dict"],
             ModelCard.from_dict(content["card"]),
-            content["samples"],
+            tuple(content["samples"]) if isinstance(content["samples"], list) else content["samples"],
             content["training"],
         )
 
@@ -123,6 +129,16 @@ class Checkpoint:
             reason = " ".join(str(error).split())
             raise CheckpointError(f"The checkpoint's weights do not fit its own description: {reason}") from error
         return network
+
+
+def _are_tensors(samples: Any) -> bool:
+    """True for a tensor, and for a list of at least two tensors, one per input."""
+    several = isinstance(samples, list) and len(samples) > 1 and all(isinstance(one, torch.Tensor) for one in samples)
+    return isinstance(samples, torch.Tensor) or several
+
+
+def _is_empty(samples: torch.Tensor | list[torch.Tensor]) -> bool:
+    return any(one.numel() == 0 for one in (samples if isinstance(samples, list) else [samples]))
 
 
 def read_plain(path: str | os.PathLike[str]) -> Any:

@@ -10,9 +10,7 @@ from another random stream in each process.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +18,6 @@ import torch
 import torch.distributed as dist
 
 from runtime.errors import SpecError
-from toolkit.data.batching.batches import Batches
 
 __all__ = ["Processes", "setup"]
 
@@ -69,18 +66,6 @@ class Processes:
         if self.world > 1:
             for buffer in module.buffers():
                 dist.broadcast(buffer, 0)
-
-    @contextlib.contextmanager
-    def sharing(self, *parts: Batches | None) -> Iterator[None]:
-        """Context manager: the batches serve only this process's share; afterwards all again."""
-        known = [(part, part.rank, part.world) for part in parts if part is not None]
-        for part, _, _ in known:
-            part.rank, part.world = self.rank, self.world
-        try:
-            yield
-        finally:
-            for part, rank, world in known:
-                part.rank, part.world = rank, world
 
     def wait(self) -> None:
         """Barrier: return when every process has reached it."""

@@ -8,9 +8,12 @@ from typing import Any
 import torch
 
 from toolkit.data.batching.batches import Batches
+from toolkit.data.tensors import detached, map_tensors, rows
+from toolkit.tasks.protocols import Meter
 from toolkit.training.loop.distributed import Processes
 from toolkit.training.losses import Loss, make_loss
-from toolkit.training.metrics import Outputs, measure
+from toolkit.training.losses.outputs import plain_output
+from toolkit.training.metrics import make_meter
 from toolkit.training.settings import Named
 
 __all__ = ["collect", "evaluate", "measure_batches", "predict", "summarize_epoch"]
@@ -45,15 +48,15 @@ def measure_batches(
     """As `evaluate`, with a loss made for a network of these layers; each process runs its share, and all get the
     result of the whole.
     """
-    outputs = Outputs(tuple(metrics), loss.task)
+    outputs, processes = make_meter(tuple(metrics), loss.task), processes or Processes()
     device = next(network.parameters()).device
     total, weight = torch.zeros((), device=device), 0.0
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        for inputs, targets in batches:
-            if len(inputs):
-                inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+        for inputs, targets in batches.epoch(0, rank=processes.rank, world=processes.world):
+            if rows(inputs):
+                inputs, targets = on(device, inputs), on(device, targets)
                 output = over_crops(lambda part: loss.forward(part, network), inputs, batches)
                 examples = loss.weight(targets)
                 if examples:
@@ -62,18 +65,18 @@ def measure_batches(
                 if metrics:
                     collect(outputs, loss, output, targets)
     network.train(was_training)
-    return summarize_epoch(float(total), weight, outputs, metrics, processes or Processes())
+    return summarize_epoch(float(total), weight, outputs, metrics, processes)
 
 
-def collect(outputs: Outputs, loss: Loss, output: torch.Tensor, targets: torch.Tensor) -> None:
+def collect(outputs: Meter, loss: Loss, output: Any, targets: Any) -> None:
     """Add a batch to the metrics' outputs; a no-op for a network with its own loss."""
-    found = loss.predictions(output.detach())
+    found = loss.predictions(detached(output))
     if found is not None:
         outputs.add(found, targets)
 
 
 def summarize_epoch(
-    total: float, weight: float, outputs: Outputs, metrics: Sequence[Named], processes: Processes
+    total: float, weight: float, outputs: Meter, metrics: Sequence[Named], processes: Processes
 ) -> dict[str, float]:
     """The mean loss and the metrics over the shares of all processes.
 
@@ -85,11 +88,7 @@ def summarize_epoch(
         processes: the processes that have a share.
     """
     total, weight = processes.sum(total, weight)
-    values: dict[str, float] = {}
-    shares = [share for share in processes.gather(outputs.state()) if len(share["outputs"])] if metrics else []
-    if shares:
-        found, targets = (torch.cat([share[name] for share in shares]) for name in ("outputs", "targets"))
-        values = measure(tuple(metrics), found, targets, outputs.task)
+    values = outputs.measure(processes.gather(outputs.state())) if metrics else {}
     return {"loss": total / weight if weight else 0.0, **values}
 
 
@@ -98,13 +97,23 @@ def predict(network: torch.nn.Module, batches: Batches) -> torch.Tensor:
     device = next(network.parameters()).device
     network.eval()
     with torch.inference_mode():
-        return torch.cat([over_crops(network, inputs.to(device), batches).cpu() for inputs, _ in batches])
+        return torch.cat(
+            [
+                over_crops(lambda part: plain_output(network, part), on(device, inputs), batches).cpu()
+                for inputs, _ in batches
+            ]
+        )
 
 
-def over_crops(forward: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor, batches: Batches) -> torch.Tensor:
+def on(device: torch.device, value: Any) -> Any:
+    """Inputs or targets of a batch on a device."""
+    return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), value)
+
+
+def over_crops(forward: Callable[[Any], Any], inputs: Any, batches: Batches) -> Any:
     """`forward` of (B, ...), or the mean over the crops of (B, crops, ...)."""
     data = batches.data
-    if data.views > 1 or inputs.ndim != len(data.shape) + 2:
+    if data.views > 1 or isinstance(inputs, tuple) or inputs.ndim != len(data.shape) + 2:
         return forward(inputs)
     outputs = forward(inputs.flatten(0, 1))  # (B * crops, ...)
     return outputs.reshape(*inputs.shape[:2], *outputs.shape[1:]).mean(1)

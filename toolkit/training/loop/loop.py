@@ -11,6 +11,7 @@ import torch
 
 from runtime.errors import SpecError
 from toolkit.data.batching.batches import Batches
+from toolkit.data.tensors import rows
 from toolkit.training.loop.callbacks import Callbacks
 from toolkit.training.loop.determinism import reproducible
 from toolkit.training.loop.distributed import Processes
@@ -62,7 +63,8 @@ def fit(
     """
     call, processes = Callbacks(callbacks), processes or Processes()
     device = next(network.parameters()).device
-    with processes.sharing(train, validation), reproducible(settings.deterministic, device):
+    train = train.replaced(sampling=settings.sampling) if settings.sampling != train.sampling else train
+    with reproducible(settings.deterministic, device):
         training = prepare(network, train, validation, settings, loss, schedule, processes)
         if resume is not None:
             training.restore(resume)
@@ -83,14 +85,15 @@ def _learn(
 ) -> bool:
     """Train on the remaining batches of an epoch; returns True if a callback stops the training."""
     running, step, settings = training.running, training.step, training.settings
-    steps, alone = len(train), training.processes.world == 1
+    processes = training.processes
+    steps, alone = train.steps(processes.world), processes.world == 1
     stop = interrupted = False
     watched = interruption is not None or call.waits_for("batch_end")
-    train.epoch, train.start = training.epoch, running.batch
     running.started = time.perf_counter()
     training.train_mode()
 
-    for inputs, targets in train:
+    batches = train.epoch(training.epoch, start=running.batch, rank=processes.rank, world=processes.world)
+    for inputs, targets in batches:
         number = running.batch + 1
         group_done = number % settings.accumulate == 0 or number == steps
         inputs, targets = training.move(inputs), training.move(targets)
@@ -100,7 +103,7 @@ def _learn(
             if "more than 1 value per channel" not in str(error):
                 raise
             raise SpecError(
-                f"The network cannot learn from batch {number} with {len(inputs)} of the {train.examples} examples: {error}. "
+                f"The network cannot learn from batch {number} with {rows(inputs)} of the {train.examples} examples: {error}. "
                 f"Choose a batch_size that leaves more for the last batch than batch_size={train.batch_size} does."
             ) from error
         if group_done and step.apply():

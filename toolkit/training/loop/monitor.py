@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from runtime.errors import SpecError, suggest
-from toolkit.data.dataset import Task
+from toolkit.tasks.registry import find_task
 from toolkit.training.metrics import higher_is_better, metric_key
 from toolkit.training.settings import Named
 
@@ -17,7 +17,7 @@ class Monitor:
     """Scores an epoch's entry in the history.
 
     Args:
-        name: a value of the entry, such as "val_loss"; None takes the accuracy of a classifier, then the loss; on the
+        name: a value of the entry, such as "val_loss"; None takes the task's (the accuracy of a classifier), then the loss; on the
             validation part where there is one.
         task: the task of the data.
         metrics: the metrics measured besides the loss.
@@ -27,8 +27,8 @@ class Monitor:
         SpecError: an epoch of this training measures no value called `name`.
     """
 
-    def __init__(self, name: str | None, task: Task, metrics: Sequence[Named], validated: bool) -> None:
-        self.name, self.task = name, task
+    def __init__(self, name: str | None, task: str, metrics: Sequence[Named], validated: bool) -> None:
+        self.name, self.metric = name, find_task(task).monitored
         self.prefix = "val_" if validated else ""
         values = ["loss", *map(metric_key, metrics)]
         known = [*values, *(f"val_{value}" for value in values if validated)]
@@ -42,8 +42,10 @@ class Monitor:
         if self.name is not None:
             return (_upward(self.name, entry.get(self.name, math.nan)),)
         loss = _upward("loss", entry[f"{self.prefix}loss"])
-        accuracy = entry.get(f"{self.prefix}acc") if self.task == "classification" else None
-        return (loss,) if accuracy is None else (accuracy, loss)  # a loss of vectors leaves no classes to count
+        value = None if self.metric is None else entry.get(f"{self.prefix}{self.metric}")
+        if self.metric is None or value is None:  # a loss of vectors leaves no classes to count
+            return (loss,)
+        return (_upward(self.metric, value), loss)
 
 
 def better(new: tuple[float, ...], old: tuple[float, ...], margin: float = 0.0) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -12,14 +13,16 @@ from runtime.errors import SpecError
 from toolkit.data.batching.batches import Batches
 from toolkit.data.batching.samplers import check_balanced
 from toolkit.data.dataset import Dataset
+from toolkit.data.ragged_targets import as_targets
 from toolkit.training.loop.distributed import Processes
 from toolkit.training.loop.early_stopping import EarlyStopping
+from toolkit.training.loop.evaluation import on
 from toolkit.training.loop.monitor import Monitor
 from toolkit.training.loop.state import EpochState, Training
 from toolkit.training.loop.step import Step, check_closure
 from toolkit.training.losses import Loss, make_loss
 from toolkit.training.losses.checks import evaluation_mode
-from toolkit.training.metrics import Outputs, find_metric, metric_key
+from toolkit.training.metrics import find_metric, make_meter, metric_key
 from toolkit.training.optimization.class_weights import class_weights
 from toolkit.training.optimization.ema import averaged
 from toolkit.training.optimization.optimizers import make_optimizer
@@ -55,7 +58,7 @@ def check_settings(
         check_balanced(train.data)
     with freezing_kept(network):
         place = device or next(network.parameters()).device
-        parts = _parts(network, train, validation, settings, loss, schedule, place)
+        parts = _parts(network, train, validation, settings, loss, schedule, place, world=1)
     check_closure(settings, parts.precision, Processes())
     _check_best_of(settings, train.data)
     _check_last_batch(network, train, settings, parts.loss)
@@ -125,6 +128,7 @@ def _parts(
     loss: Callable[..., torch.Tensor] | None,
     schedule: Callable[[float], float] | None,
     device: torch.device,
+    world: int,
 ) -> _Parts:
     data = train.data
     precision = Precision(settings.precision, device)
@@ -139,7 +143,7 @@ def _parts(
         schedule or settings.schedule,
         optimizer,
         epochs=settings.epochs,
-        steps_per_epoch=-(-len(train) // settings.accumulate),
+        steps_per_epoch=-(-train.steps(world) // settings.accumulate),
         warmup=settings.warmup,
     )
     return _Parts(precision, monitor, function, optimizer, rates)
@@ -160,16 +164,15 @@ def prepare(
         raise SpecError("Each process drew another seed. Set one with set_seed before the data is loaded.")
     if settings.sampling == "balanced":
         check_balanced(data)
-        train.sampling = "balanced"
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
     network = processes.join_normalization(network)
     device = next(network.parameters()).device
-    parts = _parts(network, train, validation, settings, loss, schedule, device)
+    parts = _parts(network, train, validation, settings, loss, schedule, device, processes.world)
 
-    def spare() -> tuple[torch.Tensor, torch.Tensor]:
-        rows = torch.from_numpy(train.indices[:2])
-        return data.inputs.take(rows).to(device), train.targets()[:2].to(device)
+    def spare() -> tuple[Any, Any]:
+        positions = torch.from_numpy(train.indices[:2])
+        return on(device, data.inputs.take(positions)), on(device, as_targets(data.targets).take(positions))
 
     step = Step(network, parts.loss, parts.optimizer, settings, parts.precision, processes, spare)
     average = None if settings.ema is None else averaged(network, settings.ema)
@@ -183,7 +186,7 @@ def prepare(
         average=average,
         precision=parts.precision,
         processes=processes,
-        running=EpochState(Outputs(settings.metrics, parts.loss.task), torch.zeros((), device=device)),
+        running=EpochState(make_meter(settings.metrics, parts.loss.task), torch.zeros((), device=device)),
         monitor=parts.monitor,
         stopping=EarlyStopping(settings.early_stopping, settings.min_delta),
         frozen=frozen_norms(network, settings.freeze),

@@ -13,14 +13,15 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from runtime.errors import CheckpointError
-from toolkit.data.dataset import Task
+from toolkit.data.tensors import map_tensors
+from toolkit.tasks.protocols import Meter
 from toolkit.training.checkpoints.checkpoint import random_state, restore_random_state
 from toolkit.training.checkpoints.state_inventory import check_fields, with_fields
 from toolkit.training.loop.distributed import Processes
 from toolkit.training.loop.early_stopping import EarlyStopping
 from toolkit.training.loop.monitor import Monitor, better
 from toolkit.training.loop.step import Step
-from toolkit.training.metrics import Outputs
+from toolkit.training.metrics import make_meter
 from toolkit.training.optimization.precision import Precision
 from toolkit.training.optimization.schedules import Schedule
 from toolkit.training.settings import Settings
@@ -42,7 +43,7 @@ class EpochState:
         started: when the clock was started, in seconds of `time.perf_counter`.
     """
 
-    outputs: Outputs
+    outputs: Meter
     total: torch.Tensor
     weight: float = 0.0
     batch: int = 0
@@ -78,7 +79,7 @@ class Training:
 
     network: torch.nn.Module
     settings: Settings
-    task: Task
+    task: str
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     step: Step
@@ -114,8 +115,11 @@ class Training:
         for module in self.frozen:
             module.eval()
 
-    def move(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A tensor of a batch on the network's device, in the memory format that the settings ask for."""
+    def move(self, value: Any) -> Any:
+        """Inputs or targets of a batch on the network's device, in the memory format that the settings ask for."""
+        return map_tensors(self._moved, value)
+
+    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
         if self.settings.channels_last and tensor.ndim == 4:
             return tensor.to(self.device, non_blocking=True, memory_format=torch.channels_last)
         return tensor.to(self.device, non_blocking=True)
@@ -123,7 +127,7 @@ class Training:
     def begin_epoch(self) -> None:
         """Reset the state of the epoch."""
         self.running = EpochState(
-            Outputs(self.settings.metrics, self.step.loss.task),
+            make_meter(self.settings.metrics, self.step.loss.task),
             torch.zeros((), device=self.running.total.device),
             rate=self.schedule.last_rate,
         )

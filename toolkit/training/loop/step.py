@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from runtime.errors import SpecError
+from toolkit.data.tensors import detached, rows
 from toolkit.training.loop.distributed import Processes
 from toolkit.training.losses import Loss
 from toolkit.training.optimization.optimizers import needs_closure
@@ -45,7 +46,7 @@ class Step:
         settings: Settings,
         precision: Precision,
         processes: Processes,
-        spare: Callable[[], tuple[torch.Tensor, torch.Tensor]],
+        spare: Callable[[], tuple[Any, Any]],
     ) -> None:
         self.loss, self.optimizer, self.settings = loss, optimizer, settings
         self.precision, self.processes, self.spare = precision, processes, spare
@@ -53,7 +54,7 @@ class Step:
         self.by_closure = needs_closure(settings.optimizer)
         check_closure(settings, precision, processes)
         self.plain = settings.accumulate == 1 and processes.world == 1
-        self.forward: Callable[[torch.Tensor], torch.Tensor] = loss.forward
+        self.forward: Callable[[Any], Any] = loss.forward
         if settings.compile:
             from toolkit.training.loop.compilation import compiled
 
@@ -64,9 +65,7 @@ class Step:
         self.weight = 0.0  # examples whose gradients wait for `apply`
         optimizer.zero_grad()
 
-    def learn(
-        self, inputs: torch.Tensor, targets: torch.Tensor, last: bool = True
-    ) -> tuple[torch.Tensor | None, torch.Tensor, float]:
+    def learn(self, inputs: Any, targets: Any, last: bool = True) -> tuple[Any, torch.Tensor, float]:
         """Add the gradients of a batch.
 
         Args:
@@ -77,7 +76,7 @@ class Step:
         Returns:
             (outputs, None where the batch counts for nothing; the mean loss, a scalar; the number of examples)
         """
-        weight = self.loss.weight(targets) if len(inputs) else 0.0
+        weight = self.loss.weight(targets) if rows(inputs) else 0.0
         if self.by_closure:
             return *self._learn_by_closure(inputs, targets), weight
         if weight == 0:
@@ -119,7 +118,7 @@ class Step:
             parameter.grad = None if gradient is None else gradient.to(parameter)
         self.weight = float(state["weight"])
 
-    def _loss(self, inputs: torch.Tensor, targets: torch.Tensor, last: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def _loss(self, inputs: Any, targets: Any, last: bool) -> tuple[Any, torch.Tensor]:
         try:
             with self._exchange(last), self.precision.autocast():
                 outputs = self.forward(inputs)
@@ -149,16 +148,16 @@ class Step:
         self._backward(value * 0, last)
         return torch.zeros_like(value)
 
-    def _learn_by_closure(self, inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _learn_by_closure(self, inputs: Any, targets: Any) -> tuple[Any, torch.Tensor]:
         """Step of an optimiser with a closure, which may compute the loss several times; (first outputs, loss)."""
-        first: list[torch.Tensor] = []
+        first: list[Any] = []
 
         def closure() -> torch.Tensor:
             self.optimizer.zero_grad()
             outputs, value = self._loss(inputs, targets, True)
             self._backward(value, True)
             self._clip()
-            first.append(outputs.detach())
+            first.append(detached(outputs))
             return value
 
         value = self.optimizer.step(closure)  # type: ignore[arg-type]
@@ -208,10 +207,10 @@ def check_closure(settings: Settings, precision: Precision, processes: Processes
 class _Forward(torch.nn.Module):
     """The forward pass that the loss wants, as the module that the processes join."""
 
-    def __init__(self, network: torch.nn.Module, forward: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, network: torch.nn.Module, forward: Callable[[Any], Any]) -> None:
         super().__init__()
         self.network = network
         self._forward = forward
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: Any) -> Any:
         return self._forward(inputs)

@@ -3,107 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from runtime.errors import SpecError, ToolkitError
-from toolkit.data.dataset import IGNORED, Dataset
+from toolkit.data.dataset import Dataset
+from toolkit.data.ragged_targets import as_targets
+from toolkit.data.tensors import first_tensor, map_tensors
+from toolkit.tasks.refusal import batch_text, refuse
+from toolkit.tasks.registry import find_task
 from toolkit.training.losses.loss import Loss
 from toolkit.training.losses.registry import LossEntry
 
-__all__ = ["check_targets", "dry_run", "evaluation_mode", "refuse"]
-
-
-def refuse(name: str, reason: str, remedy: str) -> SpecError:
-    """SpecError of a loss that does not fit, with reason and remedy."""
-    return SpecError(f"The loss {name!r} does not fit: {reason} {remedy}")
-
-
-def check_targets(name: str, entry: LossEntry, options: dict[str, Any], data: Dataset) -> None:
-    """Check all targets of the data. Raises SpecError when one is out of the range that the loss takes."""
-    targets, count = data.targets, len(data.labels)
-    if not len(targets):
-        raise SpecError("The data holds no examples to train on. Load some.")
-    if data.task == "classification":
-        if count < 2:
-            raise refuse(
-                name,
-                f"the data has one class alone, {data.labels[0]!r}." if count else "the data has no classes.",
-                "At least two are expected, to be told apart.",
-            )
-        _in_range(name, targets, count)
-    elif data.task == "dense":
-        known = targets[targets != options.get("ignore_index", IGNORED)] if entry.target == "classes" else targets
-        if entry.target == "sequences":
-            _check_transcripts(name, options, targets, count)
-            known = targets[targets >= 0]
-        _in_range(name, known, count)
-    elif data.task == "multilabel" and not np.isin(targets, (0, 1)).all():
-        wrong = targets[~np.isin(targets, (0, 1))][0]
-        raise refuse(name, f"a label is {wrong:g}.", "Labels that hold are 1, others 0.")
-    elif data.task == "embedding":
-        wanted = (2, 3) if entry.target == "pairs" else (3,) if entry.target == "triplets" else (2,)
-        if data.views not in wanted:
-            given = {2: "pairs", 3: "triplets"}.get(data.views, f"{data.views} views each")
-            meant = "triplets" if wanted == (3,) else "pairs"
-            others = "CosineEmbeddingLoss or HingeEmbeddingLoss" if data.views == 2 else "TripletMarginLoss"
-            raise refuse(name, f"it wants {meant}, and the data holds {given}.", f"Use {others}.")
-        if data.views == 2 and not np.isin(targets, (-1, 1)).all():
-            wrong = targets[~np.isin(targets, (-1, 1))][0]
-            raise refuse(name, f"the target of a pair is {wrong:g}.", "Pairs that are alike have 1, others -1.")
-    elif data.task == "regression":
-        _check_numbers(name, options, targets)
-
-
-def _in_range(name: str, targets: np.ndarray, count: int) -> None:
-    if targets.size and (targets.min() < 0 or targets.max() >= count):
-        wrong = targets.min() if targets.min() < 0 else targets.max()
-        raise refuse(
-            name,
-            f"the label {wrong} occurs, and there are {count} classes.",
-            f"Labels from 0 to {count - 1} are expected ({IGNORED} where a position has none).",
-        )
-
-
-def _check_transcripts(name: str, options: dict[str, Any], targets: np.ndarray, count: int) -> None:
-    blank = options.get("blank", 0)
-    if not isinstance(blank, int) or not 0 <= blank <= count:
-        raise refuse(name, f"blank={blank!r} was given.", f"A whole number from 0 to {count} is expected.")
-    if (targets == blank).any():
-        raise refuse(
-            name,
-            f"class {blank} is the blank, and it occurs in the targets.",
-            f"Give a class of its own for it: {{'name': 'CTCLoss', 'blank': {count}}} and {count + 1} outputs a step.",
-        )
-    known = targets >= 0
-    if (known[:, 1:] & ~known[:, :-1]).any() or not known.any(1).all():
-        raise refuse(
-            name, "a transcript is empty, or has a gap.", f"Classes first, then {IGNORED} to the end, are expected."
-        )
-
-
-def _check_numbers(name: str, options: dict[str, Any], targets: np.ndarray) -> None:
-    lowest, highest = float(targets.min()), float(targets.max())
-    if name == "PoissonNLLLoss" and lowest < 0:
-        raise refuse(
-            name, f"a target is {lowest:g}.", "Counts of at least 0 are expected; for other values use MSELoss."
-        )
-    if name == "BCELoss" and not (lowest >= 0 and highest <= 1):
-        wrong = lowest if lowest < 0 else highest
-        raise refuse(name, f"a target is {wrong:g}.", "Numbers from 0 to 1 are expected; for other values use MSELoss.")
-    if name == "KLDivLoss":
-        shares = np.exp(targets.astype(float)) if options.get("log_target") else targets.astype(float)
-        sums = shares.reshape(len(shares), -1).sum(1)
-        if (shares < 0).any() or not np.allclose(sums, 1, atol=1e-3):
-            wrong = int(np.abs(sums - 1).argmax())
-            raise refuse(
-                name,
-                f"the targets of example {wrong} are no distribution (they sum to {sums[wrong]:g}).",
-                "Numbers of at least 0 that sum to 1 in each row are expected; for other values use MSELoss.",
-            )
+__all__ = ["dry_run", "evaluation_mode"]
 
 
 def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets: bool = False) -> None:
@@ -114,11 +28,11 @@ def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
             number, or cannot be computed.
     """
     positions = torch.tensor([0, min(1, len(data) - 1)])
-    inputs, targets = data.inputs.take(positions), torch.from_numpy(data.targets[positions.numpy()])
+    inputs, targets = data.inputs.take(positions), as_targets(data.targets).take(positions)
     if soft_targets and not targets.is_floating_point():
         targets = torch.nn.functional.one_hot(targets, len(data.labels)).float()
     parameter = next(loss.network.parameters(), torch.empty(0))
-    inputs, targets = inputs.to(parameter.device), targets.to(parameter.device)
+    inputs, targets = (map_tensors(lambda tensor: tensor.to(parameter.device), part) for part in (inputs, targets))
     name = str(loss.options.get("function", loss.name)) if entry is None else loss.name
     with evaluation_mode(loss.network, parameter.device):
         try:
@@ -128,23 +42,25 @@ def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
             raise
         except Exception as error:  # a user's own module may raise anything
             raise SpecError(
-                f"The network cannot run on the data, whose inputs are of shape (batch, {', '.join(map(str, inputs.shape[1:]))}): "
-                f"{_reason(error)}."
+                f"The network cannot run on the data, whose inputs are of shape {_batches(inputs)}: {_reason(error)}."
             ) from error
-        if not isinstance(outputs, torch.Tensor):
+        several = (
+            entry is None and first_tensor(outputs) is not None
+        )  # a function of one's own is given them as they are
+        if not isinstance(outputs, torch.Tensor) and not several:
             raise refuse(name, f"the network gives a {type(outputs).__name__}.", "One tensor is expected.")
         if entry is not None:
-            _check_shape(loss.name, entry, loss.options, data, outputs)
+            find_task(data.task).check_output(loss.name, entry, loss.options, data, tuple(outputs.shape[1:]))
             _check_kind(loss, entry, outputs)
-        outputs = outputs.detach().requires_grad_()
+        outputs = map_tensors(_leaf, outputs)
         try:
             value = loss(outputs, targets)
         except ToolkitError:
             raise
         except Exception as error:  # a user's own function may raise anything
             raise SpecError(
-                f"The loss {name!r} cannot be computed on outputs of shape {_shape(outputs)} and targets of shape "
-                f"{_shape(targets)}: {_reason(error)}."
+                f"The loss {name!r} cannot be computed on outputs of shape {_shapes(outputs)} and targets of shape "
+                f"{_shapes(targets)}: {_reason(error)}."
             ) from error
     if not isinstance(value, torch.Tensor) or value.ndim != 0:
         given = f"shape {_shape(value)}" if isinstance(value, torch.Tensor) else f"a {type(value).__name__}"
@@ -159,73 +75,16 @@ def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
         )
 
 
-def _check_shape(name: str, entry: LossEntry, options: dict[str, Any], data: Dataset, outputs: torch.Tensor) -> None:
-    """Compare the output's shape with that of the targets; axis 0 are the two examples. Raises SpecError."""
-    given, classes = tuple(outputs.shape[1:]), len(data.labels)
-    if entry.target == "sequences":
-        widths = {classes, classes + 1} if options.get("blank", 0) == classes else {classes}
-        width = max(widths)
-        longest = int((data.targets >= 0).sum(1).max())
-        if len(given) != 2 or given[1] != width:
-            raise refuse(
-                name,
-                f"the network gives {_batch(given)}.",
-                f"(batch, steps, {width}) is expected: {classes} classes{' and the blank' if width > classes else ''}.",
-            )
-        repeats = (data.targets[:, 1:] == data.targets[:, :-1]) & (data.targets[:, 1:] >= 0)
-        needed = int(((data.targets >= 0).sum(1) + repeats.sum(1)).max())
-        if given[0] < needed and not options.get("zero_infinity"):
-            raise refuse(
-                name,
-                f"the network gives {given[0]} steps, and a transcript of up to {longest} needs {needed}.",
-                "Let the network keep more steps, or give zero_infinity=True to leave such examples out.",
-            )
-        return
-    wanted: tuple[int, ...]
-    if entry.output == "vectors":
-        ends = 2 if data.task == "embedding" else 1
-        if len(given) != ends:
-            raise refuse(name, f"the network gives {_batch(given[ends - 1 :])}.", "Vectors (batch, D) are expected.")
-        return
-    if entry.output == "scores" and data.task == "embedding":
-        wanted = (2, 1)
-    elif data.task == "dense":
-        places = data.targets.shape[1:]
-        wanted = (*places, classes) if len(places) == 1 else (classes, *places)
-    elif data.task == "regression":
-        wanted = data.targets.shape[1:]
-        if entry.output == "means and variances":
-            wanted = (2 * wanted[0], *wanted[1:])
-        if entry.output == "scores":
-            wanted = (1,)
-    else:
-        wanted = (classes,)
-    if given != wanted:
-        what = {
-            "classification": f"{classes} classes",
-            "multilabel": f"{classes} labels",
-            "dense": f"{classes} classes at each position",
-            "embedding": "one score for each of a pair",
-        }.get(data.task, f"{' x '.join(map(str, data.targets.shape[1:]))} targets")
-        extra = ", a mean and a variance for each" if entry.output == "means and variances" else ""
-        extra = ", of which it ranks one" if entry.output == "scores" and data.task == "regression" else extra
-        raise refuse(name, f"the network gives {_batch(given)}.", f"{_batch(wanted)} is expected for {what}{extra}.")
-    if entry.output == "scores" and data.task == "regression" and data.targets.shape[1:] != (1,):
-        raise refuse(
-            name, f"the data has {data.targets.shape[1]} targets.", "It ranks by one; use MSELoss for several."
-        )
-
-
 def _check_kind(loss: Loss, entry: LossEntry, outputs: torch.Tensor) -> None:
     """Raise SpecError for outputs that are not probabilities or log-probabilities where the loss needs them."""
     if entry.output == "log-probabilities":
-        axis = outputs.ndim - 1 if loss.task == "dense" and outputs.ndim == 3 else 1
+        axis = find_task(loss.task).class_axis(outputs.ndim)
         if not bool((outputs.exp().sum(axis) - 1).abs().max() < 1e-3):
             raise refuse(
                 loss.name,
                 "it wants logarithms of probabilities, and the network's outputs are none.",
                 "End the network in logsoftmax or softmax, or use CrossEntropyLoss, which takes logits."
-                if loss.task in ("classification", "dense")
+                if "CrossEntropyLoss" in find_task(loss.task).losses
                 else "End the network in softmax or logsoftmax.",
             )
     elif entry.output == "probabilities" and not isinstance(loss.module, torch.nn.BCEWithLogitsLoss):
@@ -238,7 +97,11 @@ def _check_kind(loss: Loss, entry: LossEntry, outputs: torch.Tensor) -> None:
                 loss.name,
                 "it wants probabilities from 0 to 1, and the network's outputs are none.",
                 "End the network in sigmoid or softmax"
-                + (", or use BCEWithLogitsLoss, which takes logits." if loss.task != "regression" else "."),
+                + (
+                    ", or use BCEWithLogitsLoss, which takes logits."
+                    if "BCEWithLogitsLoss" in find_task(loss.task).losses
+                    else "."
+                ),
             )
 
 
@@ -276,9 +139,26 @@ def evaluation_mode(network: torch.nn.Module, device: torch.device) -> Iterator[
                 module.training = mode
 
 
+def _leaf(tensor: torch.Tensor) -> torch.Tensor:
+    """The same numbers, of which a gradient can be asked where they are real numbers."""
+    return tensor.detach().requires_grad_(tensor.is_floating_point())
+
+
+def _batches(inputs: Any) -> str:
+    """The shape of one input, or of each of several, with the batch axis by name."""
+    if isinstance(inputs, tuple):
+        return ", ".join(map(_batches, inputs))
+    return batch_text(tuple(inputs.shape[1:]))
+
+
+def _shapes(value: Any) -> str:
+    """The shape of a tensor, or those of the tensors in a mapping, tuple or list."""
+    if isinstance(value, torch.Tensor):
+        return _shape(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shapes(part)}" for name, part in value.items())
+    return ", ".join(map(_shapes, value)) if isinstance(value, list | tuple) else type(value).__name__
+
+
 def _shape(tensor: torch.Tensor) -> str:
     return f"({', '.join(map(str, tensor.shape))})"
-
-
-def _batch(shape: tuple[int, ...]) -> str:
-    return f"({', '.join(['batch', *map(str, shape)])})"

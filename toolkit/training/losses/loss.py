@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from toolkit.data.dataset import Task
+from toolkit.data.tensors import first_tensor, map_tensors
 from toolkit.training.losses.criteria import Criterion
 from toolkit.training.losses.outputs import Select
 from toolkit.training.named import join_named
@@ -22,10 +22,10 @@ class Loss:
     """Made by `make_loss`. `loss(loss.forward(inputs), targets)` is the scalar to minimise.
 
     Attributes:
-        name: torch's name; "callable" for a function, "own" where the network has its own.
+        name: torch's name; "callable" for a function, "objective" for the task's, "own" where the network has its own.
         options: plain values.
         network: the network whose outputs are compared.
-        task: task of the outputs for metrics: the data set's, or "embedding" where vectors are compared.
+        task: task of the outputs for metrics: the data set's, or another where vectors are compared.
         reduction: "mean", "sum", or "batchmean".
         views: inputs of one example.
     """
@@ -33,7 +33,7 @@ class Loss:
     name: str
     options: dict[str, Any]
     network: torch.nn.Module
-    task: Task
+    task: str
     select: Select = field(repr=False)
     criterion: Criterion = field(repr=False)
     module: torch.nn.Module | None = field(default=None, repr=False)
@@ -47,7 +47,7 @@ class Loss:
         """Name, or mapping with options: plain values for the checkpoint, from which `make_loss` rebuilds the loss."""
         return join_named(self.name, self.options)
 
-    def forward(self, inputs: torch.Tensor, network: torch.nn.Module | None = None) -> torch.Tensor:
+    def forward(self, inputs: Any, network: torch.nn.Module | None = None) -> Any:
         """Inputs (B, ...) -> the outputs that this loss compares.
 
         Args:
@@ -60,7 +60,7 @@ class Loss:
         outputs = self.select(network, inputs.flatten(0, 1))
         return outputs.reshape(len(inputs), self.views, *outputs.shape[1:])
 
-    def __call__(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def __call__(self, outputs: Any, targets: Any) -> torch.Tensor:
         """Outputs of `forward` and targets as the data set has them -> a scalar, float32 also in mixed precision.
 
         The mean over the examples (over the positions that have a class, for dense targets), or the sum with
@@ -69,22 +69,28 @@ class Loss:
         if self.weighted and self.module is not None:
             # the weights of the classes follow the outputs
             self.module.to(outputs.device, torch.promote_types(outputs.dtype, torch.float32))
-        if torch.is_autocast_enabled(outputs.device.type) or outputs.dtype in (torch.float16, torch.bfloat16):
-            with torch.autocast(outputs.device.type, enabled=False):
-                return self.criterion(outputs.float(), targets)
+        tensor = first_tensor(outputs)
+        assert tensor is not None
+        if torch.is_autocast_enabled(tensor.device.type) or tensor.dtype in (torch.float16, torch.bfloat16):
+            with torch.autocast(tensor.device.type, enabled=False):
+                return self.criterion(map_tensors(_float32, outputs), targets)
         return self.criterion(outputs, targets)
 
-    def weight(self, targets: torch.Tensor) -> float:
+    def weight(self, targets: Any) -> float:
         """Weight of a batch in a mean over batches: its examples, or the total weight of its positions with a class."""
         if self.reduction == "sum":
             return 1.0
-        if self.total is None or targets.is_floating_point():
+        if self.total is None or not isinstance(targets, torch.Tensor) or targets.is_floating_point():
             return float(len(targets))
         return float(self.total(targets))
 
-    def predictions(self, outputs: torch.Tensor) -> torch.Tensor | None:
+    def predictions(self, outputs: Any) -> Any:
         """Outputs of `forward` -> predictions for `toolkit.training.metrics.measure`; None where metrics do not apply.
 
         Probabilities of labels, means of distributions; class logits are unchanged.
         """
         return self.predict(outputs)
+
+
+def _float32(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor

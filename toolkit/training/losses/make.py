@@ -8,10 +8,13 @@ from typing import Any
 import torch
 
 from runtime.errors import SpecError
-from toolkit.data.dataset import Dataset, Task
+from toolkit.data.dataset import Dataset
+from toolkit.tasks.refusal import refuse
+from toolkit.tasks.registry import find_task
+from toolkit.tasks.task import OBJECTIVE
 from toolkit.training.losses import criteria
 from toolkit.training.losses import targets as shaped
-from toolkit.training.losses.checks import check_targets, dry_run, refuse
+from toolkit.training.losses.checks import dry_run
 from toolkit.training.losses.loss import Loss
 from toolkit.training.losses.outputs import ending, plain_output, select_outputs, select_predictions
 from toolkit.training.losses.registry import LOSSES, LossEntry, default_loss, fitting
@@ -26,7 +29,7 @@ _HIDDEN = ("size_average", "reduce", "distance_function")
 _OWN, _CALLABLE = "own", "callable"
 
 
-def find_loss(loss: Named, task: Task) -> tuple[str, dict[str, Any]]:
+def find_loss(loss: Named, task: str) -> tuple[str, dict[str, Any]]:
     """(torch's name, checked options) of a setting, looked up without case and with or without "Loss" at its end.
 
     Raises:
@@ -35,10 +38,10 @@ def find_loss(loss: Named, task: Task) -> tuple[str, dict[str, Any]]:
     given, options = split_named(loss, "loss")
     name = find_name(given, LOSSES, "loss", ending="loss")
     entry = LOSSES[name]
-    if task not in entry.tasks:
-        raise SpecError(
-            f"The loss {given!r} does not fit {task}: its targets are of another kind. Use one of: {fitting(task)}."
-        )
+    if name not in find_task(task).losses:
+        known = fitting(task)
+        remedy = f"Use one of: {known}." if known else "Give a function of (outputs, targets), or leave loss out."
+        raise SpecError(f"The loss {given!r} does not fit {task}: its targets are of another kind. {remedy}")
     options = check_options(entry.constructor, options, f"The loss {name!r}", _HIDDEN)
     reductions = ("mean", "sum", "batchmean") if name == "KLDivLoss" else ("mean", "sum")
     if options.get("reduction", "mean") not in reductions:
@@ -88,15 +91,19 @@ def make_loss(
             raise refuse(name, "class_weights are for losses by name.", "Weigh the classes within the function.")
         dry_run(made, None, data)
         return made
+    if str(split_named(loss, "loss")[0]).lower() == OBJECTIVE:
+        return _objective(data, network, class_weights)
     _refuse_unnamed(loss)
     name, options = find_loss(loss, data.task)
-    entry = LOSSES[name]
+    entry, task = LOSSES[name], find_task(data.task)
     if soft_targets and not entry.soft_targets:
-        others = [other for other, known in LOSSES.items() if known.soft_targets and data.task in known.tasks]
+        others = [other for other, known in LOSSES.items() if known.soft_targets and other in task.losses]
         raise refuse(name, "mixed examples have shares of several classes.", f"Use one of: {', '.join(others)}.")
-    if name == "KLDivLoss" and options.get("log_target") and data.task == "classification":
+    if name == "KLDivLoss" and options.get("log_target") and task.one_class:
         raise refuse(name, "log_target is for distributions, and the data has classes.", "Leave it out.")
-    check_targets(name, entry, options, data)
+    if not len(data):
+        raise SpecError("The data holds no examples to train on. Load some.")
+    task.check_targets(name, entry, options, data)
     weights = _class_weights(name, entry, options, class_weights, data)
     made = _build(name, entry, options, weights, data, network)
     dry_run(made, entry, data, soft_targets=soft_targets)
@@ -105,7 +112,10 @@ def make_loss(
 
 def _own_loss(loss: Named | LossFunction, data: Dataset, network: torch.nn.Module) -> Loss:
     """`Loss` of a network with its own (without targets, such as a diffusion model), computed in the forward pass."""
-    if callable(loss) or str(split_named(loss, "loss")[0]).lower() not in (_OWN, default_loss(data.task).lower()):
+    if callable(loss) or str(split_named(loss, "loss")[0]).lower() not in (
+        _OWN,
+        default_loss(data.task, data.views).lower(),
+    ):
         raise SpecError(f"The loss {loss!r} was given, but the network has its own. Leave loss out.")
     made = Loss(
         _OWN,
@@ -116,6 +126,20 @@ def _own_loss(loss: Named | LossFunction, data: Dataset, network: torch.nn.Modul
         lambda outputs, targets: outputs,
         predict=lambda outputs: None,
     )
+    dry_run(made, None, data)
+    return made
+
+
+def _objective(data: Dataset, network: torch.nn.Module, class_weights: torch.Tensor | None) -> Loss:
+    """`Loss` of a task's own function."""
+    function = find_task(data.task).loss_function
+    if function is None:
+        raise SpecError(
+            f"The task {data.task!r} has no loss of its own. Give one: train(loss=...), a function of (outputs, targets)."
+        )
+    if class_weights is not None:
+        raise refuse(OBJECTIVE, "class_weights are for losses by name.", "Weigh the classes within the function.")
+    made = Loss(OBJECTIVE, {}, network, data.task, plain_output, function, views=data.views)
     dry_run(made, None, data)
     return made
 
@@ -144,8 +168,9 @@ def _class_weights(
             found[option] = _numbers(name, option, options[option], data)
     if class_weights is None:
         return found
-    if not entry.class_weights or data.task == "regression":
-        others = [other for other, known in LOSSES.items() if known.class_weights and data.task in known.tasks]
+    task = find_task(data.task)
+    if not entry.class_weights or task.classes is None:
+        others = [other for other, known in LOSSES.items() if known.class_weights and other in task.losses]
         raise refuse(
             name, "it takes no class weights.", f"Leave class_weights out, or use one of: {', '.join(others)}."
         )
@@ -156,7 +181,7 @@ def _class_weights(
 
 
 def _numbers(name: str, option: str, value: Any, data: Dataset) -> torch.Tensor:
-    count = data.targets.shape[1] if data.task == "regression" else len(data.labels)
+    count = find_task(data.task).weight_count(data)
     numbers = value if isinstance(value, list) else [value]
     if len(numbers) != count or not all(isinstance(number, int | float) and 0 <= number < 1e30 for number in numbers):
         raise refuse(
@@ -177,24 +202,24 @@ def _build(
     data: Dataset,
     network: torch.nn.Module,
 ) -> Loss:
-    end = ending(network)
-    sequences = data.task == "dense" and data.targets.ndim == 2
+    end, task = ending(network), find_task(data.task)
+    axis = task.class_axis(data.targets.ndim + 1)
     # the number of examples, without looking at the targets, is what torch itself divides by
     gaps = name in ("CrossEntropyLoss", "NLLLoss") and (
-        data.task == "dense" or "weight" in weights or "ignore_index" in options
+        task.per_position or "weight" in weights or "ignore_index" in options
     )
-    module, criterion = _criterion(name, entry, options, weights, end, sequences=sequences, gaps=gaps)
+    module, criterion = _criterion(name, entry, options, weights, end, sequences=axis == 2, gaps=gaps)
     return Loss(
         name,
         options,
         network,
-        "embedding" if entry.output == "vectors" else data.task,
+        task.output_task(entry),
         select_outputs(
-            "logits" if entry.output == "scores" and data.task == "classification" else entry.output,
+            "logits" if entry.output == "scores" and task.one_class else entry.output,
             end,
-            axis=2 if sequences else 1,
-            classes=data.task in ("classification", "multilabel"),
-            make_logarithms=name == "KLDivLoss" and data.task == "classification",
+            axis=axis,
+            classes=task.classes is not None,
+            make_logarithms=name == "KLDivLoss" and task.one_class,
         ),
         criterion,
         module=module,

@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import torch
 
-from toolkit.data.dataset import Task
+from toolkit.tasks.registry import find_task
 from toolkit.training.losses.registry import LossEntry, OutputKind
 
 __all__ = ["Select", "ending", "plain_output", "select_outputs", "select_predictions"]
 
 # (network, inputs) -> outputs
-Select: TypeAlias = Callable[[torch.nn.Module, torch.Tensor], torch.Tensor]
+Select: TypeAlias = Callable[[torch.nn.Module, Any], Any]
 
 
 def ending(network: torch.nn.Module) -> str | None:
@@ -48,30 +48,21 @@ def select_outputs(kind: OutputKind, end: str | None, *, axis: int, classes: boo
 
 
 def select_predictions(
-    name: str, entry: LossEntry, options: dict[str, Any], task: Task, end: str | None
-) -> Callable[[torch.Tensor], torch.Tensor | None]:
+    name: str, entry: LossEntry, options: dict[str, Any], task: str, end: str | None
+) -> Callable[[Any], Any]:
     """Select the function from the loss's outputs to predictions for metrics; for transcripts it returns None."""
-    if entry.target == "sequences":
-        return lambda outputs: None
-    if entry.output == "means and variances":
-        return lambda outputs: outputs.chunk(2, dim=1)[0]
-    if name == "PoissonNLLLoss" and options.get("log_input", True):
-        return torch.exp
-    if name == "KLDivLoss" and task == "regression" and not options.get("log_target"):
-        return torch.exp
     if name == "BCELoss" and end == "sigmoid":
         return torch.sigmoid
-    if task == "multilabel":
-        return torch.sigmoid if entry.output == "logits" else (lambda outputs: outputs.clamp(0, 1))
-    return lambda outputs: outputs
+    found = find_task(task)
+    return lambda outputs: found.answer(outputs, name, entry, options)
 
 
-def plain_output(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    """The network's output as it is."""
-    outputs: torch.Tensor = network(inputs)
-    return outputs
+def plain_output(network: torch.nn.Module, inputs: Any) -> Any:
+    """The network's output as it is. Several inputs come as a tuple."""
+    return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
 
 
-def _logits(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    outputs: torch.Tensor = network.logits(inputs)  # type: ignore[operator]
+def _logits(network: torch.nn.Module, inputs: Any) -> torch.Tensor:
+    several = inputs if isinstance(inputs, tuple) else (inputs,)
+    outputs: torch.Tensor = network.logits(*several)  # type: ignore[operator]
     return outputs

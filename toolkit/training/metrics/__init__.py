@@ -1,6 +1,6 @@
 """Metrics by name, measured once per epoch on all its outputs; see `METRICS` and `measure`."""
 
-from toolkit.training.metrics.outputs import Outputs, measure
+from toolkit.training.metrics.outputs import Outputs, make_meter, measure
 from toolkit.training.metrics.registry import (
     METRICS,
     MetricEntry,
@@ -19,6 +19,7 @@ __all__ = [
     "default_metrics",
     "find_metric",
     "higher_is_better",
+    "make_meter",
     "measure",
     "metric_key",
 ]

@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 import torch
 
-from toolkit.data.dataset import IGNORED, Task
+from toolkit.tasks.class_indices import IGNORED
+from toolkit.tasks.classification import are_probabilities
+from toolkit.tasks.registry import find_task
 
 __all__ = [
     "UNDEFINED",
@@ -35,7 +37,7 @@ UNDEFINED = float("nan")
 def accuracy(
     outputs: torch.Tensor,
     targets: torch.Tensor,
-    task: Task,
+    task: str,
     *,
     top_k: int = 1,
     average: str = "micro",
@@ -44,7 +46,7 @@ def accuracy(
     """Share of correct predictions: the true class among the `top_k` highest scores; for multilabel, per label."""
     import torchmetrics.functional.classification as functional
 
-    if task == "multilabel":
+    if find_task(task).classes == "separate":
         return _multilabel(functional.multilabel_accuracy, outputs, targets, average=average, threshold=threshold)
     if top_k > 1:
         scores, classes = _scores(outputs, targets, task)
@@ -57,39 +59,39 @@ def accuracy(
 
 
 def precision(
-    outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro", threshold: float = 0.5
+    outputs: torch.Tensor, targets: torch.Tensor, task: str, *, average: str = "macro", threshold: float = 0.5
 ) -> float:
     """True positives over predicted positives; the mean over the classes (macro)."""
     import torchmetrics.functional.classification as functional
 
-    if task == "multilabel":
+    if find_task(task).classes == "separate":
         return _multilabel(functional.multilabel_precision, outputs, targets, average=average, threshold=threshold)
     return _multiclass(functional.multiclass_precision, outputs, targets, task, average=average)
 
 
 def recall(
-    outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro", threshold: float = 0.5
+    outputs: torch.Tensor, targets: torch.Tensor, task: str, *, average: str = "macro", threshold: float = 0.5
 ) -> float:
     """True positives over actual positives; the mean over the classes (macro)."""
     import torchmetrics.functional.classification as functional
 
-    if task == "multilabel":
+    if find_task(task).classes == "separate":
         return _multilabel(functional.multilabel_recall, outputs, targets, average=average, threshold=threshold)
     return _multiclass(functional.multiclass_recall, outputs, targets, task, average=average)
 
 
 def f1(
-    outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro", threshold: float = 0.5
+    outputs: torch.Tensor, targets: torch.Tensor, task: str, *, average: str = "macro", threshold: float = 0.5
 ) -> float:
     """Harmonic mean of precision and recall; the mean over the classes (macro)."""
     import torchmetrics.functional.classification as functional
 
-    if task == "multilabel":
+    if find_task(task).classes == "separate":
         return _multilabel(functional.multilabel_f1_score, outputs, targets, average=average, threshold=threshold)
     return _multiclass(functional.multiclass_f1_score, outputs, targets, task, average=average)
 
 
-def auroc(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro") -> float:
+def auroc(outputs: torch.Tensor, targets: torch.Tensor, task: str, *, average: str = "macro") -> float:
     """Area under the ROC curve; the mean over the classes that have
     examples and counterexamples."""
     import torchmetrics.functional.classification as functional
@@ -97,7 +99,7 @@ def auroc(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: 
     return _ranked(functional.multiclass_auroc, functional.multilabel_auroc, outputs, targets, task, average)
 
 
-def average_precision(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro") -> float:
+def average_precision(outputs: torch.Tensor, targets: torch.Tensor, task: str, *, average: str = "macro") -> float:
     """Area under the precision-recall curve; the mean over the classes that have examples and counterexamples."""
     import torchmetrics.functional.classification as functional
 
@@ -111,7 +113,7 @@ def average_precision(outputs: torch.Tensor, targets: torch.Tensor, task: Task, 
     )
 
 
-def iou(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
+def iou(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Intersection over union of predicted and true positions of a class; the mean over the classes that occur."""
     from torchmetrics.functional.classification import multiclass_jaccard_index
 
@@ -122,7 +124,7 @@ def iou(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
     return float(multiclass_jaccard_index(best, classes, count, average="none")[occurring].mean())
 
 
-def perplexity(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
+def perplexity(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Exponential of the mean negative log-likelihood of the true classes."""
     from torchmetrics.functional.text import perplexity as of_sequences
 
@@ -130,32 +132,32 @@ def perplexity(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> floa
     if not len(classes):
         return UNDEFINED
     # torchmetrics applies a softmax, which leaves normalised logarithms as they are
-    logarithms = scores.clamp_min(torch.finfo(scores.dtype).tiny).log() if _are_probabilities(scores) else scores
+    logarithms = scores.clamp_min(torch.finfo(scores.dtype).tiny).log() if are_probabilities(scores) else scores
     return float(of_sequences(logarithms[None], classes[None]))
 
 
-def mae(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
+def mae(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Mean absolute error; of a classifier, that of its probabilities against 0 and 1."""
     from torchmetrics.functional import mean_absolute_error
 
     return float(mean_absolute_error(*_values(outputs, targets, task)))
 
 
-def mse(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
+def mse(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Mean squared error; of a classifier, that of its probabilities against 0 and 1."""
     from torchmetrics.functional import mean_squared_error
 
     return float(mean_squared_error(*_values(outputs, targets, task)))
 
 
-def rmse(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
+def rmse(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Square root of the mean squared error."""
     from torchmetrics.functional import mean_squared_error
 
     return float(mean_squared_error(*_values(outputs, targets, task), squared=False))
 
 
-def r2(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
+def r2(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Share of the targets' variance that is explained; not defined for a single example, or for targets all alike."""
     from torchmetrics.functional import r2_score
 
@@ -164,7 +166,7 @@ def r2(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
     return float(r2_score(*_values(outputs, targets, task)))
 
 
-def recall_at(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, k: int = 1) -> float:
+def recall_at(outputs: torch.Tensor, targets: torch.Tensor, task: str, *, k: int = 1) -> float:
     """Share of the vectors whose `k` nearest others by cosine hold one of their own class; of triplets, share of the
     anchors nearer to the positive than to the negative. Not defined for pairs, nor where no class occurs twice."""
     if outputs.ndim == 3:
@@ -190,20 +192,19 @@ def recall_at(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, k: in
 # ---- what they share ---------------------------------------------------------------------------------------------------
 
 
-def _best(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[torch.Tensor, torch.Tensor, int]:
+def _best(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> tuple[torch.Tensor, torch.Tensor, int]:
     """(Predicted classes (M,), true classes (M,), number of classes), at the positions that have a class."""
     best = outputs.argmax(-1) if outputs.is_floating_point() else outputs
     targets = targets.argmax(1) if targets.is_floating_point() else targets
     count = outputs.shape[-1] if outputs.is_floating_point() else 0
     best, targets = best.flatten(), targets.flatten()
-    if task == "dense":
-        known = targets != IGNORED
-        best, targets = best[known], targets[known]
+    known = targets != IGNORED
+    best, targets = best[known], targets[known]
     highest = int(max(best.max(), targets.max())) + 1 if len(best) else 1
     return best, targets, max(2, count, highest)
 
 
-def _scores(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[torch.Tensor, torch.Tensor]:
+def _scores(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> tuple[torch.Tensor, torch.Tensor]:
     """(Logits or probabilities (M, K), true classes (M,)), at the positions that have a class."""
     targets = targets.argmax(1) if targets.is_floating_point() else targets
     scores, targets = outputs.reshape(-1, outputs.shape[-1]), targets.flatten()
@@ -211,13 +212,8 @@ def _scores(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[t
     return (scores, targets) if bool(known.all()) else (scores[known], targets[known])
 
 
-def _are_probabilities(scores: torch.Tensor) -> bool:
-    """True if scores (M, K) are probabilities of exclusive classes rather than logits."""
-    return bool((scores >= 0).all()) and torch.allclose(scores.sum(1), torch.ones(len(scores)), atol=1e-3)
-
-
 def _multiclass(
-    function: Callable[..., torch.Tensor], outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str
+    function: Callable[..., torch.Tensor], outputs: torch.Tensor, targets: torch.Tensor, task: str, *, average: str
 ) -> float:
     best, classes, count = _best(outputs, targets, task)
     return float(function(best, classes, num_classes=count, average=average)) if len(classes) else UNDEFINED
@@ -242,11 +238,11 @@ def _ranked(
     multilabel: Callable[..., torch.Tensor],
     outputs: torch.Tensor,
     targets: torch.Tensor,
-    task: Task,
+    task: str,
     average: str,
 ) -> float:
     """The mean over the classes for which a ranking is defined: those with examples and counterexamples."""
-    if task == "multilabel":
+    if find_task(task).classes == "separate":
         scores, wanted = outputs, targets.round().long()
         if scores.shape[1] == 1:
             scores, wanted = scores.expand(-1, 2), wanted.expand(-1, 2)
@@ -256,7 +252,7 @@ def _ranked(
         scores, classes = _scores(outputs, targets, task)
         if not len(classes):
             return UNDEFINED
-        scores = scores if _are_probabilities(scores) else scores.softmax(1)
+        scores = scores if are_probabilities(scores) else scores.softmax(1)
         values = multiclass(scores, classes, num_classes=scores.shape[1], average="none")
         support = torch.bincount(classes, minlength=scores.shape[1])
     defined = (support > 0) & (support < len(scores))
@@ -266,10 +262,6 @@ def _ranked(
     return float((values[defined] * weights).sum() / weights.sum())
 
 
-def _values(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[torch.Tensor, torch.Tensor]:
+def _values(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> tuple[torch.Tensor, torch.Tensor]:
     """(Outputs, targets) to compare: values (N, T); for a classifier, probabilities and one-hot targets (N, K)."""
-    if task == "classification":
-        outputs = outputs if _are_probabilities(outputs) else outputs.softmax(1)
-        if not targets.is_floating_point():
-            targets = torch.nn.functional.one_hot(targets, outputs.shape[1]).float()
-    return outputs, targets
+    return find_task(task).metric_values(outputs, targets)

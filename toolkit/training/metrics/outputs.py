@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
-from toolkit.data.dataset import Task
+from toolkit.tasks.protocols import Meter
+from toolkit.tasks.registry import DEFAULT_TASK, find_task
 from toolkit.training.metrics.functions import UNDEFINED
-from toolkit.training.metrics.registry import CLASSES, find_metric, metric_key
+from toolkit.training.metrics.registry import find_metric, fits, metric_key
 from toolkit.training.settings import Named
 
-__all__ = ["Outputs", "measure"]
+__all__ = ["Outputs", "make_meter", "measure"]
+
+
+def make_meter(metrics: tuple[Named, ...], task: str) -> Meter:
+    """The task's own meter, else `Outputs`."""
+    own = find_task(task).meter(metrics)
+    return Outputs(metrics, task) if own is None else own
 
 
 class Outputs:
@@ -23,10 +31,12 @@ class Outputs:
         task: of the data.
     """
 
-    def __init__(self, metrics: tuple[Named, ...], task: Task = "classification") -> None:
-        self.task = task
+    def __init__(self, metrics: tuple[Named, ...], task: str = DEFAULT_TASK) -> None:
+        self.metrics, self.task = metrics, task
+        self.class_axis = find_task(task).class_axis
         found = [find_metric(metric) for metric in metrics]
-        self.best_only = task in CLASSES and all(entry.best_only and "top_k" not in options for entry, options in found)
+        exclusive = find_task(task).classes == "exclusive"
+        self.best_only = exclusive and all(entry.best_only and "top_k" not in options for entry, options in found)
         self.outputs: list[torch.Tensor] = []
         self.targets: list[torch.Tensor] = []
         self._earlier: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -35,7 +45,7 @@ class Outputs:
         """Add outputs and targets of one batch, in the shapes that `measure` takes."""
         output = output.detach()
         if self.best_only and output.ndim > 1:
-            output = output.argmax(class_axis(output, self.task))
+            output = output.argmax(self.class_axis(output.ndim))
             # soft targets (B, K) of a mixed batch
             target = target.argmax(1) if target.is_floating_point() and target.ndim == 2 else target
         self.outputs.append(output)
@@ -63,8 +73,16 @@ class Outputs:
         self._earlier = [(outputs, targets)] if len(outputs) else []
         self.outputs, self.targets = [], []
 
+    def measure(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """The states of all processes -> key in the history -> value."""
+        shares = [part for part in parts if len(part["outputs"])]
+        if not shares:
+            return {}
+        outputs, targets = (torch.cat([share[name] for share in shares]) for name in ("outputs", "targets"))
+        return measure(self.metrics, outputs, targets, self.task)
 
-def measure(metrics: tuple[Named, ...], outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> dict[str, float]:
+
+def measure(metrics: tuple[Named, ...], outputs: torch.Tensor, targets: torch.Tensor, task: str) -> dict[str, float]:
     """Compute metrics: key in the history -> value; a metric that is not defined for these examples is left out.
 
     Args:
@@ -83,23 +101,17 @@ def measure(metrics: tuple[Named, ...], outputs: torch.Tensor, targets: torch.Te
         return values
     outputs = outputs.float() if outputs.is_floating_point() else outputs
     outputs, targets = outputs.cpu(), targets.cpu()
-    if task == "dense":
-        if outputs.ndim > targets.ndim and class_axis(outputs, task) == 1:
-            outputs = outputs.movedim(1, -1)
-        if outputs.shape[: targets.ndim] != targets.shape:
-            return values  # transcripts (CTC) are no class for each position
+    arranged = find_task(task).arrange(outputs, targets)
+    if arranged is None:
+        return values
+    outputs, targets = arranged
     with warnings.catch_warnings():
         # torchmetrics' warning of classes without examples: the metric is left out instead
         warnings.filterwarnings("ignore", category=UserWarning, module="torchmetrics")
         for metric in metrics:
             entry, options = find_metric(metric)
             # metrics of classes do not apply to vectors
-            value = entry.measure(outputs, targets, task, **options) if task in entry.tasks else UNDEFINED
+            value = entry.measure(outputs, targets, task, **options) if fits(metric, task) else UNDEFINED
             if value == value:  # NaN differs from itself
                 values[metric_key(metric)] = value
     return values
-
-
-def class_axis(outputs: torch.Tensor, task: Task) -> int:
-    """Class axis of outputs: 1, but 2 for a sequence's (N, L, K)."""
-    return 2 if task == "dense" and outputs.ndim == 3 else 1

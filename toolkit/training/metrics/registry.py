@@ -1,4 +1,4 @@
-"""Registry of metrics by name: tasks, direction and options."""
+"""Registry of metrics by name: direction and options. Which fit a task, the task says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.errors import SpecError
-from toolkit.data.dataset import Task
+from toolkit.tasks.registry import find_task
 from toolkit.training.metrics import functions
 from toolkit.training.named import check_options, find_name, join_named, split_named
 from toolkit.training.settings import Named
@@ -20,12 +20,10 @@ __all__ = [
     "check_metrics",
     "default_metrics",
     "find_metric",
+    "fits",
     "higher_is_better",
     "metric_key",
 ]
-
-CLASSES: tuple[Task, ...] = ("classification", "dense")
-LABELS: tuple[Task, ...] = ("classification", "multilabel", "dense")
 
 
 @dataclass(frozen=True)
@@ -34,13 +32,11 @@ class MetricEntry:
 
     Attributes:
         measure: (outputs, targets, task, options...) -> value, NaN where it is not defined; its keywords are the options.
-        tasks: the tasks that it fits.
         higher: True if higher is better.
         best_only: True if it needs only the predicted class of each output (accuracy: unless top_k is above 1).
     """
 
     measure: Callable[..., float]
-    tasks: tuple[Task, ...]
     higher: bool = True
     best_only: bool = False
 
@@ -51,32 +47,31 @@ class MetricEntry:
 
 
 METRICS: dict[str, MetricEntry] = {
-    "acc": MetricEntry(functions.accuracy, LABELS, best_only=True),
-    "precision": MetricEntry(functions.precision, LABELS, best_only=True),
-    "recall": MetricEntry(functions.recall, LABELS, best_only=True),
-    "f1": MetricEntry(functions.f1, LABELS, best_only=True),
-    "auroc": MetricEntry(functions.auroc, LABELS),
-    "average_precision": MetricEntry(functions.average_precision, LABELS),
-    "iou": MetricEntry(functions.iou, ("dense",), best_only=True),
-    "perplexity": MetricEntry(functions.perplexity, CLASSES, higher=False),
-    "mae": MetricEntry(functions.mae, ("classification", "regression"), higher=False),
-    "mse": MetricEntry(functions.mse, ("classification", "regression"), higher=False),
-    "rmse": MetricEntry(functions.rmse, ("regression",), higher=False),
-    "r2": MetricEntry(functions.r2, ("regression",)),
-    "recall_at": MetricEntry(functions.recall_at, ("classification", "embedding")),
+    "acc": MetricEntry(functions.accuracy, best_only=True),
+    "precision": MetricEntry(functions.precision, best_only=True),
+    "recall": MetricEntry(functions.recall, best_only=True),
+    "f1": MetricEntry(functions.f1, best_only=True),
+    "auroc": MetricEntry(functions.auroc),
+    "average_precision": MetricEntry(functions.average_precision),
+    "iou": MetricEntry(functions.iou, best_only=True),
+    "perplexity": MetricEntry(functions.perplexity, higher=False),
+    "mae": MetricEntry(functions.mae, higher=False),
+    "mse": MetricEntry(functions.mse, higher=False),
+    "rmse": MetricEntry(functions.rmse, higher=False),
+    "r2": MetricEntry(functions.r2),
+    "recall_at": MetricEntry(functions.recall_at),
 }
 _ALIASES = {"accuracy": "acc", "miou": "iou", "f1_score": "f1", "f1score": "f1"}
 _AVERAGES = ("micro", "macro", "weighted")
 _TOP = re.compile(r"top_?(\d+)")
 
 
-def default_metrics(task: Task) -> tuple[str, ...]:
+def default_metrics(task: str) -> tuple[str, ...]:
     """The metrics of a task for which none are named."""
-    usual: dict[str, tuple[str, ...]] = {"regression": ("mae", "r2"), "multilabel": ("acc", "f1"), "embedding": ()}
-    return usual.get(task, ("acc",))
+    return find_task(task).default_metrics
 
 
-def check_metrics(names: Iterable[Named], task: Task) -> tuple[Named, ...]:
+def check_metrics(names: Iterable[Named], task: str) -> tuple[Named, ...]:
     """The registered names, or mappings of a name with checked options, once each.
 
     Args:
@@ -110,20 +105,31 @@ def higher_is_better(key: str) -> bool:
 
 def find_metric(metric: Named) -> tuple[MetricEntry, dict[str, Any]]:
     """(entry, options) of what `check_metrics` returned."""
+    name, options = _read(metric)
+    return METRICS[name], options
+
+
+def fits(metric: Named, task: str) -> bool:
+    """True if what `check_metrics` returned applies to a task."""
+    return _read(metric)[0] in find_task(task).metrics
+
+
+def _read(metric: Named) -> tuple[str, dict[str, Any]]:
+    """(registered name, options) of what `check_metrics` returned."""
     name, options = split_named(metric, "metric")
     top = _TOP.fullmatch(name)
-    return (METRICS["acc"], {"top_k": int(top[1])}) if top else (METRICS[name], options)
+    return ("acc", {"top_k": int(top[1])}) if top else (name, options)
 
 
-def _check(metric: Any, task: Task) -> Named:
+def _check(metric: Any, task: str) -> Named:
     name, options = split_named(metric, "metric")
     top = _TOP.fullmatch(str(name).lower())
     if top:
         name, options = "acc", {"top_k": int(top[1]), **options}
     key = find_name(_ALIASES.get(str(name).lower(), name), METRICS, "metric")
     entry = METRICS[key]
-    if task not in entry.tasks:
-        fitting = ", ".join(other for other, known in METRICS.items() if task in known.tasks) or "none"
+    if key not in find_task(task).metrics:
+        fitting = ", ".join(other for other in METRICS if other in find_task(task).metrics) or "none"
         raise SpecError(f"The metric {name!r} does not fit {task}. Use one of: {fitting}.")
     checked = check_options(entry.measure, options, f"The metric {key!r}", ("outputs", "targets", "task"))
     averages = _AVERAGES if key not in ("auroc", "average_precision") else ("macro", "weighted")

@@ -6,7 +6,7 @@ import torch
 
 from runtime.errors import SpecError
 from toolkit.data.batching.batches import Batches
-from toolkit.data.dataset import IGNORED
+from toolkit.tasks.registry import find_task
 
 __all__ = ["class_weights"]
 
@@ -24,7 +24,8 @@ def class_weights(setting: str | tuple[float, ...] | None, train: Batches) -> to
     if setting is None:
         return None
     data = train.data
-    if data.task not in ("classification", "multilabel", "dense"):
+    task = find_task(data.task)
+    if task.classes is None:
         raise SpecError(f"class_weights was given for {data.task}, whose targets are no classes. Leave it out.")
     count = len(data.labels)
     if not isinstance(setting, str):
@@ -34,10 +35,4 @@ def class_weights(setting: str | tuple[float, ...] | None, train: Batches) -> to
                 f"{', '.join(data.labels[:8])}{', ...' if count > 8 else ''}."
             )
         return torch.tensor(setting, dtype=torch.float32)
-    targets = train.targets()
-    if data.task == "multilabel":
-        present = targets.sum(0).clamp(min=1)
-        return ((len(targets) - present) / present).float()
-    classes = targets[targets != IGNORED]
-    counts = torch.bincount(classes, minlength=count)[:count].clamp(min=1)
-    return (len(classes) / (count * counts)).float()
+    return task.balanced_weights(train.targets(), count)

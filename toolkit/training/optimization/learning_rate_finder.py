@@ -127,7 +127,7 @@ def _rise(
     rates: list[float] = []
     losses: list[float] = []
     mean, lowest = 0.0, math.inf
-    endless = itertools.chain.from_iterable(itertools.repeat(batches))
+    endless = itertools.chain.from_iterable(map(batches.epoch, itertools.count()))
     for number, (inputs, targets) in zip(_bar(range(steps)), endless, strict=False):
         rate = start * growth**number
         for group, factor in zip(optimizer.param_groups, factors, strict=True):
@@ -174,8 +174,7 @@ def _restored(network: torch.nn.Module, batches: Batches) -> Iterator[None]:
     state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
     modes = {module: module.training for module in network.modules()}
-    random, place = random_state(), (batches.epoch, batches.start)
-    batches.epoch, batches.start = 0, 0
+    random = random_state()
     network.zero_grad()
     try:
         with freezing_kept(network):
@@ -186,7 +185,6 @@ def _restored(network: torch.nn.Module, batches: Batches) -> Iterator[None]:
             parameter.grad = gradient
         for module, mode in modes.items():
             module.training = mode
-        batches.epoch, batches.start = place
         restore_random_state(random)
 
 

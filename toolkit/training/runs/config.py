@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runtime.errors import InputError, SpecError, suggest
+from toolkit.tasks.registry import DEFAULT_ALIAS, short_names
 from toolkit.training.settings import Settings
 
 __all__ = ["DataConfig", "ModelConfig", "RunConfig", "override", "parse_change", "read_run"]
 
 # Defaults of a training from the command line.
 _DEFAULTS = {"optimizer": "adam", "epochs": 10, "batch_size": 64, "schedule": "onecycle", "seed": 0}
-_CHOICES = {
-    "task": ("cls", "multilabel", "reg", "dense", "embedding"),
-    "color": ("RGB", "grayscale"),
-    "level": ("character", "word"),
-}
+_CHOICES = {"color": ("RGB", "grayscale"), "level": ("character", "word")}
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class DataConfig:
 
     Attributes:
         path: a folder of class folders, of texts, or with idx files; a .csv, .tsv or .npz file.
-        task: "cls", "multilabel", "reg", "dense" or "embedding".
+        task: short name of a task, such as "cls", "multilabel", "reg", "dense" or "embedding".
         color: "RGB" or "grayscale", for pictures in folders.
         size: (height, width) that pictures are brought to; None keeps the size that all of them share.
         transform: transforms by name, as `load_img_data` takes them; random ones act in training only.
@@ -73,7 +70,7 @@ class DataConfig:
     """
 
     path: str | None = None
-    task: str = "cls"
+    task: str = DEFAULT_ALIAS
     color: Literal["RGB", "grayscale"] = "RGB"
     size: tuple[int, int] | None = None
     transform: Any = None
@@ -86,7 +83,7 @@ class DataConfig:
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        for name, known in _CHOICES.items():
+        for name, known in {"task": short_names(), **_CHOICES}.items():
             if getattr(self, name) not in known:
                 raise SpecError(
                     f"data.{name}={getattr(self, name)!r} was given.{suggest(str(getattr(self, name)), known)}"
@@ -100,10 +97,6 @@ class DataConfig:
                 f"data.val_ratio={self.val_ratio} and data.test_ratio={self.test_ratio} leave nothing to train on."
             )
         _text("data.path", self.path)
-        if self.color not in ("RGB", "grayscale"):
-            raise SpecError(f"data.color={self.color!r} was given.{suggest(str(self.color), ('RGB', 'grayscale'))}")
-        if self.level not in ("character", "word"):
-            raise SpecError(f"data.level={self.level!r} was given.{suggest(str(self.level), ('character', 'word'))}")
         if not isinstance(self.scale, bool):
             raise SpecError(f"data.scale={self.scale!r} was given; true or false is expected.")
         if self.label is not None and not isinstance(self.label, str | list | tuple):

@@ -19,6 +19,7 @@ from toolkit.builder.own_modules import keep_instances
 from toolkit.builder.spec import NetworkSpec
 from toolkit.data.batching.batches import Batches
 from toolkit.explain.plots import confusion_matrix, confusion_png, curves_png
+from toolkit.tasks.registry import find_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.checkpoints.resuming import batches_facts, check_resume, data_facts, holds_best_of
 from toolkit.training.checkpoints.state_inventory import with_fields
@@ -150,11 +151,11 @@ class Run:
         positions = torch.from_numpy(source.indices[:_SAMPLES])
         samples = source.data.inputs.take(positions)
         facts = {"data": self._data_facts, "split": batches_facts(self.train, self.validation), **self.facts}
-        task = card_task(data.task if training is None else training.step.loss.task, self.network)
+        outputs = data.task if training is None else training.step.loss.task
         card = ModelCard(
-            task=task,
-            inputs=(data.card,),
-            labels=() if task == "embedding" else data.labels,
+            task=card_task(outputs, self.network),
+            inputs=data.cards,
+            labels=find_task(outputs).card_labels(data.labels),
             training={
                 # the end of the path only: the file travels, and the machine's folders are private
                 "data": "/".join(Path(data.source).parts[-2:]),
@@ -258,7 +259,7 @@ class Run:
             if self.report:
                 values = "  ".join(f"{name} {value:.4f}" for name, value in found.items())
                 self.report(f"test part, {self.test.examples:,} examples, with the best epoch's weights: {values}")
-        if shown.data.task == "classification":
+        if find_task(shown.data.task).one_class:
             self._draw_confusion(network, shown)
         # the last file: where it is, nothing is left to do
         atomic_write(self.folder / "curves.png", curves_png(history))
@@ -282,5 +283,5 @@ def make_folder(folder: Path) -> None:
 
 
 def card_task(task: str, network: torch.nn.Module | None = None) -> str:
-    """Task name for a card: the same, but "raw" for a network with its own loss, which has no targets."""
-    return "raw" if getattr(network, "has_own_loss", False) else task
+    """Task on a card: as the task says, but "raw" for a network with its own loss, which has no targets."""
+    return "raw" if getattr(network, "has_own_loss", False) else find_task(task).card_task

@@ -12,6 +12,7 @@ import torch
 
 from runtime.errors import MissingPackageError
 from toolkit.data.batching.batches import Batches
+from toolkit.tasks.registry import find_task
 
 if TYPE_CHECKING:
     from toolkit.training.loop.state import Training
@@ -82,17 +83,19 @@ class TensorBoard:
         axes = self.shown.data.card.axis_names or {}
         return (axes.get(2), axes.get(3)) == ("height", "width") and self.shown.data.views == 1
 
-    def _inputs(self, count: int) -> torch.Tensor:
-        """The first prepared inputs (n, ...), of several views the first."""
+    def _inputs(self, count: int) -> tuple[torch.Tensor, ...]:
+        """The prepared inputs (n, ...) of the first examples, a tensor per input of the network; of several views the first."""
         inputs = self.shown.data.inputs.take(torch.from_numpy(self.shown.indices[:count]))
-        return inputs[:, 0] if self.shown.data.views > 1 else inputs
+        if isinstance(inputs, tuple):
+            return inputs
+        return (inputs[:, 0] if self.shown.data.views > 1 else inputs,)
 
     def _add_pictures(self) -> None:
         if self._is_picture:
             from torchvision.utils import make_grid
 
             self._writer.add_image(
-                "samples", make_grid(self._inputs(_PICTURES), nrow=4, normalize=True, scale_each=True)
+                "samples", make_grid(self._inputs(_PICTURES)[0], nrow=4, normalize=True, scale_each=True)
             )
 
     def _add_graph(self, training: Training) -> None:
@@ -101,7 +104,7 @@ class TensorBoard:
         try:
             with torch.random.fork_rng(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of tracing, which is good enough for a picture
-                self._writer.add_graph(network, self._inputs(2))
+                self._writer.add_graph(network, self._inputs(2), use_strict_trace=False)  # outputs may be a mapping
         except Exception as error:  # tracing runs the user's own code
             self._writer.add_text("graph", f"The network could not be traced: {' '.join(str(error).split())[:300]}")
 
@@ -116,21 +119,21 @@ class TensorBoard:
         network.eval()
         inputs = self._inputs(_POINTS)
         with handle, torch.inference_mode():
-            for part in torch.split(inputs, 100):
-                network(part.to(device))
+            for parts in zip(*(torch.split(tensor, 100) for tensor in inputs), strict=True):
+                network(*(part.to(device) for part in parts))
         network.train(was_training)
         rows = torch.cat(seen).cpu()
-        if not rows.is_floating_point() or len(rows) != len(inputs):
+        if not rows.is_floating_point() or len(rows) != len(inputs[0]):
             return  # tokens, or a layer that is used several times, are no points
         labels = (
             [data.labels[int(target)] for target in self.shown.targets()[: len(rows)]]
-            if data.task == "classification"
+            if find_task(data.task).one_class
             else None
         )
         pictures = None
         if self._is_picture:
-            low = inputs.amin((1, 2, 3), keepdim=True)
-            pictures = (inputs - low) / (inputs.amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
+            low = inputs[0].amin((1, 2, 3), keepdim=True)
+            pictures = (inputs[0] - low) / (inputs[0].amax((1, 2, 3), keepdim=True) - low).clamp(min=1e-6)
         self._writer.add_embedding(
             rows.flatten(1), metadata=labels, label_img=pictures, global_step=len(training.history), tag="features"
         )

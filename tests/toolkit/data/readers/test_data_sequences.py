@@ -11,9 +11,10 @@ import torch
 from runtime.card import SequenceInput
 from runtime.errors import InputError
 from runtime.preprocess import prepare_sequences
-from toolkit.data.dataset import IGNORED, Dataset
+from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.readers.sequences import load_sequences
+from toolkit.tasks.class_indices import IGNORED
 
 RANDOM = np.random.default_rng(0)
 SEQUENCES = [RANDOM.normal(3, 2, (length, 2)) for length in (4, 1, 6)]

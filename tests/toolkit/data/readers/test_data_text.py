@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from runtime.card import ModelCard, TextInput
 from runtime.errors import InputError
 from runtime.preprocess.inputs import prepare
-from toolkit.data.dataset import IGNORED, Dataset
+from toolkit.data.dataset import Dataset
 from toolkit.data.readers.npz import load_npz
 from toolkit.data.readers.text import load_text_folder, load_text_table, load_texts, token_dataset
+from toolkit.tasks.class_indices import IGNORED
 
 TEXTS = ["Nakamura", "O'Neill", "Müller", "Na"]
 

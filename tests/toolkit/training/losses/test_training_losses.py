@@ -29,6 +29,7 @@ from torch import nn
 
 from runtime.errors import SpecError
 from toolkit.data.dataset import Dataset
+from toolkit.tasks.registry import tasks_for_loss
 from toolkit.training.losses import LOSSES, default_loss, find_loss, make_loss
 
 Tensor = torch.Tensor
@@ -222,7 +223,7 @@ def test_a_few_steps_lower_it(case: Case) -> None:
 
 def test_every_loss_and_each_of_its_tasks_is_among_the_cases() -> None:
     found = {(find_loss(case.setting, case.source().task)[0], case.source().task) for case in CASES}
-    assert found == {(name, task) for name, entry in LOSSES.items() for task in entry.tasks}
+    assert found == {(name, task) for name in LOSSES for task in tasks_for_loss(name)}
     assert all(entry.doc.endswith(".") for entry in LOSSES.values())
     assert [default_loss(task) for task in ("classification", "dense", "regression")] == [
         "CrossEntropyLoss", "CrossEntropyLoss", "MSELoss",
@@ -263,7 +264,7 @@ def test_shares_of_several_classes_are_targets_too() -> None:
     inputs, targets = batch(source)
     mixed = 0.7 * one_hot(targets) + 0.3 * one_hot(targets).roll(1, 0)
     for name, entry in LOSSES.items():
-        if not entry.soft_targets or "classification" not in entry.tasks:
+        if not entry.soft_targets or "classification" not in tasks_for_loss(name):
             continue
         loss = make_loss(name, source, soft()(), soft_targets=True)
         outputs = loss.forward(inputs)
