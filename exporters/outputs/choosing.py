@@ -18,6 +18,7 @@ from runtime.errors import SpecError, suggest
 from runtime.results import Decoder, class_axis, find_decoder
 from toolkit.builder.network import Ending, Network
 from toolkit.explain.hooks import first_tensor
+from toolkit.training.losses import Answer
 
 __all__ = ["choose_outputs"]
 
@@ -29,6 +30,7 @@ def choose_outputs(
     arguments: Arguments,
     found: ForwardRecord,
     run: Callable[[], Any],
+    answer: Answer | None = None,
 ) -> NamedOutputs:
     """Wrap a module so that it returns the named outputs, or those of its task.
 
@@ -39,11 +41,12 @@ def choose_outputs(
         arguments: how it is called.
         found: record of a run.
         run: runs it again.
+        answer: computes the answer of the task where that is not the module's plain output.
 
     Raises:
         SpecError: there is no such output, or the module cannot give it.
     """
-    case = _Case(module, arguments, found, run)
+    case = _Case(module, arguments, found, run, answer)
     own = None if outputs is None else [name for name in outputs if not name.startswith(LAYER)]
     layers = [] if outputs is None else [name for name in outputs if name.startswith(LAYER)]
     if outputs is not None and not outputs:
@@ -70,6 +73,7 @@ class _Case:
     arguments: Arguments
     found: ForwardRecord
     run: Callable[[], Any]
+    answer: Answer | None = None
 
 
 def _own_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> NamedOutputs:
@@ -129,6 +133,8 @@ def _role_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> Nam
             )
     maps = find_class_maps(module, case.run) if "cam" in names else None
     cards = tuple(OutputCard(name, "feature_map" if name == "cam" else name) for name in names)
+    if case.answer is not None and case.answer.role in names and asked is None:
+        cards += tuple(OutputCard(name, "raw") for name in case.answer.further)
     return NamedOutputs(
         module,
         cards,
@@ -137,6 +143,7 @@ def _role_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> Nam
         decoder.activation or "softmax",
         arguments=_unless_plain(case.arguments),
         class_maps=maps,
+        answer=case.answer,
     )
 
 

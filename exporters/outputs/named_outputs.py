@@ -15,6 +15,7 @@ from runtime.card import OutputCard
 from runtime.results import class_axis
 from toolkit.builder.network import Ending
 from toolkit.explain.hooks import first_tensor
+from toolkit.training.losses import Answer
 
 __all__ = ["LAYER", "NamedOutputs"]
 
@@ -36,6 +37,7 @@ class NamedOutputs(torch.nn.Module):
         arguments: how the module is called; None passes the inputs on as they are.
         class_maps: where the class activation maps are found.
         own: the outputs are the module's own, as those of the role "raw" always are.
+        answer: computes the answer of the task where that is not the module's plain output.
         picked: take the module's own outputs by name rather than all of them in order.
     """
 
@@ -51,6 +53,7 @@ class NamedOutputs(torch.nn.Module):
         class_maps: ClassMaps | None = None,
         own: bool = False,
         picked: bool = False,
+        answer: Answer | None = None,
     ) -> None:
         super().__init__()
         self.module = module
@@ -59,7 +62,8 @@ class NamedOutputs(torch.nn.Module):
         self.activation: Ending = activation
         self.arguments = arguments
         self.class_maps = class_maps
-        self.own = own or any(card.role == "raw" for card in cards)
+        self.own = own or (answer is None and any(card.role == "raw" for card in cards))
+        self.answer = answer
         self.picked = picked
         # in a list, so that it is not a child a second time
         self._head = [head] if head is not None and any(card.role == "embedding" for card in cards) else []
@@ -80,6 +84,8 @@ class NamedOutputs(torch.nn.Module):
     def _run(self, *inputs: torch.Tensor) -> dict[str, Any]:
         """Run the module: output name -> tensor, without the outputs captured by hooks."""
         roles = {card.role for card in self.cards}
+        if self.answer is not None:
+            return self._answered(inputs, roles)
         if "logits" in roles and self.ends_in is not None:
             logits = self.module.logits(*inputs)  # type: ignore[operator]
             return {"logits": logits, "probabilities": self._probabilities(logits, self.ends_in)}
@@ -96,6 +102,13 @@ class NamedOutputs(torch.nn.Module):
                 found["probabilities"] = self._probabilities(result, self.activation)
             else:
                 found["probabilities"] = result.exp() if self.ends_in == "logsoftmax" else result
+        return found
+
+    def _answered(self, inputs: tuple[torch.Tensor, ...], roles: set[str]) -> dict[str, Any]:
+        assert self.answer is not None
+        found: dict[str, Any] = self.answer(self.module, inputs)
+        if "logits" in roles:
+            found["logits"] = self.module.logits(*inputs) if self.ends_in is not None else self.module(*inputs)  # type: ignore[operator]
         return found
 
     def _call(self, inputs: tuple[torch.Tensor, ...]) -> Any:

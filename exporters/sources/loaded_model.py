@@ -10,6 +10,7 @@ import torch
 
 from exporters.sources.axes import Axes
 from runtime.card import InputCard
+from toolkit.training.losses import Answer
 
 __all__ = ["LoadedModel"]
 
@@ -28,6 +29,7 @@ class LoadedModel:
         training, producer: facts for the card.
         recorded: a checkpoint's record of its training and data.
         source_axes: the only axes that may have any length, or None (see `Subject`).
+        answer: computes the network's answer where that is not its plain output.
         notes: decisions taken while opening the source.
         real: True where the example holds real inputs rather than random ones.
     """
@@ -42,5 +44,6 @@ class LoadedModel:
     recorded: Mapping[str, Any] = field(default_factory=dict)
     producer: Mapping[str, Any] | None = None
     source_axes: Axes | None = None
+    answer: Answer | None = None
     notes: tuple[str, ...] = ()
     real: bool = True

@@ -26,6 +26,7 @@ from runtime.card import ArrayInput, InputCard, image_inputs
 from runtime.errors import CheckpointError, InputError, SpecError
 from runtime.preprocess.inputs import parse_inputs, prepare_items
 from toolkit.training.checkpoints.checkpoint import FORMAT, Checkpoint
+from toolkit.training.losses import find_answer
 
 __all__ = ["Source", "open_source"]
 
@@ -142,6 +143,7 @@ def _ours(checkpoint: Checkpoint) -> LoadedModel:
         training=card.training,
         recorded=checkpoint.training,
         producer=card.producer,
+        answer=find_answer(card.task, card.training.get("loss")),
     )
 
 

@@ -68,7 +68,8 @@ def make_subject(
     if isinstance(module, TorchScriptNetwork):
         module.convert(watched)
     task = _task(opened, settings, found)
-    named = choose_outputs(module, task, settings.outputs, arguments, found, run).eval()
+    answer = opened.answer if opened.task == task else None
+    named = choose_outputs(module, task, settings.outputs, arguments, found, run, answer).eval()
     labels = tuple(map(str, settings.labels)) or opened.labels
     labels, said = _checked_labels(labels, task, opened, settings, found)
     notes += said

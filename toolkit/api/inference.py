@@ -14,14 +14,16 @@ import torch
 
 from runtime.card import ModelCard
 from runtime.errors import InputError, SpecError, suggest
-from runtime.preprocess.inputs import prepare
+from runtime.preprocess.inputs import prepare, prepare_items
 from runtime.preprocess.kinds import preprocessor_of
+from runtime.preprocess.named_inputs import parse_named_inputs
 from toolkit.api.generating import Generating
 from toolkit.builder.spec import check
 from toolkit.data.batching.batches import Batches
 from toolkit.tasks.registry import DEFAULT_TASK, find_task, known_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.evaluation import on
+from toolkit.training.losses import Answer, find_answer
 from toolkit.training.losses.outputs import plain_output
 from toolkit.training.runs.producer import producer
 from toolkit.training.runs.run import card_task
@@ -80,7 +82,7 @@ class Inference(Generating):
             self.res, state = self._next_token(data, hidden)
             return self.res, state
         with torch.inference_mode():
-            parts = [plain_output(network, on(self.device, inputs)) for inputs in self._inputs(data, label)]
+            parts = [self._said(network, on(self.device, inputs)) for inputs in self._inputs(data, label)]
         if not parts:
             raise InputError("No input was given; at least one is expected.")
         self.res = _joined(parts)
@@ -116,20 +118,27 @@ class Inference(Generating):
             return self._several_inputs(data)
         return torch.split(torch.from_numpy(prepare(data, card)[0]), 256)
 
+    def _said(self, network: torch.nn.Module, inputs: Any) -> Any:
+        """The network's answer to prepared inputs, as the exported file gives it; its plain output where that is the answer."""
+        answer = None if self._checkpoint is None else self._answer()
+        if answer is None:
+            return plain_output(network, inputs)
+        found = answer(network, inputs if isinstance(inputs, tuple) else (inputs,))
+        return found if len(found) > 1 else found[answer.role]
+
+    def _answer(self) -> Answer | None:
+        card = self._checkpoint.card if self._checkpoint is not None else None
+        return None if card is None else find_answer(card.task, card.training.get("loss"))
+
     def _several_inputs(self, data: Any) -> Any:
         """Batches of the inputs of a network of several, given by name."""
         cards = self._input_cards()
-        names = [card.name for card in cards]
-        if not isinstance(data, Mapping) or set(data) != set(names):
-            raise InputError(
-                f"The network takes the inputs {', '.join(names)}; a mapping with each of them is expected, such as "
-                f"{{{names[0]!r}: ..., {names[1]!r}: ...}}."
-            )
-        prepared = [torch.from_numpy(prepare(data[card.name], card)[0]) for card in cards]
-        if len({len(rows) for rows in prepared}) != 1:
-            counts = ", ".join(f"{name} {len(rows)}" for name, rows in zip(names, prepared, strict=True))
-            raise InputError(f"The inputs have different numbers of rows ({counts}); as many of each are expected.")
-        return zip(*(torch.split(rows, 256) for rows in prepared), strict=True)
+        items, _ = parse_named_inputs(data, cards)
+        prepared = [
+            values if isinstance(values, np.ndarray) else prepare_items(values, card)
+            for values, card in ((items.values[card.name], card) for card in cards)
+        ]
+        return zip(*(torch.split(torch.from_numpy(rows), 256) for rows in prepared), strict=True)
 
     def print_result(self, result: np.ndarray | None = None) -> dict[int, dict[str, Any]]:
         """Print and return the last inference (or `result`, (N, K)) in words.
@@ -145,6 +154,11 @@ class Inference(Generating):
             raise InputError(f"The result {result!r} was given; rows of numbers (N, K) are expected.") from None
         if values is None:
             raise SpecError("There is no result yet. Call inference(...) first.")
+        if isinstance(values, Mapping):  # such as means beside their variances
+            answer = self._answer()
+            if answer is None:
+                raise SpecError(f"The result has the outputs {', '.join(values)}; read them by name: model.res[...].")
+            values = values[answer.role]
         if values.ndim != 2:
             raise SpecError(
                 f"The result has the shape {values.shape}; rows of classes or values (N, K) are expected. show() draws pictures."
@@ -230,7 +244,8 @@ class Inference(Generating):
             if _same_weights(known.state_dict, state):
                 return known
             # other weights than those that were trained: what was measured, and the optimiser's state, are not theirs
-            card = dataclasses.replace(known.card, training={}, parity={}, producer=producer())
+            kept = {name: known.card.training[name] for name in ("loss",) if name in known.card.training}
+            card = dataclasses.replace(known.card, training=kept, parity={}, producer=producer())
             return Checkpoint(known.spec, state, card, known.samples)
         if self._train is None:
             raise SpecError(

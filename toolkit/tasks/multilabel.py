@@ -24,6 +24,7 @@ class MultilabelTask(Task):
     """Several labels at once: targets float32 (N, K) of 0 and 1, outputs (N, K)."""
 
     name = "multilabel"
+    answered = "probabilities"
     card_task = "multilabel"
     losses = (
         *("BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss", "SoftMarginLoss", "MultiLabelMarginLoss"),

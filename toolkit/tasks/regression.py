@@ -40,6 +40,7 @@ class RegressionTask(Task):
     metrics = ("mae", "mse", "rmse", "r2")
     default_metrics = ("mae", "r2")
     ignored_metrics = ("acc", "accuracy")
+    answered = "values"
     label_noun = "targets"
     augmentation_refusal = None
 
@@ -133,6 +134,16 @@ class RegressionTask(Task):
         if name == "KLDivLoss" and not options.get("log_target"):
             return torch.exp(outputs)
         return outputs
+
+    def further_answers(self, loss: LossForm) -> tuple[str, ...]:
+        """The variances of distributions."""
+        return ("variances",) if loss.output == "means and variances" else ()
+
+    def further_answer(self, outputs: Any, loss: LossForm) -> dict[str, torch.Tensor]:
+        """Variances (N, T) of distributions, above 0."""
+        if loss.output != "means and variances":
+            return {}
+        return {"variances": torch.nn.functional.softplus(outputs.chunk(2, dim=1)[1])}
 
 
 def _check_distributions(name: str, targets: np.ndarray, logarithms: bool) -> None:

@@ -40,6 +40,8 @@ class Task:
         classes: "exclusive" for one class per example or position, "separate" where each label may hold by itself (its
             outputs are one probability per label), None without classes.
         per_position: True for one class at each position of the input, `IGNORED` where there is none.
+        answered: role of the output that `answer` gives where the network's plain output may be something else, such as
+            logarithms; None where the plain output is the answer.
         label_noun: what the outputs (batch, labels) of a network are, in messages; None where they have another form.
         activation: activation that a named network ends in.
         augmentation_refusal: why pictures cannot be changed at random in training; None where the targets stay right.
@@ -57,6 +59,7 @@ class Task:
     loss_function: Callable[[Any, Any], torch.Tensor] | None = None
     classes: ClassVar[Literal["exclusive", "separate"] | None] = None
     per_position: ClassVar[bool] = False
+    answered: ClassVar[str | None] = None
     label_noun: ClassVar[str | None] = None
     activation: ClassVar[str | None] = None
     augmentation_refusal: ClassVar[str | None] = (
@@ -224,6 +227,14 @@ class Task:
     def answer(self, outputs: Any, name: str, loss: LossForm, options: Mapping[str, Any]) -> Any:
         """Outputs that a named loss compares -> predictions for metrics; None where metrics do not apply."""
         return outputs
+
+    def further_answers(self, loss: LossForm) -> tuple[str, ...]:
+        """Names of what a network says beside its answer."""
+        return ()
+
+    def further_answer(self, outputs: Any, loss: LossForm) -> dict[str, torch.Tensor]:
+        """Outputs that a named loss compares -> what `further_answers` names, (N, ...) each."""
+        return {}
 
     def arrange(self, outputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Predictions and targets as metrics take them, classes on the last axis; None where they do not correspond."""
