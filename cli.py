@@ -61,7 +61,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "obj": 
 
 
 class Contents(click.Group):
-    """The commands of the table, without their modules: `commands` holds of each the line that `--help` shows."""
+    """Lazy click group: `commands` holds one `--help` line per command, without its module."""
 
     def __init__(self, **settings: Any) -> None:
         lines = {name: line for entries in CONTENTS.values() for name, (_, line) in entries.items()}

@@ -120,7 +120,7 @@ OPTIONS = {
 
 
 def page() -> str:
-    """The whole page."""
+    """Markdown of the complete reference page."""
     parts = [HEAD, LAYERS_TEXT]
     for module, title in FAMILIES.items():
         parts.append(family(title, [entry for entry in LAYERS.values() if module_of(entry) == module]))
@@ -142,7 +142,7 @@ def module_of(entry: Layer) -> str:
 
 
 def family(title: str, entries: Iterable[Layer]) -> str:
-    """A table of layers and a script for each."""
+    """Markdown section of one layer family: a table of layers, and a script for each."""
     entries = list(entries)
     rows = [(name_cell(entry), first_paragraph(entry.function), signature(entry.function)) for entry in entries]
     scripts = [layer_script(entry.name) for entry in entries]
@@ -150,12 +150,12 @@ def family(title: str, entries: Iterable[Layer]) -> str:
 
 
 def name_cell(entry: Layer) -> str:
-    """The name, and the others it is found by."""
+    """Markdown cell: the layer's name and its aliases."""
     return ", ".join(f"`{name}`" for name in (entry.name, *entry.aliases))
 
 
 def layer_script(name: str) -> str:
-    """Assemble the example, and say the shape that comes out."""
+    """Fenced script that assembles the layer's example and states its output shape."""
     example = EXAMPLES[name]
     spec, shapes = check(example.spec(name))
     lines = ["from toolkit import nn", "", f"model = nn(input_shape={example.input_shape})"]
@@ -171,12 +171,12 @@ def layer_script(name: str) -> str:
 
 
 def call(name: str, arguments: Mapping[str, Any]) -> str:
-    """`model.add(...)` as one types it."""
+    """Source text of the call `model.add(...)`."""
     return f"model.add({', '.join([quoted(name), *(f'{key}={quoted(value)}' for key, value in arguments.items())])})"
 
 
 def vision() -> str:
-    """torchvision's classification networks, all of one kind."""
+    """Markdown section of torchvision's classification networks: their names, and one script."""
     names = ", ".join(f"`{name}`" for name in sorted(VISION_EXAMPLES))
     return (
         "### torchvision's networks\n\n"
@@ -188,7 +188,7 @@ def vision() -> str:
 
 
 def activations() -> str:
-    """A table, and one script with all of them."""
+    """Markdown section of the activations: a table, and one script with all of them."""
     rows = [(f"`{name}`", first_paragraph(function), signature(function)) for name, function in ACTIVATIONS.items()]
     lines = ["from toolkit import nn", "", "model = nn(input_shape=(6,))"]
     for name in ACTIVATIONS:
@@ -205,7 +205,7 @@ def activations() -> str:
 
 
 def initialisers() -> str:
-    """Of weights; for the network or a layer."""
+    """Markdown section of weight initialisation, for a network or a single layer."""
     rows = [(f"`{name}`", first_paragraph(function), signature(function)) for name, function in INITIALISERS.items()]
     calls = [f"train(init={quoted(setting('init', name))})" for name in INITIALISERS]
     head = (
@@ -216,7 +216,7 @@ def initialisers() -> str:
 
 
 def losses() -> str:
-    """What each wants."""
+    """Markdown section of the losses: table of tasks, outputs and options, and one script that trains with each."""
     rows = [
         (f"`{name}`", entry.doc, ", ".join(entry.tasks), entry.output, signature(entry.constructor, LOSS_LEFT_OUT))
         for name, entry in LOSSES.items()
@@ -236,7 +236,7 @@ LOSS_LEFT_OUT = ("size_average", "reduce", "self", "args", "kwargs", "full")
 
 
 def optimizers() -> str:
-    """With the usual rate of each."""
+    """Markdown section of the optimisers, with the usual learning rate of each."""
     rows = [(f"`{name}`", entry.doc, f"{entry.rate:g}") for name, entry in OPTIMIZERS.items()]
     calls = [f"train(optimizer={quoted(setting('optimizer', name))})" for name in OPTIMIZERS if name != "sparseadam"]
     head = (
@@ -247,7 +247,7 @@ def optimizers() -> str:
 
 
 def schedules() -> str:
-    """Of the learning rate."""
+    """Markdown section of the learning-rate schedules."""
     rows = [(f"`{name}`", first_paragraph(entry.make), signature(entry.make)) for name, entry in SCHEDULES.items()]
     calls = [
         f"train(schedule={quoted(setting('schedule', name))}, warmup=0.5)" for name in SCHEDULES if name != "lambda"
@@ -258,7 +258,7 @@ def schedules() -> str:
 
 
 def metrics() -> str:
-    """By task."""
+    """Markdown section of the metrics, by task."""
     rows = [
         (f"`{name}`", first_paragraph(entry.measure), ", ".join(entry.tasks), signature(entry.measure, METRIC_LEFT_OUT))
         for name, entry in METRICS.items()
@@ -285,17 +285,17 @@ def named(name: str, options: Mapping[str, Any]) -> Any:
 
 
 def script_of(calls: Iterable[str]) -> str:
-    """One fenced script."""
+    """Fenced Python script of the given lines."""
     return "```python\n" + "\n".join(calls) + "\n```\n"
 
 
 def first_paragraph(function: Callable[..., Any]) -> str:
-    """Of the docstring, on one line."""
+    """First paragraph of the function's docstring, on one line."""
     return " ".join(inspect.cleandoc(function.__doc__ or "").split("\n\n")[0].split())
 
 
 def signature(function: Callable[..., Any], left_out: tuple[str, ...] = ("in_shape", "weight", "after")) -> str:
-    """Arguments with their defaults."""
+    """Signature text of a function: its arguments with their defaults; "" without any."""
     shown = []
     for name, parameter in inspect.signature(function).parameters.items():
         if name in left_out:
@@ -306,7 +306,7 @@ def signature(function: Callable[..., Any], left_out: tuple[str, ...] = ("in_sha
 
 
 def quoted(value: Any) -> str:
-    """As Python writes it, with double quotes."""
+    """`repr` of a value, with double quotes."""
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, Mapping):
@@ -319,7 +319,7 @@ def quoted(value: Any) -> str:
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Markdown."""
+    """Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(
         [*lines, *("| " + " | ".join(re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in row) + " |" for row in rows)]

@@ -1,4 +1,4 @@
-"""What the stages of an export hand on to each other."""
+"""Export job: the state that the stages of an export pass on."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ __all__ = ["Background", "ExportJob", "Stage"]
 
 
 class Background(Protocol):
-    """Work that has begun before its stage comes, in a child process."""
+    """Background work of a later stage, started early in a child process."""
 
     def stop(self) -> None:
-        """End it; whatever it wrote is not used."""
+        """Stop the child process; its output is not used."""
 
 
 @dataclass
 class ExportJob:
-    """One export under way.
+    """State of one export in progress.
 
     Attributes:
         subject: the network, its samples, its axes, and what the card will say.
-        settings: what was asked for.
-        path: the file as it stands, in a folder of its own; a stage replaces it.
-        references: what torch says on every probe.
-        tolerance: what the file may differ by from here on; a stage that changes the arithmetic widens it.
-        notes: what was done differently from what was asked.
-        facts: what the stages found out, for the report: stage -> plain containers.
-        parity: of the file as it stands; None once a stage has changed it.
-        checks: what the final file must pass besides the comparison with torch; each raises CheckFailed.
-        background: the simplifier that has begun already, or None.
-        say: told what is going on within a stage.
+        settings: of the export.
+        path: the current file, in a folder of its own; a stage replaces it.
+        references: torch's outputs on every probe.
+        tolerance: allowed difference from torch from here on; a stage that changes the arithmetic widens it.
+        notes: deviations from the request.
+        facts: results of the stages, for the report: stage -> plain containers.
+        parity: of the current file; None once a stage has changed it.
+        checks: further checks of the final file, besides the comparison with torch; each raises CheckFailed.
+        background: the simplifier that runs in the background, or None.
+        say: callback for progress messages within a stage.
     """
 
     subject: Subject

@@ -1,4 +1,4 @@
-"""The pipeline: trace -> simplify -> stamp -> verify. A file that does not pass is not written."""
+"""Export pipeline: trace -> simplify -> stamp -> verify. A file that does not pass is not written."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def export(
 
     Raises:
         CheckFailed: tracing failed, or the file differs from torch. A file that was at `output` before is left as it was.
-        CheckpointError, InputError, SpecError: what was given cannot be exported.
+        CheckpointError, InputError, SpecError: the source, the inputs or the settings cannot be exported.
     """
     asked = make_settings(settings)
     target = _target(source, output, asked)
@@ -92,7 +92,7 @@ def export(
 def plan_export(
     source: Source, output: str | os.PathLike[str] | None = None, *, example: Any = None, **settings: Any
 ) -> tuple[dict[str, Any], str]:
-    """What `export` would do with the same arguments, as (facts for JSON, text). Nothing is written.
+    """Dry run of `export` with the same arguments: (facts for JSON, text). Nothing is written.
 
     Raises:
         The errors of `export` that come before its first stage.
@@ -120,7 +120,7 @@ def plan_export(
 
 
 def _target(source: Source, output: str | os.PathLike[str] | None, asked: ExportSettings) -> Path:
-    """The file to write. Raises SpecError or InputError where it, or what goes beside it, cannot be written."""
+    """Path of the file to write. Raises SpecError or InputError where the file or an artefact cannot be written."""
     target = default_target(source) if output is None else Path(output)
     made_from = Path(source) if isinstance(source, str | os.PathLike) else None
     if made_from is not None and os.path.realpath(target) == os.path.realpath(made_from):
@@ -130,7 +130,7 @@ def _target(source: Source, output: str | os.PathLike[str] | None, asked: Export
 
 
 def _run(number: int, stage: PlannedStage, job: ExportJob, target: Path) -> StageReport:
-    """Run one stage and measure the file that it leaves."""
+    """Run one stage and measure the resulting file."""
     job.say(stage.name)
     started = time.perf_counter()
     try:
@@ -161,7 +161,7 @@ def _run(number: int, stage: PlannedStage, job: ExportJob, target: Path) -> Stag
 
 
 def _keep(path: Path, folder: Path, name: str) -> None:
-    """Copy the file as it stands after a stage."""
+    """Copy the current file into `keep_stages` after a stage."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         copy_model(path, folder / f"{name}.onnx")
@@ -177,7 +177,7 @@ def _silent(_text: str) -> None:
 
 @contextlib.contextmanager
 def _refusal(target: Path) -> Iterator[None]:
-    """Say with every failed check that nothing was written."""
+    """Append to every CheckFailed that nothing was written."""
     try:
         yield
     except CheckFailed as error:

@@ -1,4 +1,4 @@
-"""What an export did, as a table and as JSON."""
+"""Report of an export, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Report", "StageReport"]
 
 @dataclass(frozen=True)
 class StageReport:
-    """One stage: its file's nodes and bytes, the worst difference from torch measured on it, and what it says."""
+    """Report of one stage: its file's nodes and bytes, the worst difference from torch, and its note."""
 
     name: str
     nodes: int
@@ -28,16 +28,16 @@ class StageReport:
 
 @dataclass(frozen=True)
 class Report:
-    """An export that passed: `str()` of it is the table.
+    """Report of a successful export; `str()` gives the table.
 
     Attributes:
         path: the file.
         stages: trace, simplify, stamp, verify.
-        parity: what the last verification measured.
+        parity: of the last verification.
         card: the card in the file.
         opset, ir_version: of the file.
-        notes: what was done differently from what was asked.
-        facts: what the stages found out besides: stage -> plain containers.
+        notes: deviations from the request.
+        facts: further results of the stages: stage -> plain containers.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class Report:
         }
 
     def closing(self) -> str:
-        """What a person is told at the end: the table, the notes, the file and the shapes that it was verified at."""
+        """Closing text for the command line: the table, the notes, the written files and the verified shapes."""
         lines = [str(self), *(f"note: {note}" for note in self.notes)]
         if "precision" in self.facts:
             lines += ["", str(self.facts["precision"]["table"]), ""]

@@ -1,4 +1,4 @@
-"""Everything that can be asked of an export, checked before any work begins."""
+"""Export settings and tolerance, validated before the export starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RELATIVE = 1e-5
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What the file may differ by from torch.
+    """Allowed difference of the file's outputs from torch's.
 
     Attributes:
         absolute, relative: a number passes up to absolute + relative * (greatest magnitude of that output).
@@ -43,12 +43,12 @@ STRICT = Tolerance()
 
 @dataclass(frozen=True, kw_only=True)
 class ExportSettings:
-    """What is asked for. Every field has the default of the command line.
+    """Settings of an export. Every field has the default of the command line.
 
     Attributes:
         outputs: names of the outputs; None takes the task's.
-        task, labels, inputs: what the card of a network from elsewhere says.
-        arch, arch_args: the network that a plain state_dict belongs to, and what it is made with.
+        task, labels, inputs: card fields for a network whose source does not say them.
+        arch, arch_args: the architecture that a plain state_dict belongs to, and its arguments.
         preprocess: whether pictures are prepared as for an architecture's published weights: "auto" where it has as many classes
             as these, "published" always, "none" never.
         random_weights: take the architecture with fresh weights, for a test or a measurement.
@@ -63,15 +63,15 @@ class ExportSettings:
         max_drop: percentage points of accuracy (or of agreement with fp32) that a lower precision may lose.
         allow_slower: keep a lower precision that is slower than fp32 here, for another machine where it is not.
         calibration: real inputs for int8, a folder or file that the card's pre-processing reads; None takes the checkpoint's.
-        calibration_method: how ranges are found.
+        calibration_method: the method that finds activation ranges.
         evaluation: labelled data that accuracy is measured on; None takes the checkpoint's held-out part.
         simplifier: which one; "auto" takes onnxsim, and onnxslim where that fails.
         embed_preprocess: the file takes uint8 pictures of any size, and prepares them itself.
-        embed_postprocess: steps behind the network, such as "top-k:5".
-        tolerance: what may differ from torch.
-        keep_stages: folder that each stage's file is kept in.
-        report: a Markdown file that says all of it.
-        bundle: a folder to hand over, with all that is needed to run the file.
+        embed_postprocess: post-processing steps in the file, such as "top-k:5".
+        tolerance: allowed difference from torch.
+        keep_stages: folder for a copy of each stage's file.
+        report: path of the Markdown model card.
+        bundle: folder for the bundle, with all that is needed to run the file.
         triton: a Triton model repository to put the file into.
         ort: write ONNX Runtime's own format beside the file.
     """
@@ -113,7 +113,7 @@ DEFAULTS = ExportSettings()
 
 
 def make_settings(given: Mapping[str, Any]) -> ExportSettings:
-    """Settings from keywords. Raises SpecError for one that there is not, InputError for data that does not exist."""
+    """Settings from keywords. Raises SpecError for an unknown one, InputError for data that does not exist."""
     known = [field.name for field in fields(ExportSettings)]
     for name in given:
         if name not in known:

@@ -1,4 +1,4 @@
-"""The stages of an export, small functions of one shape: each replaces the file and says in words what it did."""
+"""Stages of an export, functions of one signature: each replaces the file and returns a note on the change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TELLING = 0.01
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One stage: its name, what it is going to do in words, and the function."""
+    """Planned stage: name, description and function."""
 
     name: str
     what: str
@@ -39,7 +39,7 @@ class PlannedStage:
 
 
 def plan(settings: ExportSettings, subject: Subject) -> tuple[PlannedStage, ...]:
-    """The stages that these settings ask for, in order."""
+    """Plan the stages for these settings, in order."""
     stages: list[tuple[str, str | None, Stage]] = [
         ("trace", "torch.export, else the legacy exporter; " + _axes_words(subject), trace_stage),
         ("simplify", _simplifier_words(settings), run_simplify),
@@ -65,7 +65,7 @@ def _stamp(job: ExportJob) -> str:
 
 
 def _precision_facts(job: ExportJob) -> dict[str, Any]:
-    """For the card: which precision was taken, and what was measured of it beside float32."""
+    """Precision facts for the card: the chosen precision, and its measurements against float32."""
     facts = job.facts.get("precision")
     if facts is None:
         return {}
@@ -75,7 +75,7 @@ def _precision_facts(job: ExportJob) -> dict[str, Any]:
 
 
 def _verify(job: ExportJob) -> str:
-    """Open the file as the field does, read the card back, and compare with torch, which is run again."""
+    """Verify stage: open the file with the runtime, read the card back, and compare with torch's recomputed outputs."""
     session = Session(job.path, "cpu")
     if session.card != ModelCard.from_json(job.subject.card.to_json()):
         raise CheckFailed("The card that was read back from the file is not the one that was written.")

@@ -1,4 +1,4 @@
-"""Blocks and whole networks. Pure torch: nothing here knows of the builder, the trainer or the exporter."""
+"""Blocks and whole networks. Pure torch: no imports from the builder, the trainer or the exporter."""
 
 from model_zoo.layers.attention import MultiheadAttention
 from model_zoo.layers.recurrent import GRU, LSTM, RNN

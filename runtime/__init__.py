@@ -53,7 +53,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home when it is first used, so that nothing is paid for what is not."""
+    """Lazy import of a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module 'runtime' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""Write a file completely or not at all."""
+"""Atomic file writing: completely or not at all."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def check_regular(path: Path) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an error says that no more can be written."""
+    """Test for an error of a full disk: no space left, quota exceeded, or file too large."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

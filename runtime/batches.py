@@ -1,4 +1,4 @@
-"""Many inputs through one model: prepared and run by several workers, in order, a few at a time in memory."""
+"""Batched runs of one model over many inputs: prepared and run by several workers, in order, with bounded memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ITEMS = 1024
 
 @dataclass(frozen=True)
 class Chunk:
-    """What came of some consecutive inputs: `values` (n, ...) of those that could be read, in order."""
+    """Results of consecutive inputs: `values` (n, ...) of those that could be read, in order; failures by position."""
 
     sources: list[str | None]
     failures: dict[int, Failure]
@@ -44,7 +44,7 @@ class Chunk:
 
 
 def run_rows(session: Session, rows: npt.NDArray[Any], output: str, batch_size: int | None = None) -> npt.NDArray[Any]:
-    """Prepared rows (N, ...) of a one-input model -> `output` (N, ...), in runs of `batch_size` rows.
+    """Run prepared rows (N, ...) of a one-input model -> `output` (N, ...), in runs of `batch_size` rows.
 
     A file that insists on a batch size gets full batches; the rows that fill up the last are dropped again.
     """
@@ -83,7 +83,7 @@ def _rows_per_run(session: Session, rows: npt.NDArray[Any]) -> int:
 def run_pictures(
     session: Session, pictures: Sequence[Picture], card: ImageInput, output: str, workers: int | None = None
 ) -> Iterator[Chunk]:
-    """Pictures -> chunks of `output`, in order. Each worker decodes, prepares and runs its own pictures."""
+    """Run pictures -> chunks of `output`, in order. Each worker decodes, prepares and runs its own pictures."""
     count = workers or os.cpu_count() or 1
     if len(pictures) < 2 * count or count == 1:
         for start in range(0, len(pictures), _MOST_ROWS):
@@ -108,7 +108,7 @@ def run_pictures(
 
 
 def run_items(session: Session, items: Sequence[Any], card: InputCard, output: str) -> Iterator[Chunk]:
-    """Texts or sequences -> chunks of `output`, in order; a text is its own source."""
+    """Run texts or sequences -> chunks of `output`, in order; a text is its own source."""
     for start in range(0, len(items), _ITEMS):
         part = items[start : start + _ITEMS]
         sources = [item if isinstance(item, str) else None for item in part]

@@ -1,4 +1,4 @@
-"""What the command line prints: plain aligned tables, sizes and times in readable units."""
+"""Console formatting: plain aligned tables, sizes and times in readable units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def table(
     footer: Sequence[str] | None = None,
     right: Sequence[int] = (),
 ) -> str:
-    """Columns as wide as their longest cell, two spaces apart; the columns numbered in `right` are right-aligned."""
+    """Text table, columns two spaces apart and as wide as the longest cell; those in `right` are right-aligned."""
     cells = [[str(cell) for cell in row] for row in (header, *rows, *([footer] if footer else []))]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
 
@@ -33,7 +33,7 @@ def table(
 
 
 def bytes_text(count: float) -> str:
-    """1234567 -> '1.2 MB' (powers of 1000)."""
+    """Size in bytes as text: 1234567 -> '1.2 MB' (powers of 1000)."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 999.95:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

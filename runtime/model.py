@@ -1,4 +1,4 @@
-"""`runtime.load(...)`: one opened file with what can be done with it."""
+"""Model: an opened ONNX file with prediction and embedding; `runtime.load(...)` opens one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def load(
 class Model:
     """An opened file: `.predict`, `.embed`, `.run`, `.card`.
 
-    `runtime.preprocess.inputs.collect` says what `predict` and `embed` accept.
+    `runtime.preprocess.inputs.parse_inputs` documents the inputs that `predict` and `embed` accept.
     """
 
     def __init__(self, session: Session) -> None:
@@ -45,12 +45,12 @@ class Model:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the file."""
         return self.session.path
 
     @property
     def device(self) -> Device:
-        """Which device was asked for, which one runs, and why."""
+        """Requested device, running device, and the reason where they differ."""
         return self.session.device
 
     @property
@@ -69,7 +69,7 @@ class Model:
         return self.session.card
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
-        """Arrays in, arrays out: input name -> array, output name -> array. Raises as `Session.run`."""
+        """Run on arrays: input name -> array, output name -> array. Raises as `Session.run`."""
         return self.session.run(inputs, outputs)
 
     def predict(self, data: Any, *, on_error: Literal["raise", "keep"] = "raise") -> Any:
@@ -90,7 +90,7 @@ class Model:
     def stream(
         self, items: Sequence[Any] | Array, *, on_error: Literal["raise", "keep"] = "raise"
     ) -> Iterator[Prediction]:
-        """As `predict` for a list of inputs, one result at a time and in order, with bounded memory."""
+        """Predict a list of inputs lazily: results one at a time and in order, with bounded memory."""
         card = self._card()
         for sources, failures, values in self._chunks(items, prediction_output(card)):
             good = [source for index, source in enumerate(sources) if index not in failures]
@@ -102,7 +102,7 @@ class Model:
                 yield failure if failure is not None else next(found)
 
     def embed(self, data: Any, *, output: str | None = None, normalize: bool = False) -> npt.NDArray[np.float32]:
-        """The embedding of one input (D,) or of many (N, D), float32.
+        """Embed one input, (D,), or many, (N, D), float32.
 
         Args:
             data: as for `predict`.
@@ -133,7 +133,7 @@ class Model:
     def embed_stream(
         self, items: Sequence[Any], *, output: str | None = None
     ) -> Iterator[tuple[list[str | None], dict[int, Failure], npt.NDArray[np.float32] | None]]:
-        """As `embed` for a list of inputs: (sources, failures by position, embeddings (n, D) of the others)."""
+        """Embed a list of inputs lazily: chunks of (sources, failures by position, embeddings (n, D) of the others)."""
         for sources, failures, values in self._chunks(items, output or self.embedding_output()):
             yield sources, failures, None if values is None else _flat(values)
 
@@ -161,7 +161,7 @@ class Model:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def items(self, paths: Sequence[str | os.PathLike[str]]) -> Any:
-        """Paths of pictures, folders, tables, texts or sequences -> what `stream` takes: a list of items, or prepared rows.
+        """Expand paths of pictures, folders, tables, texts or sequences to items of `stream`, or prepared rows.
 
         Raises:
             InputError: a path does not exist or does not fit the model's input.

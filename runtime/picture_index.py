@@ -1,4 +1,4 @@
-"""Pictures in a vector index: embed folders into it, search it by pictures, draw what was found."""
+"""Picture index: embed folders of pictures into a vector index, search by pictures, draw the neighbours."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ _ROWS_PER_TRANSACTION = 4096
 
 @dataclass(frozen=True)
 class Embedded:
-    """What `embed_pictures` did: how many were added, how many the index now holds, of how many numbers, compared by which
-    metric, and what failed."""
+    """Result of `embed_pictures`: pictures added, total in the index, embedding dimension, metric, and failures."""
 
     added: int
     total: int
@@ -96,7 +95,7 @@ def embed_pictures(
     """Embed pictures into the index in `folder`, which is made where there is none.
 
     A picture's id is its path as given; its metadata holds the whole ``path`` and its ``folder``: the first folder below
-    the one of `roots` that it lies in (its class, where a folder a class is given), else the folder that it lies in
+    the one of `roots` that it lies in (its class, where there is one folder per class), else the folder that it lies in
     itself. A picture that is in the index already is replaced. Without `metric` and `dtype` an index keeps its own; a new one takes
     cosine and float32.
 
@@ -142,7 +141,7 @@ def embed_pictures(
 def search_pictures(
     model: Model, index: VectorIndex, queries: Sequence[Path], count: int, where: Sequence[str] = ()
 ) -> list[Neighbours]:
-    """The `count` nearest pictures of each query. `where` holds texts ``field=value``; all must hold, and one field may
+    """Find the `count` nearest pictures per query. `where` holds texts ``field=value``; all must hold, one field may
     be repeated to allow several values.
 
     Raises:
@@ -163,7 +162,7 @@ def search_pictures(
 
 
 def draw_neighbours(found: Sequence[Neighbours], target: Path) -> None:
-    """Draw one row a query: the query, then its neighbours with their scores."""
+    """Draw one row per query: the query, then its neighbours with their scores."""
     rows = []
     for entry in found:
         row: list[tuple[Any, str]] = [(entry.query, f"query\n{Path(entry.query).name}")]
@@ -175,7 +174,7 @@ def draw_neighbours(found: Sequence[Neighbours], target: Path) -> None:
 
 
 def neighbour_text(found: Sequence[Neighbours]) -> str:
-    """One table a query: rank, score, id."""
+    """One text table per query: rank, score, id."""
     parts = []
     for entry in found:
         rows = [

@@ -1,1 +1,1 @@
-"""The commands that make ONNX files and compare them, one a file."""
+"""The commands that make ONNX files and compare them, one per file."""

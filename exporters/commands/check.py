@@ -1,4 +1,4 @@
-"""`toolkit check`: two networks compared, or a file held against a target; exits with 1 where it fails."""
+"""`toolkit check`: compare two networks, or check an ONNX file against a target; exits with 1 on failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of `toolkit check`, which are texts, as a comparison, a look at a target, or both."""
+"""Options of `toolkit check` (texts) -> a comparison, a target check, or both."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["run_check"]
 def run_check(
     first: str, second: str | None, options: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str, CheckFailed | None]:
-    """Compare two, hold one against a target, or both.
+    """Compare two networks, check a file against a target, or both.
 
     Args:
-        first, second: a file of any kind, or the name of an architecture; no second one with a target only.
-        options: those of the command by their names.
+        first, second: a file of any kind, or the name of an architecture; `second` is None for a target check alone.
+        options: option name -> value, as the command parsed them.
 
     Returns:
-        (facts for JSON, text, why it failed or None).
+        (facts for JSON, text, the failure as a CheckFailed or None).
 
     Raises:
         InputError: options that do not go together.
@@ -71,7 +71,7 @@ def run_check(
 
 
 def _tolerance(absolute: float | None, relative: float | None, agreement: float | None) -> Tolerance | None:
-    """What was asked for; an agreement by itself leaves the numbers out of it."""
+    """Tolerance from --atol, --rtol, --min-agreement; None without any. The last one alone sets no numeric limit."""
     for flag, value in (("--atol", absolute), ("--rtol", relative), ("--min-agreement", agreement)):
         if value is not None and not (value >= 0 and math.isfinite(value)):
             raise InputError(f"{flag} {value} was given; a number of 0 or more is expected.")
@@ -100,7 +100,7 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _the_model_file(first: str, second: str | None) -> str:
-    """The one of the two that a target would run."""
+    """ONNX file to check against a target: `first`, or `second` where only that one ends in .onnx."""
     if second is None or Path(first).suffix == ".onnx" or Path(second).suffix != ".onnx":
         return first
     return second

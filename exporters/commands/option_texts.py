@@ -1,4 +1,4 @@
-"""Texts of options as lists of names, lengths and objects."""
+"""Parsing of option texts: lists of names, lengths, JSON objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of `toolkit export`, which are texts, as the settings of an export."""
+"""Options of `toolkit export` (texts) -> the settings of an export."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _card(path: Path) -> ModelCard:
-    """A card, or what of one a user writes: the task, and inputs or labels where the source does not say them."""
+    """Model card from --card, whole or in part: the task, and inputs or labels that the source lacks."""
     try:
         value = json.loads(_read(path))
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The stage of an export under way."""
+"""Progress display of an export: its current stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["stage_progress"]
 
 @contextlib.contextmanager
 def stage_progress(quiet: bool) -> Iterator[Callable[[str], None] | None]:
-    """What is told of an export under way: its stage and the time so far, on a terminal only."""
+    """Spinner with stage and elapsed time; yields the `on_stage` callback, or None if quiet or not on a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return

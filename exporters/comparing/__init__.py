@@ -1,1 +1,1 @@
-"""Any two of checkpoint, torch module and ONNX file, run on the same inputs: how far they are apart, and where they part."""
+"""Comparison of checkpoints, torch modules and ONNX files on the same inputs: output differences, first differing layer."""

@@ -1,4 +1,4 @@
-"""Whether two networks give the same answers: the same label to the same input, and how often it is the right one."""
+"""Label agreement of two networks on the same inputs, and the accuracy of each where labels are known."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["Agreement", "Labels"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two networks say the same.
+    """Label agreement of two networks.
 
     Attributes:
-        share: of the answers that are the same, between 0 and 1: one an input, a position, or a label of several.
-        answers: how many there were.
+        share: equal answers / all answers, in 0 .. 1; one answer per input, per position, or per label of several.
+        answers: number of answers compared.
         accuracy: share of right labels of the first and of the second, where the data lies in folders named by class.
-        examples: up to five inputs to which they give other labels: (source, label of the first, label of the second).
+        examples: up to five inputs with different labels: (source, label of the first, label of the second).
     """
 
     share: float
@@ -44,7 +44,7 @@ class Agreement:
 
 
 class Labels:
-    """The answers of both so far; without a card that names classes, there are none."""
+    """Accumulator of the labels that both networks give; empty where no card names probabilities or logits."""
 
     def __init__(self, first: ComparedModel, second: ComparedModel, pairs: Mapping[str, str]) -> None:
         self._output: tuple[str, str] | None = None
@@ -63,7 +63,7 @@ class Labels:
         self._examples: list[tuple[str, str, str]] = []
 
     def add(self, feed: InputBatch, first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> None:
-        """The outputs of one run."""
+        """Add one batch: the outputs of both networks, output name -> array."""
         if self._output is None or self._card is None:
             return
         arrays = (first[self._output[0]], second[self._output[1]])
@@ -76,7 +76,7 @@ class Labels:
             self._judge(feed, a, b)
 
     def done(self) -> Agreement | None:
-        """What came of it; None where nothing was labelled."""
+        """Agreement over all batches added; None where no output holds labels."""
         if not self._answers:
             return None
         judged = self._judged and not self._unjudged

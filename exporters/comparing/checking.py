@@ -1,4 +1,4 @@
-"""Any two of checkpoint, torch module and ONNX file: are they the same network?"""
+"""Numerical comparison of any two of checkpoint, torch module and ONNX file."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ __all__ = ["check", "compare_networks"]
 
 
 def check(first: Source, second: Source, **options: Any) -> Comparison:
-    """As `compare_networks`, for those that must be the same.
+    """Compare as `compare_networks`, and raise where the networks differ.
 
     Raises:
-        CheckFailed: they are not; says where, and by how much.
+        CheckFailed: they differ; says where, and by how much.
     """
     found = compare_networks(first, second, **options)
     if not found.passed:
@@ -56,18 +56,18 @@ def compare_networks(
     tolerance: Tolerance | None = None,
     **settings: Any,
 ) -> Comparison:
-    """Run two networks on the same inputs, and say how far they are apart.
+    """Run two networks on the same inputs and measure the differences of their outputs.
 
     Each may be an ONNX file, with a card or from elsewhere, or anything that `export` takes. Outputs are paired by name;
     where no name is in both, each goes to the most similar one of its shape. Where one is a torch network its samples are
     run, at several batch sizes and lengths; two files get random numbers.
 
     Args:
-        first, second: the two; a torch network is the reference where there is one, else the first.
+        first, second: the networks; a torch network is the reference where there is one, else the first.
         example: one batch of input for a torch module.
         data: a folder or a file of real inputs, which are prepared by the card and run as well.
-        layers: find the first layer where they part.
-        tolerance: what may differ; None allows what the file was allowed when it was exported, and otherwise 1e-5 and 1e-5.
+        layers: find the first layer that differs.
+        tolerance: allowed difference; None takes the tolerance recorded at export, else absolute 1e-5 and relative 1e-5.
         settings: the fields of `ExportSettings` that say how to open a network, such as `arch`, and `outputs`.
 
     Raises:
@@ -99,7 +99,7 @@ def compare_networks(
         labels = labels or Labels(one, two, pairs)
         for mine, theirs in pairs.items():
             entry = running.setdefault((mine, theirs), OutputStatistics(mine, theirs, tolerance))
-            entry.add(feed.label, _kept(feed, found[mine]), _kept(feed, others[theirs]))
+            entry.add(feed.label, _without_padding_rows(feed, found[mine]), _without_padding_rows(feed, others[theirs]))
         labels.add(feed, found, others)
         shapes[feed.label if data is None else f"the data in {Path(data).name or data}"] = None
         rows += feed.rows
@@ -156,14 +156,14 @@ def _run_both(
         raise CheckFailed(f"One of the two does not run at {feed.label}: {error}") from error
 
 
-def _kept(feed: InputBatch, array: np.ndarray) -> np.ndarray:
-    """Without the rows that filled up a batch; a single number has none."""
+def _without_padding_rows(feed: InputBatch, array: np.ndarray) -> np.ndarray:
+    """Output without the padding rows of a filled-up batch: (rows, ...). A scalar comes back as it is."""
     filled = max((len(value) for value in feed.first.values() if value.ndim), default=0)
     return array[: feed.rows] if filled > feed.rows and array.ndim and len(array) == filled else array
 
 
 def _allowed_at_export(one: ComparedModel, two: ComparedModel) -> tuple[Tolerance, list[str]]:
-    """What the cards say was allowed, of a lower precision; the strict tolerance otherwise."""
+    """(tolerance, notes): from a file's card where it was exported at a lower precision, else the strict one."""
     for side in (one, two):
         if isinstance(side, ComparedFile) and side.card is not None:
             told = side.card.parity.get("tolerance")
@@ -191,7 +191,7 @@ def _card_differences(one: ComparedModel, two: ComparedModel, wanted: Sequence[s
 
 
 def _plain(card: ModelCard, what: str) -> str:
-    """One field of a card in words; who prepares the pictures makes no difference to what they become, nor do steps behind."""
+    """Card field as text for comparison; ignores `prepared_in_graph` and the outputs of post-processing steps."""
     value = getattr(card, what)
     if what == "inputs":
         return "; ".join(f"{entry.name} ({preparation(_outside(entry))})" for entry in value)

@@ -1,4 +1,4 @@
-"""One of the two that are compared: an ONNX file or a torch network, run on arrays."""
+"""Models under comparison: an ONNX file or a torch network, both run on arrays."""
 
 from __future__ import annotations
 
@@ -40,33 +40,33 @@ OF_STEPS_BEHIND = STEP_ROLES
 
 
 class ComparedModel(Protocol):
-    """What is run on arrays, whatever it is inside."""
+    """Interface of a model under comparison: NumPy arrays in, NumPy arrays out."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name of the model in messages."""
 
     @property
     def card(self) -> ModelCard | None:
-        """What it says of itself."""
+        """Model card; None without one."""
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        """Its inputs, a text for each axis of any length."""
+        """Inputs: names, dtypes and shapes, with a text for an axis of any length."""
 
     @property
     def outputs(self) -> list[str]:
-        """The names of its outputs."""
+        """Output names."""
 
     def run(self, feeds: Arrays, outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        """Input name -> array, to output name -> array."""
+        """Run on arrays (input name -> array); returns output name -> array."""
 
     def steps(self, feeds: Arrays) -> Steps:
-        """The same run, taken apart."""
+        """Run as `run`, recording every intermediate tensor."""
 
 
 class ComparedFile:
-    """An ONNX file.
+    """An ONNX file under comparison.
 
     Raises:
         ModelFileError, CardError: as `Session`.
@@ -89,7 +89,7 @@ class ComparedFile:
 
 
 class ComparedNetwork:
-    """A torch network with its samples."""
+    """A torch network under comparison, with its samples."""
 
     def __init__(self, name: str, subject: Subject) -> None:
         self.name = name
@@ -125,24 +125,24 @@ class ComparedNetwork:
 
 
 def is_model_file(source: Any) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether this is an ONNX file rather than something that torch runs. Raises CheckpointError where there is no file."""
+    """Test for an ONNX file, as opposed to anything that torch runs. Raises CheckpointError where there is no file."""
     if not isinstance(source, str | os.PathLike) or _is_architecture(source):
         return False
     return kind_of(Path(source)) == "onnx"
 
 
 def open_file(source: str | os.PathLike[str]) -> ComparedFile:
-    """Raises ModelFileError, CardError."""
+    """Open an ONNX file. Raises ModelFileError, CardError."""
     return ComparedFile(Path(source))
 
 
 def open_network(
     source: Source, example: Any, settings: ExportSettings, other: ModelCard | None, name: str | None = None
 ) -> ComparedNetwork:
-    """Anything that can be exported. From the card of the file that it is compared with it takes what it does not say itself.
+    """Open any exportable source as a torch network; `other`, the other model's card, supplies what the source does not say.
 
     Raises:
-        CheckFailed: it has not the outputs that the file has.
+        CheckFailed: the network lacks the file's outputs.
         The errors of `make_subject`.
     """
     label = name or _name(source)
@@ -160,7 +160,7 @@ def open_network(
 
 
 def _as_the_file_says(source: Source, settings: ExportSettings, card: ModelCard) -> ExportSettings:
-    """The outputs of the file; for a network that knows nothing of itself also its task, labels and inputs."""
+    """Settings completed from the file's card: outputs, and for a plain torch module also task, labels, inputs."""
     names = tuple(entry.name for entry in card.outputs if entry.role not in OF_STEPS_BEHIND) or None
     asked = replace(settings, outputs=settings.outputs or names)
     if not isinstance(source, torch.nn.Module):
@@ -177,7 +177,7 @@ def _as_the_file_says(source: Source, settings: ExportSettings, card: ModelCard)
 
 
 def _is_architecture(source: str | os.PathLike[str]) -> bool:
-    """torchvision:resnet18, timm:NAME, models.py:Net rather than a file."""
+    """Test for an architecture name (torchvision:resnet18, timm:NAME, models.py:Net) rather than a file."""
     return ":" in os.fspath(source) and not Path(source).exists()
 
 

@@ -1,4 +1,4 @@
-"""What a comparison found, as a table and as JSON."""
+"""Result of a comparison, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["Comparison"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two networks run on the same inputs: `str()` of it is the table.
+    """Result of running two networks on the same inputs; `str()` gives the table.
 
     Attributes:
         first, second: their names.
-        outputs: one entry a pair of outputs.
+        outputs: one entry per pair of outputs.
         shapes: every shape that was run, in words.
-        rows: how many inputs each was run on, all runs together.
-        tolerance: what was allowed.
-        card_differences: what their cards say otherwise, in words.
+        rows: number of inputs over all runs.
+        tolerance: the allowed difference.
+        card_differences: fields in which the cards differ, in words.
         agreement: of labels; None where there are none.
-        layers: where they part; None where it was not asked for.
-        notes: what was done differently from what one would expect.
+        layers: the layer report; None where it was not asked for.
+        notes: deviations from the expected procedure.
     """
 
     first: str
@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def problems(self) -> list[str]:
-        """Why they are not the same, in words; empty where they are."""
+        """Failure reasons in words; empty where the networks agree within the tolerance."""
         found = [*self.card_differences, *(entry.problem for entry in self.outputs if entry.problem is not None)]
         least, agreement = self.tolerance.min_agreement, self.agreement
         if least is not None and agreement is None:
@@ -60,12 +60,12 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether they are the same within the tolerance."""
+        """True where the networks agree within the tolerance."""
         return not self.problems
 
     @property
     def worst_difference(self) -> float:
-        """The worst absolute difference of all outputs."""
+        """Worst absolute difference over all outputs."""
         return max((entry.absolute for entry in self.outputs), default=0.0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Comparison:
         return "\n".join(parts)
 
     def closing(self) -> str:
-        """One line of what was run."""
+        """One-line summary of the runs."""
         more = f", and {len(self.shapes) - 12} shapes more" if len(self.shapes) > 12 else ""
         verdict = "the same" if self.passed else "not the same"
         return f"{verdict}: {self.first} and {self.second} on {self.rows:,} inputs: {', '.join(self.shapes[:12])}{more}"

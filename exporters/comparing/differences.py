@@ -1,4 +1,4 @@
-"""How far two outputs are apart over all runs."""
+"""Difference of two outputs over all runs: absolute, relative, root mean square."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["OutputDifference", "OutputStatistics"]
 
 @dataclass(frozen=True)
 class OutputDifference:
-    """One pair of outputs.
+    """Difference of one pair of outputs.
 
     Attributes:
-        first, second: the names of the two.
+        first, second: the output names.
         absolute: the worst |a - b|; infinite where one is NaN or infinite and the other is not.
         relative: the worst |a - b| over the greatest |a| of the same run.
         root_mean_square: |a - b| / |a|, lengths of the whole outputs as vectors, over all runs.
-        allowed: what was allowed where `absolute` was found; of a root mean square, that.
+        allowed: the root-mean-square limit where one is set, else the absolute limit where `absolute` was found.
         where: the run and the position of the worst difference, with both numbers.
-        problem: why the outputs are not the same, in words, or None where they are.
+        problem: reason for failing, in words, or None where the outputs agree.
     """
 
     first: str
@@ -45,7 +45,7 @@ class OutputDifference:
 
 
 class OutputStatistics:
-    """What was found of one pair of outputs so far."""
+    """Accumulator of the differences of one pair of outputs."""
 
     def __init__(self, first: str, second: str, tolerance: Tolerance) -> None:
         self.first, self.second, self.tolerance = first, second, tolerance
@@ -57,7 +57,7 @@ class OutputStatistics:
         self._problem: str | None = None
 
     def add(self, label: str, first: np.ndarray, second: np.ndarray) -> None:
-        """The two outputs of one run."""
+        """Add both outputs of one run."""
         if first.shape != second.shape or first.dtype.kind != second.dtype.kind:
             self._problem = self._problem or (
                 f"The output {self._named()} at {label} is {first.dtype} {first.shape} in the first and {second.dtype} "
@@ -90,7 +90,7 @@ class OutputStatistics:
         self._squares[1] += float(np.square(np.where(finite, a, 0)).sum())
 
     def done(self) -> OutputDifference:
-        """What came of it."""
+        """Difference over all runs added."""
         length, reference = (math.sqrt(value) for value in self._squares)
         mean = length / reference if reference else (0.0 if length == 0 else math.inf)
         limit = self.tolerance.root_mean_square

@@ -1,4 +1,4 @@
-"""An ONNX file taken apart: every tensor of its graph, and which tensors that came from."""
+"""Intermediate tensors of an ONNX file: every tensor of its graph with its ancestors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _run(model: onnx.ModelProto, names: list[str], feeds: Mapping[str, np.ndarra
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """The tensors that a node takes, those that the graphs inside of it take from outside included."""
+    """Inputs of a node, including outer-scope tensors that its subgraphs read."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:

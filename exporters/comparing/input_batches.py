@@ -1,4 +1,4 @@
-"""What both are run on: the samples of a network, real data, or numbers made up for two files."""
+"""Input batches for a comparison: a network's samples, real data, or random numbers for two files."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _PICTURE_SIZES = ((64, 96), (97, 53), (224, 224))
 
 @dataclass(frozen=True)
 class InputBatch:
-    """One run of both.
+    """Inputs of one run of both models.
 
     Attributes:
         label: in words, such as "batch size 2".
-        first, second: input name -> array, as each of the two takes it.
-        rows: how many inputs are in it.
-        sources: where real ones came from, one a row.
+        first, second: input name -> array, as the first and the second model take it.
+        rows: number of inputs in the batch.
+        sources: where real inputs came from, one per row.
     """
 
     label: str
@@ -52,7 +52,7 @@ class InputBatch:
 def feeds_for(
     first: ComparedModel, second: ComparedModel, names: Mapping[str, str], settings: ExportSettings
 ) -> Iterator[InputBatch]:
-    """Runs for any two; `names` says which inputs belong together.
+    """Input batches for any two models; `names` maps inputs of the first to inputs of the second.
 
     A network's own samples at batch sizes 1, 2 and 5, and at other lengths where an axis is free; where a file fixes an
     axis, at that length. Two files get random numbers. Files that prepare their pictures by themselves get pictures.
@@ -79,7 +79,7 @@ def feeds_for(
 
 
 def data_feeds(first: ComparedModel, second: ComparedModel, data: str | os.PathLike[str]) -> Iterator[InputBatch]:
-    """Real inputs, prepared as the cards say; one that has no card takes what the other's card makes of them.
+    """Input batches of real data, prepared by each model's card, or by the other's where a model has none.
 
     Raises:
         CardError: neither has a card that says how files become inputs.
@@ -134,7 +134,7 @@ def _prepares(side: ComparedModel) -> bool:
 
 
 def _pictures(first: ComparedModel, second: ComparedModel) -> Iterator[InputBatch]:
-    """Random pictures of several sizes, for files that take them as they are."""
+    """Random pictures of several sizes, for files that take raw pictures."""
     cards = [_only_input(side) for side in (first, second)]
     known = next(card for card in cards if isinstance(card, ImageInput))
     random = np.random.default_rng(0)
@@ -158,9 +158,9 @@ def _of_network(
     names: Mapping[str, str],
     settings: ExportSettings,
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """(label, the network's input -> array): its samples at several batch sizes, or at the one that a file insists on.
+    """(label, network input name -> array): samples at several batch sizes, or at a file's fixed batch size.
 
-    Where a file leaves other axes free, also at other lengths of these that torch takes.
+    Where a file has other dynamic axes, also at other lengths of these that torch takes.
     """
     subject = network.subject
     files = [side for side in (first, second) if isinstance(side, ComparedFile)]
@@ -176,7 +176,7 @@ def _of_network(
 
 
 def _free_axes(file: ComparedFile, names: Mapping[str, str]) -> dict[str, dict[int, str]]:
-    """The network's input -> axis -> its name in the file, of the axes of any length; the first is the batch."""
+    """Dynamic axes of a file: network input name -> axis -> axis name; axis 0 is "batch"."""
     return {
         names[tensor.name]: {
             axis: "batch" if axis == 0 else str(length)
@@ -190,7 +190,7 @@ def _free_axes(file: ComparedFile, names: Mapping[str, str]) -> dict[str, dict[i
 def _named(
     arrays: Mapping[str, np.ndarray], is_first: bool, names: Mapping[str, str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The same arrays under the names of both."""
+    """Arrays under the input names of the first and of the second model."""
     if is_first:
         return dict(arrays), {names[name]: array for name, array in arrays.items()}
     back = {other: name for name, other in names.items()}
@@ -198,7 +198,7 @@ def _named(
 
 
 def _fits(arrays: Mapping[str, np.ndarray], side: ComparedModel) -> bool:
-    """Whether arrays have the lengths that a file fixes. One that leaves a rank open tells a rank of 0."""
+    """Test that arrays have a file's fixed lengths. A reported rank of 0 may mean an unknown rank: any shape fits."""
     for tensor in side.inputs if isinstance(side, ComparedFile) else ():
         shape = arrays[tensor.name].shape
         if tensor.shape and len(tensor.shape) != len(shape):
@@ -215,7 +215,7 @@ def _rows(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def _made_up(first: ComparedModel, second: ComparedModel, names: Mapping[str, str]) -> Iterator[InputBatch]:
-    """Standard normal floats and small whole numbers, for two files. Axes of one name have one length."""
+    """Random batches for two files: standard normal floats and small integers. Axes of one name have one length."""
     shapes = {}
     for tensor in first.inputs:
         other = next(entry for entry in second.inputs if entry.name == names[tensor.name])

@@ -1,7 +1,7 @@
-"""The first layer where two networks part, found by what their layers make of the same inputs.
+"""First differing layer of two networks, found from their layers' tensors on the same inputs.
 
 The layers of two descriptions of one network cannot be paired by name or by number: exporters rename, simplifiers fuse a
-convolution with the normalisation behind it, and layouts differ. So they are paired by what they compute. A layer is
+convolution with the normalisation behind it, and layouts differ. So they are paired by their values. A layer is
 *equal* when the other network has a tensor with the same numbers, in whatever order of axes. A layer without an equal one
 is merely fused with the next where something that comes from it is equal again. The networks part at the first layer that
 leads to a differing output, has no equal, and from which nothing equal comes.
@@ -31,7 +31,7 @@ _MOST_PERMUTED_AXES = 5
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer: its place, and the tensor of the other network that is most like its own.
+    """One layer and its counterpart: the most similar tensor of the other network.
 
     Attributes:
         name, kind, shape: of the layer.
@@ -51,11 +51,11 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """Where two networks part.
+    """Layer-by-layer comparison of two networks.
 
     Attributes:
         first: the first layer that differs, or None where every layer has its equal.
-        seen: the first tensor behind it that the other network also has, with other numbers; None where there is none.
+        seen: the first tensor from there on that the other network has with other numbers, or None.
         last_equal: the last equal layer that `first` comes from, or None where it is the first of all.
         rows: every layer that leads to a compared output.
     """
@@ -99,7 +99,7 @@ class LayerReport:
         return f"{text}\n{self.words()}"
 
     def words(self) -> str:
-        """One sentence."""
+        """Summary in one sentence."""
         if self.first is None:
             return "Every layer has its equal."
         where = f"at {self.first.name} ({self.first.kind})"
@@ -113,7 +113,7 @@ class LayerReport:
 
 
 def find_divergence(first: Steps, second: Steps, differing: dict[str, bool], rounding: float = ROUNDING) -> LayerReport:
-    """Where `first` parts from `second`, both run on the same inputs.
+    """Find the first layer of `first` that differs from `second`, both run on the same inputs.
 
     Args:
         first, second: the two runs.
@@ -130,7 +130,7 @@ def find_divergence(first: Steps, second: Steps, differing: dict[str, bool], rou
     nearest: dict[int, tuple[str | None, float | None]] = {}
     equal = 0
     for position, step in enumerate(first.steps):
-        if not wanted >> position & 1 or not _tells(step):
+        if not wanted >> position & 1 or not _is_distinctive(step):
             continue
         nearest[position] = _nearest(_Numbers(step), others, rounding)
         difference = nearest[position][1]
@@ -163,14 +163,14 @@ def find_divergence(first: Steps, second: Steps, differing: dict[str, bool], rou
     return LayerReport(rows[parting], seen[0] if seen else None, before[-1] if before else None, tuple(rows.values()))
 
 
-def _tells(step: Step) -> bool:
-    """Whether equal numbers say anything: a few numbers, or all the same ones, are equal by chance."""
+def _is_distinctive(step: Step) -> bool:
+    """Test that a match is significant: enough floats, not all the same, to be equal by more than chance."""
     values = step.values
     return values.size >= _FEWEST_NUMBERS and values.dtype.kind == "f" and bool(np.ptp(values) > 0)
 
 
 class _Numbers:
-    """A tensor with what can be told of it at a glance, whatever the order of its numbers."""
+    """A tensor with its order-independent statistics: Euclidean length, sum and size."""
 
     def __init__(self, step: Step) -> None:
         self.name = step.name
@@ -184,7 +184,7 @@ class _Numbers:
 
 
 def _nearest(one: _Numbers, others: list[_Numbers], rounding: float) -> tuple[str | None, float | None]:
-    """The tensor with the least relative difference; the first that is equal ends the search."""
+    """Nearest tensor as (name, relative difference), or the first equal one; (None, None) where none fits."""
     best: tuple[str | None, float | None] = (None, None)
     if not one.length or not math.isfinite(one.length):
         return best
@@ -209,7 +209,7 @@ def _nearest(one: _Numbers, others: list[_Numbers], rounding: float) -> tuple[st
 
 
 def _least_difference(one: _Numbers, other: _Numbers) -> float:
-    """What |a - b| / |a| is at least, whatever the order of the numbers."""
+    """Lower bound of |a - b| / |a| over every order of the numbers, from their lengths and sums."""
     by_length = abs(one.length - other.length)
     by_total = abs(one.total - other.total) / math.sqrt(one.size)
     least = max(by_length, by_total) / one.length
@@ -217,7 +217,7 @@ def _least_difference(one: _Numbers, other: _Numbers) -> float:
 
 
 def _difference(one: _Numbers, other: _Numbers) -> float:
-    """|a - b| / |a| over the order of axes in which it is least."""
+    """Relative difference |a - b| / |a|, the least over all axis permutations that fit."""
     a = one.values.astype(np.float64)
     b = other.values.astype(np.float64)
     arranged = [b.reshape(a.shape)]

@@ -1,4 +1,4 @@
-"""Which inputs and outputs of the two belong together: by name, else by order, else by what they say."""
+"""Pairing of two models' inputs and outputs: by name, else by order, else by likeness of their values."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def pair_outputs(first: ComparedModel, second: ComparedModel, wanted: Sequence[s
     """Output of the first -> output of the second, those of equal names; None where no name is in both.
 
     Raises:
-        CheckFailed: an output of one is not in the other, and it was not said which are to be compared.
-        InputError: one that was asked for is in neither.
+        CheckFailed: an output of one is not in the other, and the outputs to compare were not named.
+        InputError: an output that was asked for is in neither.
     """
     if wanted is not None:
         for name in wanted:
@@ -57,7 +57,7 @@ def pair_outputs(first: ComparedModel, second: ComparedModel, wanted: Sequence[s
 
 
 def _of_steps_behind(side: ComparedModel) -> list[str]:
-    """Outputs that a network by itself has not: those of the steps that an export put behind it."""
+    """Names of the outputs of post-processing steps that an export added, which the network alone lacks."""
     entries = side.card.outputs if side.card is not None else ()
     return [entry.name for entry in entries if entry.role in OF_STEPS_BEHIND]
 
@@ -65,10 +65,10 @@ def _of_steps_behind(side: ComparedModel) -> list[str]:
 def pair_by_likeness(
     first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray], names: tuple[str, str]
 ) -> dict[str, str]:
-    """Outputs of two runs on the same inputs under other names: each of the one with fewer goes to the most similar.
+    """Pair differently named outputs by value: each of the model with fewer goes to the most similar of its shape.
 
     Raises:
-        CheckFailed: an output has the shape of none.
+        CheckFailed: an output has no counterpart of its shape.
     """
     few, many = (first, second) if len(first) <= len(second) else (second, first)
     free = dict(many)

@@ -1,4 +1,4 @@
-"""A run taken apart: one step a layer or a node, each with the tensor it made and the steps that tensor came from."""
+"""Intermediate tensors of one run: one step per layer or node, with its output tensor and its ancestors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Step", "Steps"]
 
 @dataclass(frozen=True)
 class Step:
-    """One layer of a network, or one node of a graph.
+    """One layer of a network, or one node of a graph, with its output.
 
     Attributes:
         name: the path of the module, or the name of the tensor.
         kind: the class of the module, or the operator.
-        values: the tensor that it made.
-        ancestors: the positions of all steps that its tensor came from, as bits.
+        values: the output tensor.
+        ancestors: bit mask of the positions of all steps that the tensor depends on.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Steps:
 
     Attributes:
         steps: those whose tensor depends on the inputs.
-        outputs: output -> the positions of the steps that it came from, as bits.
+        outputs: output -> bit mask of the positions of the steps that it depends on.
     """
 
     steps: tuple[Step, ...]

@@ -1,4 +1,4 @@
-"""A torch network taken apart: what every module made, and which modules that came from."""
+"""Intermediate tensors of a torch network: every module's output with its ancestors."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def torch_steps(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> Steps:
 
 
 def _modules(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
-    """The modules by their path in the user's network, which lies within a wrapper of ours."""
+    """(path, module) within the user's network, without the wrapper around it."""
     for name, child in module.named_modules():
         if name and name != "module" and not isinstance(child, torch.jit.ScriptModule):
             yield name.removeprefix("module."), child
 
 
 class _Origins(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Which inputs and steps the memory of each tensor was computed from. Views share the memory of what they look at."""
+    """Provenance of tensor storages: a bit mask of the inputs and steps each was computed from. Views share a storage."""
 
     def __init__(self, inputs: tuple[torch.Tensor, ...]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -73,11 +73,11 @@ class _Origins(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.add(inputs, _INPUT)
 
     def of(self, tensor: torch.Tensor) -> int:
-        """The bits of a tensor."""
+        """Provenance bits of a tensor."""
         return self._bits.get(tensor.untyped_storage()._cdata, 0)
 
     def add(self, tensors: Any, bits: int) -> None:
-        """These tensors come from these as well."""
+        """Add provenance bits to the storages of these tensors."""
         for tensor in tensors:
             storage = tensor.untyped_storage()
             if storage._cdata not in self._bits:

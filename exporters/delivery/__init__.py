@@ -1,1 +1,1 @@
-"""What is made of a finished file besides: a model card to read, a folder to hand over, other servers' and runtimes' forms."""
+"""Artefacts made from a finished ONNX file: Markdown model card, bundle folder, Triton repository, ORT format."""

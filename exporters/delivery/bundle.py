@@ -1,4 +1,4 @@
-"""A folder to hand over: the model, what it says of itself, a few lines that run it, and a check that it runs the same there."""
+"""Bundle folder: the model, its card, a script that runs it, and a check that it gives the same results elsewhere."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _SLACK, _COARSE_SLACK = 10, 3
 def write_bundle(
     report: Report, folder: str | os.PathLike[str], references: References, tolerance: Tolerance = STRICT
 ) -> Path:
-    """Write a folder that runs where Python, NumPy and onnxruntime are, and nothing of this toolkit.
+    """Write a bundle that needs Python, NumPy and onnxruntime (Pillow for pictures), and nothing of this toolkit.
 
     It holds ``model.onnx`` (and ``model.onnx.data`` where the weights are too large for one file), ``card.json``, ``run.py``,
-    ``requirements.txt``, ``README.md``, ``sample/`` (a raw input, what it becomes, and what torch says of it), and
-    ``check.py`` with ``check.sh``, which end with exit code 1 where the sample comes out otherwise.
+    ``requirements.txt``, ``README.md``, ``sample/`` (a raw input, its prepared arrays, and torch's outputs), and
+    ``check.py`` with ``check.sh``, which end with exit code 1 where the sample's outputs differ.
 
     Args:
         report: of the export.
         folder: made where it is missing; an earlier bundle there is replaced.
         references: the inputs that the export was verified on.
-        tolerance: what the file was allowed to differ by.
+        tolerance: the file's allowed difference.
 
     Returns:
         The folder.
@@ -69,7 +69,7 @@ def write_bundle(
 
 
 def _requirements(report: Report) -> list[str]:
-    """What pip installs to run the bundle."""
+    """pip requirements of the bundle."""
     pictures = any(isinstance(entry, ImageInput) for entry in report.card.inputs)
     least = least_onnxruntime(graph_facts(read_graph(report.path)))
     return ["numpy", *(["pillow>=9.1"] if pictures else []), f"onnxruntime>={least}" if least else "onnxruntime"]

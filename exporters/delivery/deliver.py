@@ -1,4 +1,4 @@
-"""Make what was asked for besides the file, once it is in place."""
+"""Delivery: write the requested artefacts (ORT, Triton, bundle, report) once the ONNX file is in place."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["check_delivery", "deliver"]
 
 
 def check_delivery(settings: ExportSettings, target: Path, source: Path | None = None) -> None:
-    """Refuse before any work what could not be written after it.
+    """Validate the delivery paths before the export starts.
 
     Args:
-        settings: what is asked for.
+        settings: of the export.
         target: the file that is going to be exported.
         source: the file that it is made from.
 
@@ -55,7 +55,7 @@ def check_delivery(settings: ExportSettings, target: Path, source: Path | None =
 
 
 def _check_apart(settings: ExportSettings, target: Path, source: Path | None) -> None:
-    """Raise SpecError where one thing that is written would take the place of another, or of the source."""
+    """Raise SpecError where two written paths are the same, or one is the source."""
     named = [
         ("the exported file", target),
         ("--ort", target.with_suffix(".ort") if settings.ort and target.suffix != ".ort" else None),
@@ -87,7 +87,7 @@ def _check_apart(settings: ExportSettings, target: Path, source: Path | None) ->
 
 
 def _check_place(flag: str, path: Path) -> None:
-    """Raise InputError where the nearest folder that there is, of what is going to be made, is none or not to be written."""
+    """Raise InputError where the nearest existing parent of `path` is a file or not writable."""
     there = next((folder for folder in path.absolute().parents if os.path.exists(folder)), Path(path.anchor or "."))
     if os.path.isdir(there) and os.access(there, os.W_OK):
         return
@@ -96,13 +96,13 @@ def _check_place(flag: str, path: Path) -> None:
 
 
 def deliver(report: Report, job: ExportJob) -> Report:
-    """Write `--ort`, `--triton`, `--bundle` and `--report` of an export whose file is at `report.path`.
+    """Write the artefacts of `--ort`, `--triton`, `--bundle` and `--report`; the export's file is at `report.path`.
 
     Returns:
-        The report with what was written under ``facts["delivery"]``: what -> its path.
+        The report with ``facts["delivery"]``: artefact -> its path.
 
     Raises:
-        CheckFailed: what was made does not compute what torch computes; the ONNX file itself stays where it is.
+        CheckFailed: an artefact's outputs differ from torch's; the ONNX file itself stays where it is.
         InputError: a folder cannot be written.
     """
     asked, written = job.settings, {}

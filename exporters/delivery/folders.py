@@ -1,4 +1,4 @@
-"""A folder that appears complete or not at all."""
+"""Atomic folder replacement: complete or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["atomic_folder", "check_folder"]
 
 
 def check_folder(folder: Path, marker: str) -> None:
-    """Raises InputError where `atomic_folder` would refuse the folder for what is there."""
+    """Raise InputError where `atomic_folder` would refuse the folder's present content."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; a folder is expected. Give a name that is free.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).is_file():
@@ -30,7 +30,7 @@ def atomic_folder(target: str | os.PathLike[str], marker: str) -> Iterator[Path]
 
     Args:
         target: a folder that does not exist, is empty, or was made so before.
-        marker: a file that tells a folder made so before, which is replaced, from a stranger's, which is not.
+        marker: a file whose presence marks a folder made this way, which may be replaced; any other folder is refused.
 
     Raises:
         InputError: `target` is a file or a folder of something else, or cannot be written.

@@ -1,4 +1,4 @@
-"""Tables in Markdown that can be read as they are, too."""
+"""Markdown tables, aligned so that the source is readable too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["code", "markdown_table"]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
-    """A table of GitHub's Markdown with columns as wide as their longest cell; those numbered in `right` end at the right."""
+    """GitHub Markdown table with columns as wide as their longest cell; the columns numbered in `right` are right-aligned."""
     cells = [[_cell(cell) for cell in row] for row in (header, *rows)]
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
     lines = []

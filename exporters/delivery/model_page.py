@@ -1,4 +1,4 @@
-"""A model card to read, in Markdown: what the file is, what it was made of, how it was verified, how fast it is, how to run it.
+"""Markdown model card: model details, source, verification, speed, and how to run it.
 
 The sections follow "Model Cards for Model Reporting" (Mitchell et al., 2019), as far as an export can know them.
 """
@@ -60,8 +60,8 @@ def model_page(report: Report, speed: Speed = (), *, bundle: bool = False) -> st
 
     Args:
         report: of the export, whose file is in place.
-        speed: what `measure_speed` found.
-        bundle: it lies in a bundle, beside `run.py` and `model.onnx`.
+        speed: result of `measure_speed`.
+        bundle: the page lies in a bundle, beside `run.py` and `model.onnx`.
     """
     seen = inspect_file(report.path, digest=False)
     name = "model.onnx" if bundle else report.path.name

@@ -1,4 +1,4 @@
-"""ONNX Runtime's own format, which its smallest builds (phones, microprocessors) read without a parser for ONNX.
+"""ORT format: ONNX Runtime's own, which its minimal builds (phones, microprocessors) read without an ONNX parser.
 
 Made by onnxruntime's converter (`onnxruntime.tools.convert_onnx_models_to_ort`) with its defaults: the graph is optimised
 as far as it stays fit for every processor.
@@ -24,18 +24,18 @@ __all__ = ["write_ort"]
 
 
 def write_ort(report: Report, references: References, tolerance: Tolerance = STRICT) -> Path:
-    """Write `model.ort` beside `model.onnx`, and compare it with torch as the ONNX file was.
+    """Write `model.ort` beside `model.onnx` and verify it against torch as the ONNX file was.
 
     Args:
         report: of the export.
-        references: what torch says on every probe.
-        tolerance: what the ONNX file was allowed to differ by.
+        references: torch's outputs on every probe.
+        tolerance: the ONNX file's allowed difference.
 
     Returns:
         The file, which keeps the card.
 
     Raises:
-        CheckFailed: the converter fails, the card is lost, or the file computes something else. No file is left then.
+        CheckFailed: the converter fails, the card is lost, or the outputs differ from torch's. No file is left then.
         SpecError: the model is too large for the format.
     """
     source, target = report.path, report.path.with_suffix(".ort")

@@ -1,7 +1,7 @@
 """The `run.py` of a bundle: a few plain lines that prepare an input as the card says, run the model, and print the result.
 
-Written out for one card, so that a reader sees what happens and can carry it into another program. `runtime.preprocess` is
-what it has to agree with; the bundle's `check.py` compares the two on the sample.
+Written out for one card, so that a reader sees what happens and can carry it into another program. It must agree
+with `runtime.preprocess`; the bundle's `check.py` compares both on the sample.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def run_script(card: ModelCard, sample: str, fixed_batch: int | None = None) -> 
 
     Args:
         card: of the model.
-        sample: path of the sample in the bundle, which it runs on where it is given none.
+        sample: path of the sample in the bundle, the script's default input.
         fixed_batch: the number of rows that the model insists on, or None.
     """
     prepares = _prepare(card.inputs[0]) if len(card.inputs) == 1 else None
@@ -194,7 +194,7 @@ def _scaling(entry: TableInput | SequenceInput) -> list[str]:
 
 
 def _describe(card: ModelCard) -> str:
-    """The function that says one row's result in words."""
+    """Source of the function that formats one row's result as text."""
     lines = ["def describe(outputs, row):"]
     probabilities, logits, values = (card.output(role) for role in ("probabilities", "logits", "values"))
     if card.task == "classification" and (probabilities or logits):

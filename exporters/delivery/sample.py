@@ -1,4 +1,4 @@
-"""A sample to hand over: a raw input as a file, what it becomes, and what torch says of it."""
+"""Sample of a delivery: a raw input as a file, its prepared arrays, and torch's outputs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ __all__ = ["Sample", "make_sample", "pixels_of", "write_sample"]
 
 @dataclass(frozen=True)
 class Sample:
-    """One row.
+    """One input row and its expected outputs.
 
     Attributes:
-        name, content: of a file that holds it as it comes in the field; "" where arrays come as they are.
+        name, content: of the raw input file; both empty where the model takes plain arrays.
         feeds: input name -> the array that the ONNX file is given, (1, ...).
-        expected: output name -> what torch says.
+        expected: output name -> torch's output.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Sample:
 
 
 def make_sample(references: References) -> Sample:
-    """The first input that the export was verified on; where its card says how inputs are prepared, from a raw file on."""
+    """Make the sample from the first verified input, from a raw file on where the card has a pre-processing."""
     subject, probe = references.subject, references.probes[0]
     feeds = probe.feeds or {name: t.numpy() for name, t in zip(subject.input_names, probe.inputs, strict=True)}
     name, content = "", b""
@@ -66,7 +66,7 @@ def make_sample(references: References) -> Sample:
 
 
 def _raw_file(row: Array, card: InputCard) -> tuple[str, bytes]:
-    """(file name, content) that `prepare` makes about this row of; ("", b"") for plain arrays."""
+    """(file name, content) that `prepare` turns into approximately this row; ("", b"") for plain arrays."""
     if isinstance(card, ImageInput):
         from PIL import Image
 
@@ -94,14 +94,14 @@ def _raw_file(row: Array, card: InputCard) -> tuple[str, bytes]:
 
 
 def pixels_of(row: Array, card: ImageInput) -> npt.NDArray[np.uint8]:
-    """A prepared picture (`card.shape`) -> the uint8 (H, W, C) that it was made of, as nearly as can be told."""
+    """Invert the normalisation: a prepared picture (`card.shape`) -> approximate uint8 pixels (H, W, C)."""
     channels_last = row.transpose(1, 2, 0) if card.layout == "NCHW" else row
     values = (channels_last * np.array(card.std or 1.0) + np.array(card.mean or 0.0)) / card.scale
     return np.ascontiguousarray(np.clip(np.rint(np.nan_to_num(values)), 0, 255).astype(np.uint8))
 
 
 def _read_raw(name: str, content: bytes) -> Any:
-    """The file's content as `runtime.preprocess.inputs.prepare` takes it."""
+    """Read a raw file's content in the form that `runtime.preprocess.inputs.prepare` takes."""
     if name == "picture.png":
         return content
     if name == "text.txt":
@@ -123,7 +123,7 @@ def write_sample(sample: Sample, folder: Path) -> None:
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """As `numpy.savez`, which refuses an array of the name "file"."""
+    """Write an .npz as `numpy.savez` does, but also for an array named "file", which that refuses."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

@@ -34,7 +34,7 @@ _TYPES = {
 
 
 def write_triton(report: Report, repository: str | os.PathLike[str], name: str | None = None) -> Path:
-    """Put the exported file into a model repository, as version 1 of a model.
+    """Write a Triton model repository with the exported file as version 1 of a model.
 
     Args:
         report: of the export.
@@ -63,7 +63,7 @@ def write_triton(report: Report, repository: str | os.PathLike[str], name: str |
 
 
 def check_repository(repository: Path, name: str) -> None:
-    """Raises SpecError or InputError where `write_triton` would refuse the model's name or what lies there."""
+    """Raise SpecError or InputError where `write_triton` would refuse the model's name or the repository's content."""
     if not re.fullmatch(r"[\w.+-]+", name, re.ASCII) or name.startswith("."):
         raise SpecError(
             f"The model's name {name!r} was given; letters, digits, '.', '-' and '_' are expected. Name the file otherwise with -o."
@@ -72,7 +72,7 @@ def check_repository(repository: Path, name: str) -> None:
 
 
 def triton_config(session: Session, name: str, labels: tuple[str, ...] = ()) -> str:
-    """The model configuration of an opened file, in protobuf's text format.
+    """Triton model configuration of an opened file, in protobuf's text format.
 
     Where the first axis of every input and output may have any length it is the batch, and Triton joins requests to
     batches; else the model takes requests one by one, with all axes as they are.
@@ -102,7 +102,7 @@ def _entry(what: str, tensor: Tensor, batched: bool, labelled: bool = False) -> 
         )
     axes = tensor.shape[1:] if batched else tensor.shape
     dims = ", ".join(str(length) if isinstance(length, int) else "-1" for length in axes)
-    # Triton wants at least one axis: a number a row, or a single number, is given one by a reshape
+    # Triton wants at least one axis: one number per row, or a single number, gets one by a reshape
     lines = [f"  name: {json.dumps(tensor.name)}", f"  data_type: {_TYPES[tensor.dtype]}", f"  dims: [ {dims or 1} ]"]
     lines += [] if dims else ["  reshape { shape: [ ] }"]
     lines += ['  label_filename: "labels.txt"'] if labelled else []
@@ -110,7 +110,7 @@ def _entry(what: str, tensor: Tensor, batched: bool, labelled: bool = False) -> 
 
 
 def _labelled(session: Session, labels: tuple[str, ...]) -> list[str]:
-    """The outputs whose last axis has a number for each label."""
+    """Outputs whose last axis has one number per label."""
     card = session.card
     if card is None or not labels or any("\n" in label for label in labels):
         return []

@@ -1,1 +1,1 @@
-"""How the forward of a network is called: its arguments, its results, one recorded run, evaluation mode."""
+"""Calling a network's forward: arguments, results, a recorded run, evaluation mode."""

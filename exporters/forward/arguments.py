@@ -1,4 +1,4 @@
-"""How a module is called: example arguments of any nesting <-> named tensors in a row, which are a file's inputs."""
+"""Example arguments of a module, nested in any way <-> a flat list of named tensors, the file's inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Arguments", "read_example"]
 
 @dataclass(frozen=True)
 class _Slot:
-    """The place of one tensor among the arguments."""
+    """Placeholder of one tensor among the arguments."""
 
     position: int
 
@@ -29,7 +29,7 @@ class Arguments:
     Attributes:
         names: of the tensors, in order.
         positional, keywords: the arguments, with a slot in the place of each tensor.
-        constants: what is no tensor, by its path, as it will be fixed in the file.
+        constants: path -> value of every non-tensor, which is fixed in the file.
         copied: every call gets tensors of its own, for a module that writes into them.
     """
 
@@ -41,11 +41,11 @@ class Arguments:
 
     @property
     def plain(self) -> bool:
-        """Whether the tensors are the positional arguments as they are."""
+        """True where the tensors are exactly the positional arguments."""
         return not self.copied and not self.keywords and self.positional == tuple(map(_Slot, range(len(self.names))))
 
     def call(self, module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> Any:
-        """Run a module on one tensor a name."""
+        """Call a module with one tensor per name."""
         if self.plain:
             return module(*tensors)
         if self.copied:
@@ -54,16 +54,16 @@ class Arguments:
         return module(*(_filled(value, tensors) for value in self.positional), **filled)
 
     def with_copies(self) -> Arguments:
-        """The same call with tensors of its own each time."""
+        """Arguments whose every call gets its own copies of the tensors."""
         return dataclasses.replace(self, copied=True)
 
     def with_names(self, names: tuple[str, ...]) -> Arguments:
-        """The same call with other names for its tensors."""
+        """Arguments with other names for the tensors."""
         return dataclasses.replace(self, names=names)
 
 
 def read_example(module: torch.nn.Module, example: Any) -> tuple[Arguments, tuple[torch.Tensor, ...]]:
-    """Example arguments -> (how to call the module, its tensors).
+    """Flatten example arguments: (Arguments, tensors).
 
     A tensor is the only argument, a tuple or list holds the positional ones, a mapping the keyword arguments, or, where
     `forward` has no such parameters, its only argument. Within them tensors may lie in tuples, lists, mappings and
@@ -73,7 +73,7 @@ def read_example(module: torch.nn.Module, example: Any) -> tuple[Arguments, tupl
     "batch.mask" or "pair.0".
 
     Raises:
-        InputError: there is no tensor in the example, one cannot be an input, or something in it is no value that a file can hold.
+        InputError: the example has no tensor, a tensor cannot be an input, or a value cannot be stored in a file.
     """
     positional, keywords = _arguments(module, example)
     parameters = _positional_parameters(module)
@@ -82,7 +82,7 @@ def read_example(module: torch.nn.Module, example: Any) -> tuple[Arguments, tupl
     constants: dict[str, Any] = {}
 
     def emptied(value: Any, path: str) -> Any:
-        """The value with its tensors taken out."""
+        """`value` with every tensor replaced by its placeholder."""
         if isinstance(value, torch.Tensor):
             _check_tensor(value, path)
             tensors.append(value)
@@ -120,7 +120,7 @@ def read_example(module: torch.nn.Module, example: Any) -> tuple[Arguments, tupl
 
 
 def _arguments(module: torch.nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the example stands for: positional and keyword arguments."""
+    """Positional and keyword arguments that the example denotes."""
     if isinstance(example, Mapping):
         if all(isinstance(key, str) for key in example) and _takes_keywords(module, set(map(str, example))):
             return (), dict(example)
@@ -140,7 +140,7 @@ def _arguments(module: torch.nn.Module, example: Any) -> tuple[tuple[Any, ...], 
 
 
 def _is_keywords(module: torch.nn.Module, parts: tuple[Any, ...]) -> bool:
-    """Whether a pair is one of arguments, for a `forward` that would not take it as it is."""
+    """Test that a pair is (args, kwargs): `forward` takes fewer than two arguments, or has these keywords."""
     return len(_positional_parameters(module)) < 2 or _takes_keywords(module, set(parts[1]), skip=len(parts[0]))
 
 
@@ -160,7 +160,7 @@ def _positional_parameters(module: torch.nn.Module) -> list[str]:
 
 
 def _takes_keywords(module: torch.nn.Module, names: set[str], skip: int = 0) -> bool:
-    """Whether `forward` has all these parameters, behind the first `skip` ones."""
+    """Test that `forward` takes all these keyword arguments, after its first `skip` parameters."""
     if isinstance(module, torch.jit.ScriptModule):
         return names <= set(_positional_parameters(module)[skip:])
     parameters = _parameters(module)
@@ -187,7 +187,7 @@ def _check_tensor(tensor: torch.Tensor, path: str) -> None:
 
 
 def _filled(value: Any, tensors: tuple[torch.Tensor, ...]) -> Any:
-    """`value` with the tensors in their slots."""
+    """`value` with every placeholder replaced by its tensor."""
     if isinstance(value, _Slot):
         return tensors[value.position]
     if isinstance(value, Mapping):
@@ -218,7 +218,7 @@ def _fields(value: Any) -> Iterator[dataclasses.Field[Any]]:
 
 
 def _unique(paths: list[str]) -> list[str]:
-    """Every path once; a second of the same name gets a number."""
+    """Unique names: a repeated path gets a number."""
     found: list[str] = []
     for path in paths:
         number, name = 2, path

@@ -1,4 +1,4 @@
-"""Evaluation mode, checked rather than assumed: nothing random is left, and each row's result is its own."""
+"""Evaluation mode checks: the forward is deterministic, and each row's result is independent of the others."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def check_modes(module: torch.nn.Module) -> None:
 
 
 def check_same_again(module: torch.nn.Module, found: ForwardRecord, run: Callable[[], Any]) -> None:
-    """Raises CheckFailed where two runs on the same inputs differ, and names what in the module is random, or changes.
+    """Determinism check: raise CheckFailed, naming a random operator or changed buffer, where two runs differ.
 
     Args:
         module: in evaluation mode.
-        found: of a first run.
+        found: record of a first run.
         run: runs it again on the same inputs.
     """
     before = _buffers(module)
@@ -69,19 +69,19 @@ def check_same_again(module: torch.nn.Module, found: ForwardRecord, run: Callabl
 def check_rows(
     module: torch.nn.Module, found: ForwardRecord, run_row: Callable[[], Any], outputs: Callable[[Any], Iterable[Any]]
 ) -> str | None:
-    """Compare the first row of the batch with the same row run alone.
+    """Batch independence check: compare the first row of the batch with the same row run alone.
 
     Args:
         module: in evaluation mode.
-        found: of a run of several rows.
+        found: record of a run of several rows.
         run_row: runs the first row alone.
         outputs: a result -> its tensors.
 
     Returns:
-        What to note where a row's result depends on the others for a reason of the network's own, else None.
+        A note where a row's result depends on the others by the network's design, else None.
 
     Raises:
-        CheckFailed: it does because a batch normalisation takes the batch's own mean and variance.
+        CheckFailed: a row's result depends on the others through a batch normalisation that uses batch statistics.
     """
     try:
         alone = run_row()
@@ -110,7 +110,7 @@ def _batch_statistics(module: torch.nn.Module, found: ForwardRecord, what: str) 
 
 
 def _buffers(module: torch.nn.Module) -> dict[str, tuple[int, int]]:
-    """Name -> which tensor it is, and how often it was written to."""
+    """Buffer name -> (identity of its tensor, number of in-place writes)."""
     return {name: (id(buffer), buffer._version) for name, buffer in module.named_buffers()}
 
 

@@ -1,4 +1,4 @@
-"""Modules that no exporter can read, refused before any work with what to do instead."""
+"""Validation of a module before export: weights on the CPU, no torch quantisation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["check_exportable"]
 
 
 def check_exportable(module: torch.nn.Module) -> None:
-    """Look at a module's weights and parts.
+    """Check a module's weights and submodules.
 
     Raises:
         InputError: its weights do not exist yet, do not lie on the CPU, or are of a kind that nothing there runs.

@@ -1,4 +1,4 @@
-"""One watched run of a module: what it returns, which layers ran last, and what in it is random or depends on the batch."""
+"""Record of one forward run: result, linear layers in run order, random operators, batch statistics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BATCH_NORM = frozenset(
 
 @dataclass
 class ForwardRecord:
-    """What a run showed.
+    """Record of one forward run.
 
     Attributes:
         result: what the module returned.
@@ -48,16 +48,16 @@ class ForwardRecord:
 
     @property
     def head(self) -> torch.nn.Linear | None:
-        """The linear layer that ran last."""
+        """Linear layer that ran last, or None."""
         return self.linears[-1][1] if self.linears else None
 
     def made_by_sigmoid(self, tensor: torch.Tensor) -> bool:
-        """Whether a sigmoid made this tensor, also when it was put into another shape behind it."""
+        """Test that this tensor is the output of a sigmoid, also after a change of shape."""
         return any(tensor is known for known in self._sigmoids)
 
 
 def record_forward(module: torch.nn.Module, run: Callable[[], Any]) -> ForwardRecord:
-    """Run `module` once, without gradients, and watch it. The random state stays as it was.
+    """Run `module` once without gradients and record it. The random state stays as it was.
 
     Args:
         module: the network.
@@ -72,7 +72,7 @@ def record_forward(module: torch.nn.Module, run: Callable[[], Any]) -> ForwardRe
 
 @contextlib.contextmanager
 def _announced(module: torch.nn.Module, running: list[str], found: ForwardRecord) -> Iterator[None]:
-    """Keep in `running` the paths of the modules that are being run, the innermost last."""
+    """Within the ``with``, keep the paths of the running modules in `running`, innermost last."""
 
     def enter(path: str) -> Callable[..., None]:
         def hook(child: torch.nn.Module, _inputs: Any) -> None:
@@ -95,7 +95,7 @@ def _announced(module: torch.nn.Module, running: list[str], found: ForwardRecord
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Takes note of the operators that run."""
+    """Dispatch mode that records the operators that run."""
 
     # torch.cond and scan run their bodies as one operator
     supports_higher_order_operators = True
@@ -130,7 +130,7 @@ def _argument(func: Any, args: Any, kwargs: Any, name: str) -> Any:
 
 
 def _draws(func: Any, args: Any, kwargs: Any) -> bool:
-    """Dropout of probability 0, and a leaky activation in evaluation mode, draw nothing."""
+    """Test that an operator draws random numbers, as dropout with p = 0 and rrelu in evaluation mode do not."""
     name = func.overloadpacket.__name__
     if name == "native_dropout":
         return bool(_argument(func, args, kwargs, "p")) and _argument(func, args, kwargs, "train") is not False
@@ -138,6 +138,6 @@ def _draws(func: Any, args: Any, kwargs: Any) -> bool:
 
 
 def _uses_batch(func: Any, args: Any, kwargs: Any) -> bool:
-    """Whether the mean and variance are those of the input rather than the running ones."""
+    """Test that a normalisation uses the input's mean and variance rather than the running ones."""
     training = _argument(func, args, kwargs, "training")
     return training is not False or _argument(func, args, kwargs, "running_mean") is None

@@ -1,4 +1,4 @@
-"""Modules go back to their callers as they came: in their mode, training or evaluation, and with the buffers that they had."""
+"""Restoring modules after an export: training or evaluation mode, and buffers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def restore_modes(function: Callable[P, T]) -> Callable[P, T]:
-    """Put the modules among the arguments back into the mode that they came in, also when the function raises.
+    """Decorator: restore the mode of the modules among the arguments, also when the function raises.
 
     So are buffers that a module's own forward counts or averages in, and torch's random state.
     """

@@ -1,4 +1,4 @@
-"""What a module returns, as named tensors in a row: of mappings, dataclasses, tuples and lists of any depth."""
+"""Module results (mappings, dataclasses, tuples and lists of any depth) -> a flat list of named tensors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _MAIN = ("logits", "out")
 
 
 def flat_outputs(result: Any) -> list[Any]:
-    """What is in a result, whatever containers it comes in, in order; None is left out."""
+    """Flatten a result: its values in order, whatever the containers; None is left out."""
     return [value for _, value in _walk(result, ())]
 
 
 def named_results(result: Any) -> dict[str, Any]:
-    """Name -> what is in a result, in order; None is left out.
+    """Flatten a result into name -> value, in order; None is left out.
 
     A single one is called "output". In tuples and lists they are counted, "output1" and so on; in mappings, dataclasses and
     named tuples they are called by their path, such as "boxes" or "aux.0".
@@ -44,7 +44,7 @@ def named_results(result: Any) -> dict[str, Any]:
 
 
 def main_result(result: Any) -> Any:
-    """The tensor that a task is about: the result itself, or its entry "logits" or "out"."""
+    """Main output tensor of a result: the result itself, or its entry "logits" or "out"."""
     fields = dict(_children(result) or ())
     return next((fields[name] for name in _MAIN if isinstance(fields.get(name), torch.Tensor)), result)
 

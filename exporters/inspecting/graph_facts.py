@@ -1,4 +1,4 @@
-"""What an ONNX file holds: operator sets, operators, weights by dtype and by layer."""
+"""Graph facts of an ONNX file: operator sets, operators, weights by dtype and by layer."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class LayerSize:
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """What a model holds.
+    """Contents of an ONNX model.
 
     Attributes:
         opsets: domain ("" is ONNX's own) -> version.
         ir_version: of the file format.
-        producer: what wrote it.
+        producer: name and version of the tool that wrote the file.
         nodes: of the main graph; branches, loops and functions not counted.
-        operators: operator ("domain::name" where it is not ONNX's own) -> how many, everywhere.
+        operators: operator ("domain::name" where it is not ONNX's own) -> count, subgraphs and functions included.
         parameters: numbers in the weights.
         weights: dtype -> bytes of weights and constants.
         layers: layers with weights, the largest first.
-        external: names of further files that weights lie in.
+        external: names of the external data files.
     """
 
     opsets: dict[str, int]
@@ -76,7 +76,7 @@ class GraphFacts:
 
 
 def graph_facts(model: onnx.ModelProto) -> GraphFacts:
-    """Count what a model holds. Weights in further files need not be there: their sizes are told by the model."""
+    """Count operators and weights of a model. External data need not be present: the model holds its sizes."""
     operators = Counter(
         node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
         for node in every_node(model)
@@ -121,7 +121,7 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 
 
 def _shown_dtype(tensor: onnx.TensorProto) -> str:
-    """As NumPy calls it."""
+    """NumPy's name of the element type."""
     return {"FLOAT": "float32", "DOUBLE": "float64"}.get(_dtype(tensor), _dtype(tensor).lower())
 
 
@@ -145,7 +145,7 @@ def _elements(tensor: onnx.TensorProto) -> int:
 
 
 def element_bytes(tensor: onnx.TensorProto) -> int:
-    """Bytes that a tensor's numbers take in memory."""
+    """Bytes of a tensor's elements in memory."""
     if tensor.raw_data:
         return len(tensor.raw_data)
     if is_external(tensor):
@@ -162,7 +162,7 @@ def element_bytes(tensor: onnx.TensorProto) -> int:
 
 
 def layer_names(graph: onnx.GraphProto) -> dict[str, str]:
-    """Initialiser -> the layer it belongs to, which its name tells (`layer1.0.conv1.weight`), else the node that takes it."""
+    """Initialiser name -> its layer, from the initialiser's name (`layer1.0.conv1.weight`), else from the node that takes it."""
     tensors = {tensor.name for tensor in graph.initializer}
     consumers: dict[str, onnx.NodeProto] = {}
     for node in graph.node:
@@ -191,7 +191,7 @@ def _module(name: str) -> str:
 
 
 def _common_start(names: Iterable[str]) -> str:
-    """`module.` where every name begins so, as those of a wrapped network do."""
+    """Common prefix of all names, such as `module.` of a wrapped network."""
     return "module." if all(name.partition(".")[0] == "module" for name in names) else ""
 
 

@@ -1,4 +1,4 @@
-"""The way of the data through a graph: its operators without constants, without arithmetic on shapes, without mere wrappers."""
+"""Data flow of a graph: its operators without constants, shape arithmetic and pass-through nodes."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ ELEMENTWISE = (
 
 @dataclass
 class FlowNode:
-    """One or several operators that belong together.
+    """Node of the data flow: one operator, or several that belong together.
 
     Attributes:
-        nodes: what they are, in order.
+        nodes: the ONNX nodes, in order.
         sources: where the data comes from: positions of other nodes, or names of the graph's inputs.
         layer: the module that its weights belong to, or "".
         parameters: numbers in its weights.
-        output: the name of the value that leaves it.
+        output: the name of its output value.
     """
 
     nodes: list[onnx.NodeProto]
@@ -83,7 +83,7 @@ def graph_flow(graph: onnx.GraphProto) -> tuple[list[FlowNode], list[tuple[str, 
 
 
 class _Walk:
-    """Goes through a graph's nodes in order and remembers where each value comes from."""
+    """Traversal of a graph's nodes in order; tracks the source of each value."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.found: list[FlowNode] = []
@@ -98,7 +98,7 @@ class _Walk:
         }  # value -> initialisers it is made of
 
     def add(self, node: onnx.NodeProto) -> None:
-        """Place one node: as a step of the data's way, or out of sight."""
+        """Add one ONNX node: as a node of the data flow, or hidden."""
         entering = [name for name in (*node.input, *_captured(node)) if name]
         sources = list(dict.fromkeys(self.origins[name] for name in entering if name in self.origins))
         weights = list(dict.fromkeys(part for name in entering for part in self.weights.get(name, ())))
@@ -125,7 +125,7 @@ class _Walk:
 
 
 def _captured(node: onnx.NodeProto) -> Iterable[str]:
-    """Values that the body of a branch or a loop takes from around it."""
+    """Outer-scope values that the body of a branch or a loop reads."""
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
             inside = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
@@ -141,7 +141,7 @@ def _makes_data(node: onnx.NodeProto) -> bool:
 def _joined(
     nodes: list[FlowNode], ends: list[tuple[str, int | str]]
 ) -> tuple[list[FlowNode], list[tuple[str, int | str]]]:
-    """Put activations into the node that they alone follow."""
+    """Merge each activation into the node before it where that node has no other consumer."""
     consumers: dict[int | str, int] = {}
     for source in (*(source for node in nodes for source in node.sources), *(origin for _, origin in ends)):
         consumers[source] = consumers.get(source, 0) + 1

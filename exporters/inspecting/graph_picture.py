@@ -1,4 +1,4 @@
-"""A drawing of an ONNX file: its layers from top to bottom, a large one gathered by the modules that it came from."""
+"""Drawing of an ONNX graph: layers from top to bottom; a large graph is grouped by module."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def draw_graph(
 
     Args:
         model: the graph; its weights do not matter.
-        seen: what `inspect_file` found, for the shapes.
+        seen: the result of `inspect_file`, for the shapes.
         title: above the drawing.
         kind: "png" or "svg".
-        most: boxes; in larger graphs, operators of one module become one box.
+        most: maximum number of boxes; in larger graphs, operators of one module become one box.
 
     Returns:
         The content of the file.
@@ -77,7 +77,7 @@ def draw_graph(
 
 
 class _Shapes:
-    """Shapes of values in words; an axis of any number of rows is called N."""
+    """Shapes of values as text; a dynamic batch axis is called N."""
 
     def __init__(self, graph: onnx.GraphProto, seen: ModelInspection) -> None:
         self.known: Mapping[str, Sequence[int]] = seen.flow.shapes

@@ -1,4 +1,4 @@
-"""What is odd about a file: things that surprise whoever runs it, each with what to do."""
+"""Warnings about an ONNX file: properties that surprise whoever runs it, each with a remedy."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _KNOWN = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", *_CONTRIB)
 
 
 def graph_warnings(model: onnx.ModelProto, facts: GraphFacts, path: Path, *, digest: bool = True) -> list[str]:
-    """Warnings about a model, one sentence each; an empty list is a good sign.
+    """Warnings about a model, one sentence each; an empty list where there is nothing to warn of.
 
     Args:
         model: read from `path`, weights in further files not loaded.
         facts: of it.
         path: the file, beside which its further files are looked for.
-        digest: read a further file whole, to see that it is the one that belongs to the model.
+        digest: read the external data whole and compare its digest with the model's.
     """
     found = [*_versions(facts), *_second_files(model, facts, path, digest)]
     domains = {node.domain for node in every_node(model)} - {"", "ai.onnx"}
@@ -74,7 +74,7 @@ def _second_files(model: onnx.ModelProto, facts: GraphFacts, path: Path, digest:
 
 
 def _training(model: onnx.ModelProto) -> list[str]:
-    """What belongs to training, and makes results random or dependent on the batch."""
+    """Warnings about training-mode operators, which make results random or dependent on the batch."""
     found, constants = [], _truths(model)
     names = [node.op_type for node in every_node(model)]
     if any(
@@ -111,7 +111,7 @@ def _truths(model: onnx.ModelProto) -> dict[str, bool]:
 
 
 def _constants(model: onnx.ModelProto) -> list[str]:
-    """Constants that a few bytes of the file become very large in memory by, and weights that are no numbers."""
+    """Warnings about constants that expand to a large size in memory, and large constants without data."""
     found = []
     shapes = {
         tensor.name: tensor

@@ -1,4 +1,4 @@
-"""All that can be told of an ONNX file, as facts and as text: what `toolkit info` prints below what the runtime knows."""
+"""Inspection of an ONNX file, as facts and as text: the part of `toolkit info` below the runtime's own description."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["add_inspection", "inspect_file", "least_onnxruntime"]
 def add_inspection(
     path: Path, facts: dict[str, Any], text: str, picture: Path | None = None
 ) -> tuple[dict[str, Any], str]:
-    """What the runtime tells of a file (`runtime.session.describe.describe_file`) together with all of this, and a picture if asked.
+    """Append the inspection to the runtime's description (`runtime.session.describe.describe_file`): (facts, text); draw `picture`.
 
     Raises:
         InputError: the picture cannot be written.
@@ -38,11 +38,11 @@ def add_inspection(
 
 
 def inspect_file(path: Path, *, digest: bool = True) -> ModelInspection:
-    """Look into a file. Nothing of it is run; its shapes are found in a child process with limits.
+    """Inspect a file without running it; shapes are inferred in a child process with limits.
 
     Args:
         path: the file.
-        digest: read weights in a second file whole, to compare their digest.
+        digest: read the external data whole, to compare its digest.
 
     Raises:
         ModelFileError: the file cannot be read.
@@ -57,7 +57,7 @@ def inspect_file(path: Path, *, digest: bool = True) -> ModelInspection:
 
 
 def least_onnxruntime(facts: GraphFacts) -> str | None:
-    """The first release of ONNX Runtime that opens a file of these versions, such as "1.17"; None where none is known."""
+    """Oldest release of ONNX Runtime that opens a file of these versions, such as "1.17"; None where none is known."""
     for (major, minor), release in sorted(ONNXRUNTIME_RELEASES.items()):
         opset, ml_opset = facts.opsets.get("", 0), facts.opsets.get("ai.onnx.ml", 0)
         if opset <= release.opset and facts.ir_version <= release.ir_version and ml_opset <= release.ml_opset:

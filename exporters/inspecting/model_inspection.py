@@ -1,4 +1,4 @@
-"""What was seen in an ONNX file: graph, weights, shapes, multiply-adds, targets, warnings; as facts and as text."""
+"""Inspection result of an ONNX file: graph, weights, shapes, multiply-adds, targets, warnings; as facts and as text."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SHOWN = 12  # operators and layers in the text; JSON has all
 
 @dataclass(frozen=True)
 class ModelInspection:
-    """What was seen.
+    """Inspection result of an ONNX file.
 
     Attributes:
-        inputs, outputs: of the file.
+        inputs, outputs: the file's inputs and outputs.
         facts: of the graph and its weights.
         flow: shapes and multiply-adds.
         targets: runtimes and boards that open it, in words.
-        warnings: what is odd about it, and what to do.
+        warnings: one sentence each, with a remedy.
     """
 
     inputs: tuple[Tensor, ...]
@@ -50,13 +50,13 @@ class ModelInspection:
 
     @property
     def runtimes(self) -> list[str]:
-        """Those of the targets that are ONNX Runtime."""
+        """Targets that are ONNX Runtime."""
         from exporters.targets import find_target
 
         return [name for name in self.targets if find_target(name).is_onnxruntime]
 
     def lines(self) -> list[str]:
-        """The same as lines of text."""
+        """Inspection as lines of text."""
         facts, flow = self.facts, self.flow
         opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in facts.opsets.items())
         lines = [f"opset    {opsets}; IR version {facts.ir_version}"]
@@ -77,7 +77,7 @@ class ModelInspection:
         return lines
 
     def layer_table(self, most: int = _SHOWN) -> str:
-        """The largest layers."""
+        """Table of the largest layers."""
         layers, total = self.facts.layers, sum(layer.bytes for layer in self.facts.layers)
         rows = [
             (
@@ -98,7 +98,7 @@ class ModelInspection:
 
 
 def multiply_adds_text(flow: FlowShapes) -> str:
-    """Multiply-adds of one run, at which shapes, and what is missing in them."""
+    """Text line: multiply-adds of one run, the input shapes they hold for, and the operators left out."""
     if flow.multiply_adds is None:
         return f"multiply-adds unknown: {flow.reason}"
     at = "; ".join(f"{name} ({', '.join(map(str, shape))})" for name, shape in flow.inputs.items())

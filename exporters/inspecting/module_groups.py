@@ -1,4 +1,4 @@
-"""Operators of a large graph gathered by the module they came from, until there are few enough to look at."""
+"""Grouping of a large graph's operators by module, until few enough boxes remain to draw."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def group_by_module(nodes: Sequence[FlowNode], most: int) -> list[tuple[str, lis
 
 
 def _paths(nodes: Sequence[FlowNode]) -> list[tuple[str, ...]]:
-    """The module of each node, as the parts of its name; () where it lies in none."""
+    """Module path of each node, as the parts of its name; () where it lies in none."""
     following = _following(nodes)
     paths: list[tuple[str, ...]] = []
     for number, node in enumerate(nodes):
@@ -53,7 +53,7 @@ def _paths(nodes: Sequence[FlowNode]) -> list[tuple[str, ...]]:
 
 
 def _shared(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The beginning that all paths share."""
+    """Common prefix of all paths."""
     shared = min(paths, key=len)
     while any(path[: len(shared)] != shared for path in paths):
         shared = shared[:-1]
@@ -61,7 +61,7 @@ def _shared(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _following(nodes: Sequence[FlowNode]) -> list[set[tuple[str, ...]]]:
-    """The modules of the next nodes with weights behind each node."""
+    """Modules of the nearest following nodes with weights, for each node."""
     after: list[list[int]] = [[] for _ in nodes]
     for number, node in enumerate(nodes):
         for source in node.sources:
@@ -76,7 +76,7 @@ def _following(nodes: Sequence[FlowNode]) -> list[set[tuple[str, ...]]]:
 
 
 def _gathered(nodes: Sequence[FlowNode], names: Sequence[str]) -> list[tuple[str, list[int]]]:
-    """Nodes of one name become a group, unless data leaves the group and comes back: such groups are left open."""
+    """Group nodes of one name, except where data leaves the group and comes back: those nodes stay single."""
     opened: set[str] = {""}
     while True:
         of_node = [name if name not in opened else number for number, name in enumerate(names)]
@@ -98,7 +98,7 @@ def _gathered(nodes: Sequence[FlowNode], names: Sequence[str]) -> list[tuple[str
 
 
 def _chains(nodes: Sequence[FlowNode], groups: list[tuple[str, list[int]]]) -> list[tuple[str, list[int]]]:
-    """Groups through which data goes straight are put together."""
+    """Merge chains: groups that pass data straight on become one."""
     of_node = {number: position for position, (_, members) in enumerate(groups) for number in members}
     before: list[set[int]] = []
     after: list[set[int]] = [set() for _ in groups]

@@ -1,4 +1,4 @@
-"""Multiplications with an addition that one run takes, operator by operator, from the shapes of what goes in and comes out.
+"""Multiply-adds of one run, operator by operator, from the input and output shapes.
 
 Counted are the operators that do nearly all of the work: convolutions, matrix products and recurrent layers, in their
 floating-point, quantised and fused forms (ONNX's Operators.md and onnxruntime's ContribOperators.md). All others count 0.
@@ -20,12 +20,12 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass
 class Count:
-    """What was counted.
+    """Multiply-add count.
 
     Attributes:
         total: multiply-adds of one run.
         by_node: name of a node's first output -> its multiply-adds, in the main graph.
-        uncounted: nodes that should count and whose shapes are not known, by operator.
+        uncounted: operator -> number of nodes that should count but whose shapes are not known.
     """
 
     total: int = 0
@@ -78,7 +78,7 @@ def _count(graph: onnx.GraphProto, outer: Shapes, found: Count, times: int, by_n
 
 
 def _count_branches(branches: Iterable[onnx.GraphProto], shapes: Shapes, found: Count, times: int) -> None:
-    """One of them runs: the dearest counts."""
+    """Count an If: one branch runs, and the most expensive counts."""
     counts = []
     for branch in branches:
         counts.append(Count())
@@ -90,7 +90,7 @@ def _count_branches(branches: Iterable[onnx.GraphProto], shapes: Shapes, found: 
 
 
 def _trips(node: onnx.NodeProto, shapes: Shapes, constants: Mapping[str, int], found: Count) -> int:
-    """How often a body runs; once, and said so, where that is decided while running."""
+    """Trip count of a Scan or Loop body; 1, and noted in `uncounted`, where it is known only at run time."""
     try:
         if node.op_type == "Scan":
             scanned = _attribute(node, "num_scan_inputs", 1)
@@ -104,7 +104,7 @@ def _trips(node: onnx.NodeProto, shapes: Shapes, constants: Mapping[str, int], f
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, int]:
-    """Single whole numbers, by name."""
+    """Scalar integer constants by name."""
     tensors = [(tensor.name, tensor) for tensor in graph.initializer]
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
@@ -122,7 +122,7 @@ def _attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 
 
 def _convolution(weight: int) -> Callable[[onnx.NodeProto, Shapes], int]:
-    """Every number that comes out takes one window of one group; `weight` is the position of (C_out, C_in / groups, *window)."""
+    """Convolution: one window of one group per output element; `weight` is the input position of (C_out, C_in / groups, *window)."""
 
     def rule(node: onnx.NodeProto, shapes: Shapes) -> int:
         return math.prod(shapes[node.output[0]]) * math.prod(shapes[node.input[weight]][1:])
@@ -131,12 +131,12 @@ def _convolution(weight: int) -> Callable[[onnx.NodeProto, Shapes], int]:
 
 
 def _transposed_convolution(node: onnx.NodeProto, shapes: Shapes) -> int:
-    """Every number that goes in is spread over one window; weights (C_in, C_out / groups, *window)."""
+    """Transposed convolution: one window of one group per input element; weights (C_in, C_out / groups, *window)."""
     return math.prod(shapes[node.input[0]]) * math.prod(shapes[node.input[1]][1:])
 
 
 def _product(second: int) -> Callable[[onnx.NodeProto, Shapes], int]:
-    """(..., M, K) @ (..., K, N); `second` is the position of the latter."""
+    """Matrix product (..., M, K) @ (..., K, N); `second` is the input position of the second factor."""
 
     def rule(node: onnx.NodeProto, shapes: Shapes) -> int:
         first = shapes[node.input[0]]
@@ -147,7 +147,7 @@ def _product(second: int) -> Callable[[onnx.NodeProto, Shapes], int]:
 
 
 def _result(node: onnx.NodeProto, shapes: Shapes, second: int) -> int:
-    """How many numbers come out, also where onnxruntime's own operators say no shape."""
+    """Number of output elements of a matrix product, computed from the inputs where no output shape is inferred."""
     if node.output[0] in shapes:
         return math.prod(shapes[node.output[0]])
     one, other = shapes[node.input[0]], shapes[node.input[second]]
@@ -157,7 +157,7 @@ def _result(node: onnx.NodeProto, shapes: Shapes, second: int) -> int:
 
 
 def _einsum(node: onnx.NodeProto, shapes: Shapes) -> int:
-    """One for each combination of all indices."""
+    """Einsum: one multiply-add per combination of all indices."""
     equation = _attribute(node, "equation", b"").decode().replace(" ", "").split("->")[0]
     lengths: dict[str, int] = {}
     for term, name in zip(equation.split(","), node.input, strict=True):
@@ -173,14 +173,14 @@ def _einsum(node: onnx.NodeProto, shapes: Shapes) -> int:
 
 
 def _recurrent(node: onnx.NodeProto, shapes: Shapes) -> int:
-    """Each step multiplies its input and its state by W (directions, gates * hidden, input) and R (..., hidden)."""
+    """Recurrent layer: per step input times W (directions, gates * hidden, input), state times R (..., hidden)."""
     entering = shapes[node.input[0]]
     steps, rows = entering[0], entering[1]
     return steps * rows * (math.prod(shapes[node.input[1]]) + math.prod(shapes[node.input[2]]))
 
 
 def _attention(node: onnx.NodeProto, shapes: Shapes) -> int:
-    """Queries by keys, and the result by values; of (batch, heads, length, width)."""
+    """Attention: queries by keys, and the result by values, each (batch, heads, length, width)."""
     query, key, value = (shapes[node.input[index]] for index in range(3))
     if len(query) == 3:  # (batch, length, heads * width)
         return query[0] * query[1] * key[1] * (query[2] + query[2] * value[2] // key[2])

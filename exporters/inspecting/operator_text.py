@@ -1,4 +1,4 @@
-"""An operator's main arguments in a few words, and the family it belongs to."""
+"""Text of an operator's main arguments, and its operator family."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SHAPES = (
 
 
 def operator_family(node: onnx.NodeProto, has_weights: bool) -> str:
-    """Convolution, linear, pooling, normalization, activation, sequence, shape or function."""
+    """Operator family: convolution, linear, pooling, normalization, activation, sequence, shape or function."""
     if node.op_type == "Gather":
         return "sequence" if has_weights else "shape"
     if node.op_type in _SHAPES:
@@ -47,7 +47,7 @@ def operator_family(node: onnx.NodeProto, has_weights: bool) -> str:
 
 
 def arguments_text(node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]) -> str:
-    """What sets the node apart from others of its kind, such as ``64 → 128, 3×3, stride 2``."""
+    """Main arguments of a node as text, such as ``64 → 128, 3×3, stride 2``; "" without any."""
     values = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute if not entry.HasField("g")}
     weight = [int(length) for length in shapes.get(node.input[1], ())] if len(node.input) > 1 else []
     words: list[str] = []
@@ -77,7 +77,7 @@ def arguments_text(node: onnx.NodeProto, shapes: Mapping[str, Sequence[int]]) ->
 
 
 def _window(values: Mapping[str, Any]) -> list[str]:
-    """Stride, padding and dilation where they are not the usual ones."""
+    """Texts of stride, padding and dilation where they are not the defaults."""
     found = []
     for name, word, usual in (("strides", "stride", 1), ("pads", "padding", 0), ("dilations", "dilation", 1)):
         given = list(values.get(name, ()))

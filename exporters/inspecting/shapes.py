@@ -1,4 +1,4 @@
-"""The shapes inside a file and the multiply-adds of one run, found in a child process with limits."""
+"""Shape inference and multiply-adds of an ONNX file, in a child process with limits."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _OTHER_LENGTH = 16
 
 @dataclass(frozen=True)
 class FlowShapes:
-    """What was found.
+    """Inferred shapes and multiply-adds of one run.
 
     Attributes:
-        inputs: input name -> the lengths that the others follow from.
+        inputs: input name -> the lengths that shape inference started from.
         shapes: value name -> lengths, where they are known.
-        multiply_adds: of one run, or None where nothing could be found.
+        multiply_adds: of one run, or None where inference failed.
         by_node: name of a node's first output -> its multiply-adds.
         uncounted: operator -> nodes whose shapes are not known, which are missing in `multiply_adds`.
-        reason: why nothing could be found, or "".
+        reason: why inference failed, or "".
     """
 
     inputs: Mapping[str, tuple[int, ...]]
@@ -45,7 +45,7 @@ class FlowShapes:
 
 
 def input_lengths(inputs: tuple[Tensor, ...], card: ModelCard | None) -> dict[str, tuple[int, ...]]:
-    """One row of every input: free axes get the length that the card tells, else a usual one."""
+    """Input shapes with one row each: dynamic axes get the card's length, else a usual one."""
     told = {entry.name: _row_shape(entry) for entry in card.inputs if not isinstance(entry, ArrayInput)} if card else {}
     lengths = {}
     for tensor in inputs:
@@ -65,14 +65,14 @@ def input_lengths(inputs: tuple[Tensor, ...], card: ModelCard | None) -> dict[st
 
 
 def _row_shape(entry: InputCard) -> tuple[int | None, ...]:
-    """Of what the file is given: an unprepared picture of the size that it is prepared to, or the prepared row."""
+    """Row shape of an input: the prepared row, or a raw picture of the card's size under `prepared_in_graph`."""
     if isinstance(entry, ImageInput) and entry.prepared_in_graph:
         return (*entry.size, entry.channels)
     return entry.shape
 
 
 def find_shapes(path: Path, lengths: Mapping[str, tuple[int, ...]], seconds: float = _SECONDS) -> FlowShapes:
-    """Infer every shape in a file from those of its inputs. Never raises: what cannot be found has a reason."""
+    """Infer every shape in a file from its input shapes. Never raises: on failure `reason` says why."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "shapes.json"
         command = [

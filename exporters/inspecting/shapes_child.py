@@ -1,4 +1,4 @@
-"""Run in a child process with limits, for a file may be made so that finding its shapes takes all memory.
+"""Child process of shape inference, run with limits because a malformed file can make inference take all memory.
 
 Reads the path of a model and the lengths of its inputs (JSON) from the command line; writes shapes and counts as JSON.
 """

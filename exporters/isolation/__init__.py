@@ -1,1 +1,1 @@
-"""Tools of others kept apart: a child process with limits on time and memory, silenced output."""
+"""Isolation of third-party tools: a child process with limits on time and memory, silenced output."""

@@ -1,4 +1,4 @@
-"""A child process that can end nothing but itself: killed once it takes too long or too much memory."""
+"""Child process with limits on time and resident memory; killed when it exceeds one."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from typing import BinaryIO, Literal
 
 __all__ = ["Outcome", "run_limited"]
 
-# How often the child's memory is looked at: memory can be filled at a few GB a second.
+# How often the child's memory is looked at: memory can be filled at a few GB per second.
 _LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a child ended.
+    """Outcome of a child process.
 
     Attributes:
         ended_by: "itself", or the limit that it was killed for.
-        exit_code: of a child that ended by itself; negative for a signal.
+        exit_code: the exit code; negative for a signal.
         last_words: the last line that it wrote to standard error.
-        seconds: how long it ran.
-        peak_bytes: the most resident memory that was seen, 0 where the system does not tell.
+        seconds: run time.
+        peak_bytes: peak resident memory as sampled, 0 where the system does not tell.
     """
 
     ended_by: Literal["itself", "time", "memory"]
@@ -74,7 +74,7 @@ def run_limited(
 
 
 def _resident_bytes(process: int) -> int:
-    """Resident memory of a process and of the processes that it started; 0 where the system does not tell."""
+    """Resident memory in bytes of a process and its descendants; 0 where the system does not tell."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
         children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
@@ -84,7 +84,7 @@ def _resident_bytes(process: int) -> int:
 
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:
-    """Whether the child has ended; it is not yet waited for, so its number still names its group and no other."""
+    """Test that the child has ended, without reaping it, so that its process id still names its own group."""
     if not hasattr(os, "waitid"):
         return child.poll() is not None
     return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None

@@ -1,4 +1,4 @@
-"""Tools that print, log and warn of what the comparison finds out anyway, kept silent."""
+"""Silencing of tools that print, log and warn of problems that verification finds anyway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["quiet"]
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No standard output, standard error, log line or warning; errors are raised as ever."""
+    """Within the ``with``, suppress standard output, standard error, logging and warnings; exceptions pass through."""
     before = logging.root.manager.disable
     sink = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):

@@ -1,4 +1,4 @@
-"""Models above 2 GB: one ONNX file is one protobuf message, which cannot be longer, so their weights go into a second file.
+"""External data: weights of a model above 2 GB, the limit of one protobuf message, go into a second file.
 
 ONNX's own external data (onnx/docs/ExternalData.md): each large tensor says in which file, at which offset, it lies. The
 second file is called after the model, `model.onnx.data`, and lies beside it.
@@ -70,7 +70,7 @@ def copy_model(path: Path, target: Path) -> None:
 
 
 def rename_told_data(model: onnx.ModelProto, name: str) -> None:
-    """Say another name of the second file in the metadata that the runtime checks."""
+    """Rename the second file in the metadata that the runtime checks."""
     from dataclasses import replace
 
     from runtime.session.external_data import EXTERNAL_DATA_KEY, told_external_data
@@ -82,12 +82,12 @@ def rename_told_data(model: onnx.ModelProto, name: str) -> None:
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
-    """Whether a tensor's numbers lie in another file."""
+    """Test that a tensor's data lie in another file."""
     return tensor.data_location == onnx.TensorProto.EXTERNAL
 
 
 def external_names(model: onnx.ModelProto) -> set[str]:
-    """The names of the files that a model's tensors lie in, besides its own."""
+    """Names of the external data files of a model."""
     return {
         entry.value
         for tensor in every_tensor(model)
@@ -98,7 +98,7 @@ def external_names(model: onnx.ModelProto) -> set[str]:
 
 
 def inside_bytes(model: onnx.ModelProto) -> int:
-    """Bytes of the tensors in the file itself. Counted one by one: a message of more than 2 GB cannot say its size."""
+    """Bytes of the tensors in the file itself, summed one by one: messages above 2 GB cannot report their size."""
     return sum(tensor.ByteSize() for tensor in every_tensor(model))
 
 
@@ -109,7 +109,7 @@ def model_bytes(path: Path) -> int:
 
 
 def every_tensor(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """All tensors of a model: initialisers and attributes, in branches, loops and functions too."""
+    """Iterate over all tensors of a model: initialisers and attributes, in branches, loops and functions too."""
     yield from _graph_tensors(model.graph)
     for function in model.functions:
         yield from _node_tensors(function.node)

@@ -12,7 +12,7 @@ __all__ = ["read_graph"]
 
 
 def read_graph(path: Path) -> onnx.ModelProto:
-    """The graph of a file, weights in further files left there. Raises ModelFileError when it is none."""
+    """Read a model without its external data. Raises ModelFileError where the file is not an ONNX model."""
     try:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's, of its own kind in every version

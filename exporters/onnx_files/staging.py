@@ -1,4 +1,4 @@
-"""Where an export is made: a private folder beside its target, from which finished files take their places at the end."""
+"""Staging of an export: a private folder beside the target, from which finished files are moved into place at the end."""
 
 from __future__ import annotations
 
@@ -65,6 +65,6 @@ def staging(target: Path) -> Iterator[Path]:
 
 
 def _has_second_file(target: Path) -> bool:
-    """Whether the model at `target` names the file beside it as its own; else that is a stranger's, and is left alone."""
+    """Test that the model at `target` refers to the data file beside it; a file it does not refer to is left alone."""
     data = external_data_path(target)
     return data.is_file() and target.is_file() and data.name.encode() in target.read_bytes()

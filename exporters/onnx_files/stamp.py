@@ -1,4 +1,4 @@
-"""Write the card into the file, and take out what the exporter left of the machine it ran on."""
+"""Stamping: write the card into the file, and remove traces of the machine that exported it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def stamp(path: Path, card: ModelCard) -> None:
 
 
 def _second_file(path: Path, names: set[str]) -> dict[str, str]:
-    """What is said of weights in a second file, so that another one in its place is found out."""
+    """Metadata entry with the second file's name, size and digest, to detect a wrong file; {} without one."""
     name = next(iter(names), None)
     return {} if name is None else {EXTERNAL_DATA_KEY: describe_external_data(path.parent / name).to_json()}
 
 
 def image_metadata(card: ModelCard) -> dict[str, str]:
-    """ONNX's standard keys for a picture input (ONNX MetadataProps.md), as far as they can say what the card says."""
+    """ONNX's standard metadata for a picture input (MetadataProps.md), as far as it can express the card."""
     pictures = [entry for entry in card.inputs if isinstance(entry, ImageInput)]
     if len(pictures) != 1:
         return {}
@@ -73,7 +73,7 @@ def _strip_graph(graph: onnx.GraphProto) -> None:
 
 
 def _strip_node(node: onnx.NodeProto) -> None:
-    """The node and the graphs inside of it: branches and loops."""
+    """Strip a node and its subgraphs (branches and loops)."""
     del node.metadata_props[:]
     node.doc_string = ""
     for attribute in node.attribute:

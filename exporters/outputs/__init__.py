@@ -1,1 +1,1 @@
-"""The outputs of a file by their roles: probabilities, logits, embedding, class activation maps, layers, detections."""
+"""Outputs of a file by role: probabilities, logits, embedding, class activation maps, layers, detections."""

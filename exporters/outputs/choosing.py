@@ -1,4 +1,4 @@
-"""Which outputs a file has, and where they come from: those of the task, those asked for, those of a module of no task."""
+"""Output selection: the outputs of the task, those asked for, or a module's own where there is no task."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def choose_outputs(
     found: ForwardRecord,
     run: Callable[[], Any],
 ) -> NamedOutputs:
-    """Wrap a module so that it returns the outputs asked for, or those of its task.
+    """Wrap a module so that it returns the named outputs, or those of its task.
 
     Args:
         module: in evaluation mode.
         task: of its card.
         outputs: names; None takes the task's.
         arguments: how it is called.
-        found: of a run.
+        found: record of a run.
         run: runs it again.
 
     Raises:
@@ -72,7 +72,7 @@ def choose_outputs(
 
 @dataclass(frozen=True)
 class _Case:
-    """One module and what is known of it."""
+    """One module with its task, arguments and recorded run."""
 
     module: torch.nn.Module
     task: str
@@ -179,9 +179,9 @@ def _check_layer(case: _Case, path: str) -> None:
 
 
 def _ending(case: _Case) -> Ending | None:
-    """What a module of unknown making ends in, told from what it returned.
+    """Final activation of a module ("sigmoid", "softmax" or None), inferred from the recorded result.
 
-    Rows that add up to 1 are probabilities. Of single ones nothing tells them from logits but the operator that made them.
+    Rows that add up to 1 are probabilities. Independent ones are recognised only by the sigmoid that made them.
     """
     result = main_result(case.found.result)
     if case.task == "multilabel":

@@ -1,4 +1,4 @@
-"""Class activation maps in the file: where in a picture the evidence for each class lies.
+"""Class activation maps as an output of the file: the evidence for each class by position in the picture.
 
 B. Zhou et al., "Learning deep features for discriminative localization", 2016. Behind global average pooling and one linear
 layer the map of class c is relu(sum_k W[c, k] features[k]) / (h w), which is Grad-CAM's (Selvaraju et al., 2017) there: the
@@ -23,12 +23,12 @@ __all__ = ["ClassMaps", "find_class_maps"]
 
 @dataclass(frozen=True)
 class ClassMaps:
-    """Where a network keeps what its class activation maps are made of.
+    """Source of a network's class activation maps: the feature maps and the classifier.
 
     Attributes:
         path: of the module whose input or output are the features.
-        enters: the features are what the module is given, rather than what it returns.
-        classifier: path of the linear layer; None where the features are one map a class already.
+        enters: the features are the module's input rather than its output.
+        classifier: path of the linear layer; None where there is one map per class already.
     """
 
     path: str
@@ -36,7 +36,7 @@ class ClassMaps:
     classifier: str | None
 
     def from_features(self, module: torch.nn.Module, features: torch.Tensor) -> torch.Tensor:
-        """(N, C, h, w) -> (N, K, h, w)."""
+        """Class activation maps from features: (N, C, h, w) -> (N, K, h, w)."""
         if self.classifier is None:
             return features.relu() / (features.shape[2] * features.shape[3])
         weight: Any = module.get_submodule(self.classifier).weight  # (K, C)
@@ -45,7 +45,7 @@ class ClassMaps:
 
 
 def find_class_maps(module: torch.nn.Module, run: Callable[[], Any]) -> ClassMaps:
-    """Run a classifier once and find the features that its classes are told from.
+    """Run a classifier once and find the feature maps in front of its global average pooling.
 
     Raises:
         SpecError: it does not end in global average pooling and one linear layer.
@@ -83,7 +83,7 @@ def _recorded(
     features: list[tuple[str, bool, torch.Tensor]],
     linears: list[tuple[str, torch.Tensor, torch.Tensor]],
 ) -> Iterator[None]:
-    """Note what enters and leaves each module, maps and linear layers."""
+    """Record the inputs and outputs of each module, of maps and linear layers."""
 
     def listener(path: str) -> Callable[..., None]:
         def listen(child: torch.nn.Module, inputs: Any, output: Any) -> None:

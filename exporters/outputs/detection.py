@@ -1,4 +1,4 @@
-"""torchvision's detectors with results of a fixed shape, which one file can give for a whole batch.
+"""Detectors of torchvision with results of a fixed shape, batched in one file.
 
 As they are, they take a list of pictures and return a dictionary for each, with as many boxes as were found. Here they take
 (N, 3, H, W) and return (N, D, ...): the D that a picture can have at most, the ones found first, and nothing behind them.
@@ -28,7 +28,7 @@ _FAMILIES = {
 
 
 def family(module: torch.nn.Module) -> str | None:
-    """Which of torchvision's detectors a module is: "GeneralizedRCNN", "RetinaNet", "FCOS", "SSD", or None.
+    """Detector family of a torchvision module: "GeneralizedRCNN", "RetinaNet", "FCOS", "SSD", or None.
 
     Told by name, so that torchvision need not be imported for every other network.
     """
@@ -39,12 +39,12 @@ def family(module: torch.nn.Module) -> str | None:
 
 
 def padded_detections(module: torch.nn.Module) -> torch.nn.Module:
-    """A detector of torchvision -> the same with results of a fixed shape; any other module as it is."""
+    """Wrap a torchvision detector in PaddedDetections; any other module is returned as it is."""
     return module if family(module) is None else PaddedDetections(module)
 
 
 class PaddedDetections(torch.nn.Module):
-    """(N, 3, H, W) pictures from 0 to 1 -> what torchvision's detector finds, as tensors of a fixed shape.
+    """torchvision detector with results of a fixed shape: pictures (N, 3, H, W) from 0 to 1 -> padded detections.
 
     Args:
         detector: in evaluation mode.
@@ -62,7 +62,7 @@ class PaddedDetections(torch.nn.Module):
 
     @property
     def most(self) -> int:
-        """How many detections a picture can have."""
+        """Maximum number of detections per picture, D."""
         holder: Any = self.detector.roi_heads if self.family == "GeneralizedRCNN" else self.detector
         return int(holder.detections_per_img)
 
@@ -81,6 +81,6 @@ class PaddedDetections(torch.nn.Module):
         }
 
     def _padded(self, name: str, values: torch.Tensor) -> torch.Tensor:
-        """(n, ...) -> (D, ...)."""
+        """Pad detections: (n, ...) -> (D, ...)."""
         missing = values.new_full((self.most - len(values), *values.shape[1:]), NOTHING if name == "labels" else 0)
         return torch.cat([values, missing])

@@ -1,4 +1,4 @@
-"""Detections of two runs, brought into the same order before they are compared.
+"""Matching of two runs' detections into the same order before a comparison.
 
 Detections come in falling order of their scores. Where two scores are equal but for rounding, either may come first, and a
 comparison place by place would find two wrong boxes where nothing is wrong.
@@ -24,7 +24,7 @@ _EQUAL = 1e-4
 
 
 def nothing_found(results: Iterable[Mapping[str, np.ndarray]]) -> bool:
-    """Whether no detection is in any of the results, so that comparing them says little."""
+    """Test that all results are without any detection, so that comparing them proves little."""
     return all((result["labels"] == NOTHING).all() for result in results if "labels" in result)
 
 
@@ -53,7 +53,7 @@ def same_order(reference: Mapping[str, np.ndarray], found: Mapping[str, np.ndarr
 
 
 def _paired(expected: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The place in `found` for each of `expected` (D,), and where the cut fell between equal scores (D,) bool."""
+    """(position in `found` of each of `expected` (D,), mask of cuts between equal scores (D,) bool)."""
     count = len(expected["scores"])
     free = np.ones(count, bool)
     order = np.full(count, -1)

@@ -23,14 +23,14 @@ LAYER = "layer:"
 
 
 class NamedOutputs(torch.nn.Module):
-    """Inputs -> a tuple with one tensor for each of `cards`.
+    """Wrapper of a network: inputs -> a tuple with one tensor per entry of `cards`.
 
     Args:
         module: the network, in evaluation mode.
         cards: the outputs in order. Those of the role "raw" are the module's own; the name of one that is a layer's output
             begins with "layer:", and "cam" are the class activation maps.
         head: the linear layer whose input is the embedding, or None.
-        ends_in: what the module ends in, where it returns probabilities, or logarithms of them, already; a module of which
+        ends_in: the final activation where the module itself returns probabilities, or their logarithms; a module of which
             logits are asked has a method ``logits`` then.
         task: "multilabel" makes each logit a probability by itself; any other makes one distribution of them.
         arguments: how the module is called; None passes the inputs on as they are.
@@ -62,7 +62,7 @@ class NamedOutputs(torch.nn.Module):
         self._head = [head] if head is not None and any(card.role == "embedding" for card in cards) else []
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Tensors (B, ...) -> one tensor an output."""
+        """Tensors (B, ...) -> one tensor per output."""
         with contextlib.ExitStack() as stack:
             # for this run only: the module is the caller's, and keeps nothing of ours
             caught = stack.enter_context(self._listening())
@@ -75,7 +75,7 @@ class NamedOutputs(torch.nn.Module):
         return tuple(found[card.name] for card in self.cards)
 
     def _run(self, *inputs: torch.Tensor) -> dict[str, Any]:
-        """Inputs -> name -> tensor, without those that are caught on the way."""
+        """Run the module: output name -> tensor, without the outputs captured by hooks."""
         roles = {card.role for card in self.cards}
         if "logits" in roles and self.ends_in is not None:
             logits = self.module.logits(*inputs)  # type: ignore[operator]
@@ -105,7 +105,7 @@ class NamedOutputs(torch.nn.Module):
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[dict[str, torch.Tensor]]:
-        """Within the ``with``: "head", "cam" and "layer:..." -> the tensor that was caught last."""
+        """Within the ``with``, capture by hooks: "head", "cam" and "layer:..." -> the last tensor."""
         caught: dict[str, torch.Tensor] = {}
 
         def entering(name: str) -> Callable[..., None]:

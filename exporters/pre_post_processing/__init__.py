@@ -1,1 +1,1 @@
-"""Preparation and steps behind the network as operators of the file itself, on request."""
+"""Pre- and post-processing as operators of the ONNX file itself, on request."""

@@ -1,4 +1,4 @@
-"""ONNX operators written down one after the other, as calls that take and give names of values."""
+"""Builder of ONNX nodes: each call adds a node, and takes and returns value names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Operators:
             attributes: of the node.
 
         Returns:
-            The name of what it gives.
+            The name of the output.
         """
         names = [
             self.constant(value) if isinstance(value, np.ndarray | np.generic) else (value or "") for value in inputs
@@ -44,17 +44,17 @@ class Operators:
         return result
 
     def constant(self, value: np.ndarray | np.generic) -> str:
-        """An array as a value of the graph."""
+        """Add an array as a constant; return its name."""
         name = self._name("constant")
         self.constants.append(onnx.numpy_helper.from_array(np.asarray(value), name))
         return name
 
     def named(self, operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> None:
-        """Add a node whose outputs have names that are given."""
+        """Add a node with given output names."""
         self.nodes.append(helper.make_node(operator, inputs, outputs, name=self._name(operator.lower()), **attributes))
 
     def either(self, condition: str, then: Callable[[], str], otherwise: Callable[[], str], kind: int) -> str:
-        """One of two results, only that one computed.
+        """Conditional (If): one of two results, only that branch computed.
 
         Args:
             condition: a single bool.

@@ -1,4 +1,4 @@
-"""Raw pictures to try a preparation with: of many sizes and contents, and such as a network's own samples came from."""
+"""Test pictures for an embedded pre-processing: many sizes and contents, and pictures recovered from samples."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MOST_PIXELS = 2**23
 
 
 def trial_pictures(card: ImageInput, samples: Pixels) -> Iterator[Pixels]:
-    """Batches uint8 (2, H, W, C) of the sizes that the card takes: noise, black and white, slopes, and what samples show.
+    """Batches uint8 (2, H, W, C) of the sizes that the card takes: noise, black and white, gradients, and the samples.
 
     Args:
-        card: whose preparation is tried.
+        card: of the pre-processing under test.
         samples: uint8 (n, h, w, C), real pictures where there are any.
     """
     random = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def trial_pictures(card: ImageInput, samples: Pixels) -> Iterator[Pixels]:
 
 
 def accepts(size: tuple[int, int], card: ImageInput) -> bool:
-    """Whether a picture of this size becomes one of the card's size, and no huge one on the way."""
+    """Test that a picture of this size is prepared to the card's size without too large an intermediate picture."""
     resized = resized_size(*size, card)
     return (card.crop is not None or resized == card.size) and resized[0] * resized[1] <= _MOST_PIXELS
 
@@ -63,7 +63,7 @@ def raw_from_prepared(prepared: npt.NDArray[np.float32], card: ImageInput) -> Pi
 
 
 def _size_before_crop(card: ImageInput, size: tuple[int, ...]) -> tuple[int, int]:
-    """A size that the resizing leaves alone and the crop can be taken from."""
+    """Picture size that the resizing leaves alone and the crop fits into."""
     if card.resize is None or card.crop is None:
         return size[0], size[1]
     if not isinstance(card.resize, int):
@@ -74,7 +74,7 @@ def _size_before_crop(card: ImageInput, size: tuple[int, ...]) -> tuple[int, int
 
 
 def _padded(pixels: Pixels, axis: int, length: int) -> Pixels:
-    """One axis brought to a length: borders repeat, what is too long is cut at the centre."""
+    """Pad one axis to a length by repeating the borders, or crop it at the centre."""
     have = pixels.shape[axis]
     if have >= length:
         return np.take(pixels, range(crop_start(have, length), crop_start(have, length) + length), axis)
@@ -85,7 +85,7 @@ def _padded(pixels: Pixels, axis: int, length: int) -> Pixels:
 
 
 def _resized(pixels: Pixels, height: int, width: int) -> Pixels:
-    """One picture (h, w, C) at another size."""
+    """Resize one picture (h, w, C)."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     found = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
     return found[:, :, None] if found.ndim == 2 else found

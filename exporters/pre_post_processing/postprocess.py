@@ -1,6 +1,6 @@
-"""The stage that puts steps behind the network into the file: softmax, the most probable classes, non-maximum suppression.
+"""Stage that embeds post-processing into the file: softmax, top-k classes, non-maximum suppression.
 
-What they give is compared with NumPy's on what the network in the same file gives, which is compared with torch by itself.
+Its outputs are compared with NumPy's, computed from the network's outputs, which are compared with torch separately.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _BATCHES = 4
 
 @dataclass(frozen=True)
 class _Plan:
-    """What each step is given.
+    """Inputs of each post-processing step.
 
     Attributes:
         softmax: the logits, and the axis of their classes.
@@ -56,7 +56,7 @@ class _Plan:
 
     @property
     def outputs(self) -> tuple[OutputCard, ...]:
-        """What the file gives in addition."""
+        """Cards of the added outputs."""
         found: list[OutputCard] = []
         if self.softmax is not None:
             found.append(OutputCard("probabilities", "probabilities"))
@@ -68,10 +68,10 @@ class _Plan:
 
 
 def postprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
-    """What the stage is going to do, or None where nothing is asked for.
+    """Description of the stage, or None where no step is asked for.
 
     Raises:
-        SpecError: there is no such step, or the network gives nothing for it.
+        SpecError: there is no such step, or the network has no output for it.
     """
     if not settings.embed_postprocess:
         return None
@@ -80,7 +80,7 @@ def postprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
 
 
 def embed_postprocess(job: ExportJob) -> str:
-    """Add the outputs of the steps. Raises CheckFailed where they are not what NumPy makes of the network's own."""
+    """Add the post-processing outputs. Raises CheckFailed where they differ from NumPy's."""
     planned = _planned(job.settings, job.subject)
     model = onnx.load(job.path, load_external_data=False)
     operators = Operators("steps")
@@ -107,10 +107,10 @@ def embed_postprocess(job: ExportJob) -> str:
 
 
 def check_steps(path: Path, planned: _Plan, references: References) -> int:
-    """Compare what the steps of a file give with what NumPy makes of its other outputs.
+    """Compare the post-processing outputs of a file with NumPy's, computed from its other outputs.
 
     Returns:
-        How many boxes were kept in all.
+        Total number of boxes kept.
 
     Raises:
         CheckFailed: they differ.
@@ -138,7 +138,7 @@ def check_steps(path: Path, planned: _Plan, references: References) -> int:
 
 
 def _planned(settings: ExportSettings, subject: Subject) -> _Plan:
-    """Find for each step the output that it takes."""
+    """Assign to each step the output that it takes."""
     shapes = _result_shapes(subject)
     found = _Plan()
     for step in read_steps(settings.embed_postprocess):
@@ -235,7 +235,7 @@ def _write(operators: Operators, planned: _Plan) -> None:
 
 
 def _values(model: onnx.ModelProto, planned: _Plan) -> list[onnx.ValueInfoProto]:
-    """The new outputs with their types and shapes."""
+    """Value infos of the new outputs: types and shapes."""
     shapes = _shapes({value.name: value for value in model.graph.output}, planned)
     return [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in shapes.items()]
 
@@ -266,7 +266,7 @@ def _type_of(value: onnx.ValueInfoProto) -> tuple[int, list[Any]]:
 
 
 def _expected(found: Mapping[str, Array], planned: _Plan) -> dict[str, Array]:
-    """What the steps should give on the network's own outputs."""
+    """Reference results of the steps in NumPy, from the network's own outputs."""
     result: dict[str, Array] = {}
     if planned.softmax is not None:
         name, axis = planned.softmax

@@ -1,4 +1,4 @@
-"""The preparation of pictures that a card describes, as an ONNX graph: uint8 pictures in, what the network takes out."""
+"""Picture pre-processing of a card as an ONNX graph: uint8 pictures in, the network's float32 input out."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Preparation", "build_preparation"]
 
 @dataclass(frozen=True)
 class Preparation:
-    """Nodes from raw pictures to what the network takes.
+    """Pre-processing graph: nodes from raw pictures to the network's input.
 
     Attributes:
         nodes, constants: of the graph.
         input: the raw pictures, uint8 (N, height, width, channels), as the file declares them.
-        output: the name of what the network takes, float32 (N, *card.shape).
+        output: the name of the network's input, float32 (N, *card.shape).
     """
 
     nodes: tuple[onnx.NodeProto, ...]
@@ -31,17 +31,17 @@ class Preparation:
     output: str
 
     def as_model(self, card: ImageInput, opset: int, ir_version: int) -> onnx.ModelProto:
-        """The preparation by itself, to be run and compared."""
+        """Pre-processing graph as a model of its own, to be run and compared."""
         result = helper.make_tensor_value_info(self.output, TensorProto.FLOAT, ["batch", *card.shape])
         graph = helper.make_graph(self.nodes, "preparation", [self.input], [result], self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
 
 
 def build_preparation(card: ImageInput, batch: int | str = "batch", kind: int = TensorProto.FLOAT) -> Preparation:
-    """The card's resizing, crop, scaling and layout as `runtime.preprocess` does them, in operator set 13 or newer.
+    """Build the card's resizing, crop, scaling and layout as in `runtime.preprocess`, in operator set 13 or newer.
 
     Args:
-        card: what the network was trained with.
+        card: the pre-processing that the network was trained with.
         batch: rows of the file, or the name of their number.
         kind: the element type that the network takes.
     """
@@ -62,7 +62,7 @@ def build_preparation(card: ImageInput, batch: int | str = "batch", kind: int = 
 
 
 def _fitted(operators: Operators, pixels: str, card: ImageInput) -> str:
-    """Resized and cropped: (N, H, W, C) -> (N, *card.size, C)."""
+    """Resize and crop: (N, H, W, C) -> (N, *card.size, C)."""
     shape = operators("Shape", pixels)
     size = (operators("Gather", shape, np.array(1), axis=0), operators("Gather", shape, np.array(2), axis=0))
     if card.resize is not None:
@@ -81,7 +81,7 @@ def _fitted(operators: Operators, pixels: str, card: ImageInput) -> str:
 
 
 def _target(operators: Operators, size: Size, resize: tuple[int, int] | int) -> Size:
-    """The size after resizing: a fixed one, or the shorter side's length and the longer one's, rounded down."""
+    """Size after resizing: fixed, or from the shorter side's length with the longer side rounded down."""
     if not isinstance(resize, int):
         return operators.constant(np.array(resize[0])), operators.constant(np.array(resize[1]))
     height, width = size
@@ -91,7 +91,7 @@ def _target(operators: Operators, size: Size, resize: tuple[int, int] | int) -> 
 
 
 def _cropped(operators: Operators, pixels: str, size: Size, crop: tuple[int, int]) -> str:
-    """The centre; what lies outside of a smaller picture is black."""
+    """Centre crop; pixels outside of a smaller picture are black."""
     before, after, start = [], [], []
     for length, wanted in zip(size, crop, strict=True):
         missing = operators("Sub", np.array(wanted), length)
@@ -114,7 +114,7 @@ def _cropped(operators: Operators, pixels: str, size: Size, crop: tuple[int, int
 
 
 def _normalized(operators: Operators, pixels: str, card: ImageInput) -> str:
-    """uint8 -> float32: one factor and one summand a channel, as `runtime.preprocess.normalize`."""
+    """Normalise uint8 -> float32: one factor and one summand per channel, as `runtime.preprocess.normalize`."""
     shape = (-1, 1, 1) if card.layout == "NCHW" else (-1,)
     std, mean = np.array(card.std or (1.0,)), np.array(card.mean or (0.0,))
     factor = (card.scale / std).astype(np.float32).reshape(shape)

@@ -1,4 +1,4 @@
-"""The stage that puts the preparation of pictures into the file.
+"""Stage that embeds the picture pre-processing into the file.
 
 It is verified in two halves: the preparation alone against `runtime.preprocess`, within one grey level; and the whole file
 against torch, which is given what the graph itself prepared, at the full tolerance.
@@ -41,14 +41,14 @@ Prepare = Callable[[Pixels], npt.NDArray[np.float32]]
 
 
 def preprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
-    """What the stage is going to do, or None where nothing is asked for.
+    """Description of the stage, or None where it is not asked for.
 
     Raises:
         SpecError: the network takes no pictures, so there is nothing to prepare.
     """
     if not settings.embed_preprocess:
         return None
-    card = subject.card.inputs[_place(subject)]
+    card = subject.card.inputs[_picture_position(subject)]
     assert isinstance(card, ImageInput)
     wanted = min(_wanted_opsets(settings), default=_OLDEST_OPSET)
     if wanted < _OLDEST_OPSET:
@@ -61,8 +61,8 @@ def preprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
 
 
 def embed_preprocess(job: ExportJob) -> str:
-    """Let the file take raw pictures. Raises CheckFailed where its preparation differs from the runtime's."""
-    place = _place(job.subject)
+    """Embed the pre-processing: the file takes raw pictures. Raises CheckFailed where it differs from the runtime's."""
+    place = _picture_position(job.subject)
     card = job.subject.card.inputs[place]
     assert isinstance(card, ImageInput)
     model = onnx.load(job.path, load_external_data=False)
@@ -94,7 +94,7 @@ def check_preparation(card: ImageInput, prepare: Prepare, samples: Pixels) -> tu
     """Compare a preparation in a graph with `runtime.preprocess` on pictures of many sizes.
 
     Args:
-        card: what is prepared for.
+        card: of the pre-processing.
         prepare: uint8 (N, H, W, C) -> float32 (N, *card.shape).
         samples: uint8 (n, h, w, C), real pictures where there are any.
 
@@ -123,8 +123,8 @@ def check_preparation(card: ImageInput, prepare: Prepare, samples: Pixels) -> tu
     return worst, count
 
 
-def _place(subject: Subject) -> int:
-    """Which input is a picture. Raises SpecError where none is, or several are."""
+def _picture_position(subject: Subject) -> int:
+    """Position of the only picture input. Raises SpecError where there is none, or several."""
     places = [number for number, entry in enumerate(subject.card.inputs) if isinstance(entry, ImageInput)]
     if len(places) != 1:
         kinds = ", ".join(f"{entry.name} ({entry.kind})" for entry in subject.card.inputs)
@@ -136,7 +136,7 @@ def _place(subject: Subject) -> int:
 
 
 def _own_opset(model: onnx.ModelProto) -> int:
-    """The file's operator set, which the preparation is written in."""
+    """Operator set of the file, in which the pre-processing is written."""
     own = opset_version(model)
     if own < _OLDEST_OPSET:
         raise CheckFailed(
@@ -146,13 +146,13 @@ def _own_opset(model: onnx.ModelProto) -> int:
 
 
 def _wanted_opsets(settings: ExportSettings) -> list[int]:
-    """The operator sets that were asked for, by number or by target."""
+    """Operator sets requested by number or by target."""
     wanted = [] if settings.opset_version is None else [settings.opset_version]
     return wanted if settings.target is None else [*wanted, find_target(settings.target).opset]
 
 
 def _preparation(card: ImageInput, opset: int, ir_version: int, path: Path) -> Prepare:
-    """The preparation as a function, run by itself as it will run in the file."""
+    """Pre-processing graph as a function of arrays, run alone with the file's runtime."""
     save_model(build_preparation(card).as_model(card, opset, ir_version), path)
     session = Session(path, "cpu")
     output = session.outputs[0].name
@@ -165,7 +165,7 @@ def _preparation(card: ImageInput, opset: int, ir_version: int, path: Path) -> P
 
 
 def _probes(job: ExportJob, place: int, prepare: Prepare, batch: int | str) -> Iterator[Probe]:
-    """The probes so far, with raw pictures that become what they hold; then pictures of other sizes."""
+    """Probes with raw pictures: those that prepare to the probes so far, then pictures of other sizes."""
     card = job.subject.card.inputs[place]
     assert isinstance(card, ImageInput)
     names = job.subject.input_names
@@ -197,7 +197,7 @@ def _raw_pictures(probes: tuple[Probe, ...], name: str) -> Iterator[Pixels]:
 
 
 def _of_sizes(probes: list[Probe], batch: int | str) -> list[Probe]:
-    """One probe of each batch size, several times over."""
+    """Probes of pictures of several sizes, at each batch size in turn."""
     by_rows = {len(probe.inputs[0]): probe for probe in probes}
     several = [by_rows[rows] for rows in BATCH_SIZES if rows in by_rows] if isinstance(batch, str) else []
     return (several or probes[:1]) * 4
@@ -210,7 +210,7 @@ def _other_sizes(card: ImageInput) -> list[tuple[int, int]]:
 
 
 def _stretched(picture: Pixels, height: int, width: int, turn: int) -> Pixels:
-    """A picture (h, w, C) at another size, by the nearest pixels, turned over every second time."""
+    """Resize a picture (h, w, C) by nearest pixels, flipped every second time."""
     rows = np.arange(height) * len(picture) // height
     columns = np.arange(width) * picture.shape[1] // width
     return np.ascontiguousarray(picture[:: -1 if turn % 2 else 1][rows][:, columns])

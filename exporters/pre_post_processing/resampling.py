@@ -36,10 +36,10 @@ _BLOCK = 16
 
 
 def resample(operators: Operators, pixels: str, size: Size, target: Size, filter_name: str) -> str:
-    """uint8 (N, H, W, C) -> uint8 (N, height, width, C).
+    """Resize pictures as Pillow does: uint8 (N, H, W, C) -> uint8 (N, height, width, C).
 
     Args:
-        operators: what the nodes are added to.
+        operators: the builder that the nodes are added to.
         pixels: the pictures.
         size: H and W.
         target: the new height and width.
@@ -58,18 +58,20 @@ def resample(operators: Operators, pixels: str, size: Size, target: Size, filter
 
     if int(pillow_version.partition(".")[0]) < 13:
         return horizontal_first()
-    return operators.either(_lowers(operators, size, target), vertical_first, horizontal_first, TensorProto.UINT8)
+    return operators.either(
+        _begins_vertical(operators, size, target), vertical_first, horizontal_first, TensorProto.UINT8
+    )
 
 
-def _lowers(operators: Operators, size: Size, target: Size) -> str:
-    """Whether Pillow, from its version 13 on, begins with the vertical pass: the height loses more than twice the width's loss."""
+def _begins_vertical(operators: Operators, size: Size, target: Size) -> str:
+    """Bool value: vertical pass first, as Pillow >= 13 does where the height shrinks by more than twice as much as the width."""
     lost = [operators("Sub", length, new) for length, new in zip(size, target, strict=True)]
     more = operators("Greater", lost[0], operators("Mul", lost[1], np.array(2)))
     return operators("And", more, operators("Greater", lost[0], np.array(0)))
 
 
 def _nearest(operators: Operators, length: str, target: str) -> str:
-    """The index of the pixel that each new one is taken from: int64 (target,).
+    """Source pixel index of each new pixel under "nearest": int64 (target,).
 
     Pillow adds up steps rather than multiplying, which decides where a centre falls on the edge between two pixels.
     """
@@ -81,12 +83,12 @@ def _nearest(operators: Operators, length: str, target: str) -> str:
 
 @dataclass(frozen=True)
 class _Windows:
-    """One axis's weights: its new pixels in blocks, each of which looks at one window of the old ones.
+    """Filter weights of one axis: its new pixels in blocks, each of which reads one window of old pixels.
 
     Attributes:
         positions: int64 (blocks, window), the old pixels of each window.
         digits: uint8 (blocks, _BLOCK, window), the weights in digits, most significant first.
-        target: the number of new pixels, as a vector of one; the last block may have some too many.
+        target: the number of new pixels, (1,); the last block may hold surplus ones.
     """
 
     positions: str
@@ -104,16 +106,16 @@ class _Passes:
         )
 
     def horizontal(self, pixels: str) -> str:
-        """(N, H, W, C) -> (N, H, width, C)."""
+        """Horizontal pass: (N, H, W, C) -> (N, H, width, C)."""
         filtered = self._filter(self.operators("Transpose", pixels, perm=[0, 2, 1, 3]), self.columns)
         return self.operators("Transpose", filtered, perm=[0, 2, 1, 3])
 
     def vertical(self, pixels: str) -> str:
-        """(N, H, W, C) -> (N, height, W, C)."""
+        """Vertical pass: (N, H, W, C) -> (N, height, W, C)."""
         return self._filter(pixels, self.rows)
 
     def _filter(self, pixels: str, windows: _Windows) -> str:
-        """uint8 (N, length, a, b) -> uint8 (N, target, a, b), rounded and clipped."""
+        """Filter axis 1: uint8 (N, length, a, b) -> uint8 (N, target, a, b), rounded and clipped."""
         operators = self.operators
         shape = operators("Shape", pixels)
         first = operators("Slice", shape, np.array([0]), np.array([1]))
@@ -134,7 +136,7 @@ class _Passes:
 
 
 def _windows(operators: Operators, length: str, target: str, filter_name: str) -> _Windows:
-    """The weights of one axis, from its old and its new length.
+    """Filter weights of one axis, from its old and its new length.
 
     A new pixel looks only at old ones near it. All at once would be a matrix of (length, target), which is nearly all zeros.
     """
@@ -195,7 +197,7 @@ def _digits(operators: Operators, weights: str) -> tuple[str, ...]:
 
 
 def _truncated(operators: Operators, values: str) -> str:
-    """float64 without what follows the point, as in C. By way of int64: older runtimes have no Floor of float64."""
+    """Truncate float64 towards zero, as in C. By way of int64: older runtimes have no Floor of float64."""
     return _double(operators, operators("Cast", values, to=TensorProto.INT64))
 
 
@@ -245,7 +247,7 @@ def _sinc(operators: Operators, x: str) -> str:
 
 
 def _below(operators: Operators, x: str, limit: float) -> str:
-    """1 where |x| is below a limit, else 0: a factor, for older runtimes choose between no float64."""
+    """1 where |x| is below a limit, else 0: a factor in place of Where, which older runtimes lack for float64."""
     return _double(operators, operators("Less", operators("Abs", x), np.array(limit)))
 
 
@@ -259,7 +261,7 @@ _FILTERS: dict[str, Callable[[Operators, str], str]] = {
 
 
 def _count(operators: Operators, length: str) -> str:
-    """0, 1, ... length - 1 in float64."""
+    """Range 0, 1, ... length - 1 in float64."""
     return _double(operators, operators("Range", np.array(0), length, np.array(1)))
 
 
@@ -268,5 +270,5 @@ def _double(operators: Operators, value: str) -> str:
 
 
 def _vector(operators: Operators, value: str) -> str:
-    """A single value -> one of one element."""
+    """Reshape a scalar to (1,)."""
     return operators("Reshape", value, np.array([1]))

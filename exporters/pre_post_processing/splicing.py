@@ -1,4 +1,4 @@
-"""Put nodes before a network's input, or behind its outputs."""
+"""Splicing of graphs: insert nodes before a network's input, or append them to its outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["append_nodes", "prepend_preparation"]
 
 
 def prepend_preparation(model: onnx.ModelProto, preparation: Preparation) -> None:
-    """Let a model take raw pictures in place of its prepared input of the same name."""
+    """Prepend the pre-processing: the model takes raw pictures under the name of its prepared input."""
     graph = model.graph
     name = preparation.input.name
     _rename(graph, name, preparation.output)
@@ -30,14 +30,14 @@ def append_nodes(
     constants: Iterable[onnx.TensorProto],
     outputs: Iterable[onnx.ValueInfoProto],
 ) -> None:
-    """Add nodes that take outputs of the model, and outputs that they give."""
+    """Append nodes that take the model's outputs, with their own outputs."""
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(constants)
     model.graph.output.extend(outputs)
 
 
 def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """A value's name, wherever it is used: also in the branches and loops inside."""
+    """Rename a value wherever it is used, in branches and loops too."""
     for value in (*graph.input, *graph.output, *graph.value_info):
         if value.name == old:
             value.name = new

@@ -1,4 +1,4 @@
-"""The steps that can stand behind a network, read from their names: "softmax", "top-k:5", "nms:iou=0.45,score=0.25,max=100"."""
+"""Post-processing steps, parsed from their names: "softmax", "top-k:5", "nms:iou=0.45,score=0.25,max=100"."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _NAMES = ("softmax", "top-k:5", "nms", "nms:iou=0.45,score=0.25,max=100,boxes=co
 
 
 def read_steps(names: Sequence[str]) -> tuple[Step, ...]:
-    """Steps by their names, in order.
+    """Parse post-processing steps from their names, in order.
 
     Raises:
-        SpecError: there is no such step, or its numbers make no sense.
+        SpecError: there is no such step, or a number is out of range.
     """
     if isinstance(names, str):
         names = (names,)

@@ -18,12 +18,12 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Suppression:
-    """What of the boxes is kept.
+    """Non-maximum suppression settings.
 
     Attributes:
         iou: boxes of one class that overlap a better one by more, intersection over union, are dropped.
         score: only scores above are looked at.
-        most: boxes kept of one picture, the best ones.
+        most: maximum number of boxes kept per picture, the best ones.
         centres: boxes are (centre x, centre y, width, height); else two opposite corners.
     """
 
@@ -36,15 +36,15 @@ class Suppression:
 def suppress(
     operators: Operators, boxes: str, scores: str, rows: bool, rule: Suppression, results: tuple[str, ...]
 ) -> None:
-    """Add the nodes.
+    """Add the nodes of a non-maximum suppression.
 
     Args:
-        operators: what they are added to.
+        operators: the builder that the nodes are added to.
         boxes: float32 (N, A, 4).
         scores: float32, (N, A, K) where `rows`, else (N, K, A).
-        rows: how the scores lie.
-        rule: what is kept.
-        results: the names of what comes out: int64 (M, 3) with picture, class and box of each; boxes (M, 4), scores (M) and
+        rows: the scores are (N, A, K).
+        rule: the settings.
+        results: the output names: int64 (M, 3) with picture, class and box of each; boxes (M, 4), scores (M) and
             int64 classes (M). Pictures come in order, of each the best box first.
     """
     by_class = operators("Transpose", scores, perm=[0, 2, 1]) if rows else scores
@@ -62,7 +62,7 @@ def suppress(
 
 
 def _best_first(operators: Operators, by_class: str, found: str) -> str:
-    """Sorted by score, then by picture; TopK leaves equal ones in their order."""
+    """Sort by score, then by picture; TopK is stable for equal ones."""
     count = operators("Gather", operators("Shape", found), np.array([0]), axis=0)
     values = operators("GatherND", by_class, found)
     found = operators("Gather", found, _order(operators, values, count), axis=0)
@@ -71,7 +71,7 @@ def _best_first(operators: Operators, by_class: str, found: str) -> str:
 
 
 def _order(operators: Operators, values: str, count: str) -> str:
-    """The positions of values, greatest first."""
+    """Argsort in descending order."""
     greatest = operators("Identity", count)  # a name to derive the outputs' from
     operators.named("TopK", [values, count], [f"{greatest}/values", f"{greatest}/positions"], axis=0)
     return f"{greatest}/positions"
@@ -92,7 +92,7 @@ def _most_of_each(operators: Operators, by_class: str, found: str, most: int) ->
 
 
 def kept_boxes(boxes: Array, by_class: Array, rule: Suppression) -> Array:
-    """The same in NumPy: boxes (N, A, 4), scores (N, K, A) -> int64 (M, 3) with picture, class and box."""
+    """NumPy reference of `suppress`: boxes (N, A, 4), scores (N, K, A) -> int64 (M, 3) with picture, class and box."""
     rows: list[tuple[int, int, int]] = []
     for picture in range(len(boxes)):
         of_picture: list[tuple[float, int, int]] = []

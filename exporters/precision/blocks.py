@@ -1,4 +1,4 @@
-"""A graph cut into blocks, one for each operator that computes: the pieces that can be left in float."""
+"""Blocks of a graph, one per computing operator: the units that can be left in float."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ COMPUTING = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 @dataclass(frozen=True)
 class Block:
-    """An operator that computes, with those behind it up to the next one.
+    """A computing operator with the nodes after it, up to the next computing operator.
 
     Attributes:
         name: of the node that computes.
         kind: its operator.
-        nodes: the names of all, in order.
+        nodes: the names of all its nodes, in order.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Block:
 
 
 def cut_into_blocks(graph: onnx.GraphProto) -> tuple[Block, ...]:
-    """Named nodes in topological order -> blocks. What comes before the first that computes belongs to it."""
+    """Cut named nodes, in topological order, into blocks. Nodes before the first computing one belong to its block."""
     blocks: list[tuple[onnx.NodeProto, list[str]]] = []
     before: list[str] = []
     for node in graph.node:
@@ -43,7 +43,7 @@ def cut_into_blocks(graph: onnx.GraphProto) -> tuple[Block, ...]:
 
 
 def ending_nodes(graph: onnx.GraphProto) -> frozenset[str]:
-    """Names of the nodes behind all that computes: probabilities are made there, and are not to be rounded to 256 levels."""
+    """Names of the nodes after the last computing ones: they make probabilities, which 256 levels would spoil."""
     feeding: set[str] = set()  # tensors that something that computes depends on
     ending = set()
     for node in reversed(graph.node):

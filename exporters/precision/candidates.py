@@ -1,4 +1,4 @@
-"""Files of one network in several precisions, what was measured of each, and which of them will do."""
+"""Candidates: files of one network in several precisions, with measurements and verdicts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Candidate", "Comparison"]
 
 @dataclass
 class Candidate:
-    """One file.
+    """One file in one precision, with its measurements.
 
     Attributes:
         name: such as "int8"; unique in a comparison.
         path: the file; None where it could not be made.
-        how: what was done to it, in words.
+        how: its conversion, in words.
         bytes: its size.
-        quality: on the data that it is judged by.
+        quality: on the evaluation data.
         latency: of one row.
-        problem: why it will not do; empty where it will.
+        problem: reason for rejection; empty where it is acceptable.
         floats: names of the layers that stay in float.
     """
 
@@ -40,14 +40,14 @@ class Candidate:
 
 @dataclass
 class Comparison:
-    """Candidates beside the float32 file, which comes first.
+    """Comparison of the candidates with the float32 file, which comes first.
 
     Attributes:
         candidates: in the order they were tried.
-        measure: what `Quality.right` is called, or `Quality.alike` where nothing is known to be right.
+        measure: name of `Quality.right`, or of `Quality.alike` without labels.
         max_drop: points that may be lost.
-        notes: what was calibrated and judged on.
-        chosen: the name of the file that was taken; empty where none was.
+        notes: the calibration and evaluation data, in words.
+        chosen: the name of the chosen file; empty where none was.
     """
 
     candidates: list[Candidate]
@@ -62,20 +62,20 @@ class Comparison:
         return self.candidates[0]
 
     def drop(self, candidate: Candidate) -> float:
-        """Points that a candidate loses to float32."""
+        """Percentage points that a candidate loses against float32."""
         assert candidate.quality is not None and self.base.quality is not None
         return 0.0 if candidate is self.base else candidate.quality.drop_from(self.base.quality)
 
     def worse(self, candidate: Candidate) -> bool:
-        """Whether it loses more than allowed. A hundredth of a point is left to how numbers are rounded."""
+        """True where a candidate loses more than `max_drop`, with a margin of 1e-6 points for rounding."""
         return not self.drop(candidate) <= self.max_drop + 1e-6
 
     def ratio(self, candidate: Candidate) -> float | None:
-        """Of float32's latency, over both numbers of threads; None where it was not measured."""
+        """Latency as a ratio of float32's, over both numbers of threads; None where it was not measured."""
         return None if candidate.latency is None else candidate.latency.ratio
 
     def judge(self, *, may_be_slower: bool = False) -> None:
-        """Write into each candidate why it will not do. `may_be_slower` than float32: for another machine."""
+        """Set `problem` of each unacceptable candidate. `may_be_slower`: accept candidates slower than float32."""
         for candidate in self.candidates[1:]:
             if candidate.problem or candidate.path is None:
                 continue
@@ -88,7 +88,7 @@ class Comparison:
                 candidate.problem = f"is not faster than fp32: {ratio:.2f} times its latency"
 
     def __str__(self) -> str:
-        """The table that decides, and below it what was measured on."""
+        """Table of the candidates, followed by the notes on the data."""
         rows = [self._row(candidate) for candidate in self.candidates]
         header = ("precision", self.measure, "drop", "as fp32", "size", "", "latency", "1 thread", "ratio", "")
         return "\n".join((table(header, rows, right=(1, 2, 3, 4, 5, 6, 7, 8)), *self.notes))

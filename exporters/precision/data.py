@@ -1,4 +1,4 @@
-"""The real inputs that a lower precision is made and judged with, and where each of them comes from."""
+"""Calibration and evaluation data of a lower precision, and their sources."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _FEW_ROWS = 100
 
 @dataclass(frozen=True)
 class RealData:
-    """Prepared inputs.
+    """Prepared calibration and evaluation inputs.
 
     Attributes:
-        calibration: ranges are found on them.
-        evaluation: files are judged on them.
+        calibration: inputs on which activation ranges are found.
+        evaluation: inputs on which files are evaluated.
         targets: of `evaluation`; None where they are not known, and files are compared with float32 only.
         notes: where they come from, in words.
-        sources: the same for JSON.
+        sources: the notes as plain containers, for JSON.
     """
 
     calibration: Feeds
@@ -50,10 +50,10 @@ class RealData:
 
 
 def gather(subject: Subject, settings: ExportSettings) -> RealData:
-    """The inputs to calibrate on and to judge by, from the settings, else from the checkpoint.
+    """Collect calibration and evaluation data from the settings, else from the checkpoint.
 
-    Judged by: the labelled data given; else the part that the training held out, where its data still is where it was; else
-    all inputs to hand, by their agreement with float32.
+    Evaluation data: the labelled data given; else the held-out part of the training data, where it still exists; else
+    all available inputs, by their agreement with float32.
 
     Raises:
         CheckFailed: the calibration inputs are not prepared as the network's own samples are.
@@ -110,7 +110,7 @@ def _calibration(path: str | os.PathLike[str], card: ModelCard) -> tuple[Feeds, 
 
 
 def _labelled(subject: Subject, settings: ExportSettings) -> tuple[Examples | None, str]:
-    """Labelled examples, or why there are none."""
+    """Labelled examples, or the reason why there are none."""
     card = subject.card
     if settings.evaluation is not None:
         found = open_examples(settings.evaluation, card, "test")
@@ -129,7 +129,7 @@ def _labelled(subject: Subject, settings: ExportSettings) -> tuple[Examples | No
 
 
 def _held_out(recorded: Mapping[str, Any], card: ModelCard) -> tuple[Examples | None, str]:
-    """The test part beside the training's data; else the rows that the training kept for validation."""
+    """Held-out data: the test part of the training data, else the rows that the training kept for validation."""
     if not recorded:
         return None, "there is no labelled data (--evaluation names some)"
     source, split = Path(recorded["data"]["source"]), recorded["split"]
@@ -155,7 +155,7 @@ def _held_out(recorded: Mapping[str, Any], card: ModelCard) -> tuple[Examples | 
 
 
 def _same_items(one: Examples, other: Examples) -> bool:
-    """Whether both opened the same rows: a source with one part only gives it for every part."""
+    """Test that two examples hold the same rows: a source with a single part returns it for every part."""
     (first,), (second,) = (tuple(examples.items.values()) for examples in (one, other))
     return len(first) == len(second) and all(
         np.array_equal(first[place], second[place])
@@ -166,7 +166,7 @@ def _same_items(one: Examples, other: Examples) -> bool:
 
 
 def _fitting(found: Examples, card: ModelCard) -> tuple[Feeds, np.ndarray[Any, Any] | None, str]:
-    """As many of the examples as memory is kept for, evenly spaced."""
+    """Subset of the examples that fits the memory limit, evenly spaced."""
     one = found.feeds(card, np.array([0]))
     most = max(1, _MOST_BYTES // max(1, sum(array.nbytes for array in one.values())))
     positions = evenly(len(found), most)
@@ -177,14 +177,14 @@ def _fitting(found: Examples, card: ModelCard) -> tuple[Feeds, np.ndarray[Any, A
 
 
 def _joined(samples: Feeds, calibration: Feeds) -> Feeds:
-    """The rows of both, once."""
+    """Union of two sets of rows, without duplicates."""
     if calibration is samples or any(samples[name].shape[1:] != calibration[name].shape[1:] for name in samples):
         return samples
     return {name: np.concatenate([samples[name], calibration[name]]) for name in samples}
 
 
 def _same_preparation(calibration: Feeds, samples: Feeds, source: str | os.PathLike[str]) -> None:
-    """Raise CheckFailed where the numbers lie far from those of the network's own samples, as un-normalised inputs do."""
+    """Raise CheckFailed where values are far from those of the network's samples, as un-normalised inputs are."""
     for name, own in samples.items():
         given = calibration[name]
         if own.dtype.kind != "f" or not own.size:

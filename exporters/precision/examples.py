@@ -1,4 +1,4 @@
-"""Real inputs from a folder or file, with their labels where it has them, prepared by the card as they will be in the field."""
+"""Real inputs from a folder or file, with labels where present, prepared by the card as at inference."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CHILDREN: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Examples:
-    """N examples that are prepared when they are asked for.
+    """N examples, prepared lazily.
 
     Attributes:
         items: by input, in the card's order: N files, pictures, texts or sequences, or rows that are prepared already.
@@ -50,7 +50,7 @@ class Examples:
         return len(next(iter(self.items.values())))
 
     def feeds(self, card: ModelCard, positions: Array) -> dict[str, Array]:
-        """Input -> the prepared rows at int64 `positions` (m,). Raises InputError for an item that cannot be read."""
+        """Prepare rows at int64 `positions` (m,): input name -> array. Raises InputError for an unreadable item."""
         return {
             entry.name: _prepared(items, entry, positions)
             for entry, items in zip(card.inputs, self.items.values(), strict=True)
@@ -58,13 +58,13 @@ class Examples:
 
 
 def open_examples(path: str | os.PathLike[str], card: ModelCard, part: Part = "train") -> Examples:
-    """What lies at `path`, for a network with this card.
+    """Open examples at `path` for a network with this card.
 
-    - pictures: a folder with one sub-folder a class, of those or of ``train`` and ``test`` (``val``) folders with such;
+    - pictures: a folder with one sub-folder per class, or with ``train`` and ``test`` (``val``) folders of such;
       any folder of pictures, without labels; a folder with idx files (MNIST); a picture;
     - tables: ``.csv`` and ``.tsv`` with the card's columns, and those of the labels;
-    - texts: ``.csv`` and ``.tsv`` with the card's column, and the label's; ``.txt`` with one text a line, without labels;
-      a folder of ``.txt`` files, one class a file;
+    - texts: ``.csv`` and ``.tsv`` with the card's column, and the label's; ``.txt`` with one text per line, without labels;
+      a folder of ``.txt`` files, one class per file;
     - ``.npz`` with ``data`` and ``label``, of sequences also ``lengths``; with an array for each input, named as it is, where
       there are several. Pictures in uint8 go through the pre-processing; floats are taken as prepared. ``.npy``: the same
       without labels.
@@ -72,7 +72,7 @@ def open_examples(path: str | os.PathLike[str], card: ModelCard, part: Part = "t
     Args:
         path: the folder or file.
         card: how inputs are prepared, the task, and its labels.
-        part: which one of several in the source.
+        part: the part of the source, where it has several.
 
     Raises:
         InputError: the path does not exist, holds none of these, or its labels are not the card's.

@@ -1,4 +1,4 @@
-"""Means over a whole picture, as the operator that onnxruntime computes in 8 bits."""
+"""Global average pooling: spatial ReduceMean rewritten as GlobalAveragePool, which onnxruntime computes in 8 bits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["name_global_pools"]
 
 
 def name_global_pools(model: onnx.ModelProto) -> int:
-    """Turn each ReduceMean over the last two of four axes, which stay with length 1, into a GlobalAveragePool; how many.
+    """Replace each ReduceMean over the last two of four axes, kept with length 1, by GlobalAveragePool; count them.
 
     Both give the same numbers (ONNX, Operators.md). Nodes keep their names and results theirs.
     """

@@ -1,4 +1,4 @@
-"""16-bit floats: half the size, for devices that compute in them; inputs and outputs stay float32."""
+"""Conversion to float16: half the size, for devices that compute in it; inputs and outputs stay float32."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MARGIN = 8.0
 
 
 def write_half(path: Path, output: Path, calibration: Feeds) -> str:
-    """Write the file at `path` with 16-bit weights and arithmetic to `output`; returns what stays in float32, in words.
+    """Write the file at `path` with 16-bit weights and arithmetic to `output`; returns the float32 remainder in words.
 
     Nodes with weights beyond the range of 16-bit floats, and nodes whose numbers came near it on the calibration inputs,
     stay in float32, as do the operators that onnxruntime has no 16-bit form of.
@@ -44,7 +44,7 @@ def write_half(path: Path, output: Path, calibration: Feeds) -> str:
 
 
 def named_nodes(model: onnx.ModelProto) -> None:
-    """Give every node of the main graph a name of its own, by which it can be left out."""
+    """Give every node of the main graph a unique name, by which it can be excluded."""
     seen: set[str] = set()
     for position, node in enumerate(model.graph.node):
         if not node.name or node.name in seen:
@@ -53,9 +53,9 @@ def named_nodes(model: onnx.ModelProto) -> None:
 
 
 def _without_detours(graph: onnx.GraphProto) -> None:
-    """Hand float32 numbers on as they are where both neighbours stay in float32.
+    """Remove pairs of casts to and from float16 between two nodes that both stay in float32.
 
-    The converter casts what such a node gives to 16 bits, and casts it back for the next one; large numbers become infinite
+    The converter casts such a node's output to 16 bits, and back for the next node; large numbers become infinite
     on the way.
     """
     casts = {node.output[0]: node for node in graph.node if node.op_type == "Cast"}
@@ -77,7 +77,7 @@ def _without_detours(graph: onnx.GraphProto) -> None:
 
 
 def _too_wide(model: onnx.ModelProto, path: Path, calibration: Feeds) -> set[str]:
-    """Names of the nodes that 16-bit floats may be too small for."""
+    """Names of the nodes whose values may exceed the float16 range."""
     wide = {
         tensor.name
         for tensor in model.graph.initializer

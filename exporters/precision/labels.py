@@ -1,4 +1,4 @@
-"""Labels from outside -> the numbers that a network with a card is right by."""
+"""Labels of evaluation data -> targets in the form of a card's task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long files take for one row, side by side: round after round of each, so that a busy machine slows all alike."""
+"""Latency of several files for one row, measured in interleaved rounds so that a busy machine slows all alike."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LEAST_RUNS = 2
 
 @dataclass(frozen=True)
 class Latency:
-    """One row's run.
+    """Latency of one row.
 
     Attributes:
         default: median seconds with onnxruntime's own number of threads.
         single: median seconds with one thread.
-        ratio: of the first file's time: the median over the rounds, and the geometric mean over both numbers of threads.
+        ratio: to the first file's latency: median over the rounds, geometric mean over both numbers of threads.
     """
 
     default: float
@@ -36,7 +36,7 @@ class Latency:
 
 
 def measure_latency(paths: Mapping[str, Path], feeds: Feeds, outputs: Sequence[str]) -> dict[str, Latency]:
-    """Run each file on `feeds` in turns -> name -> its latency, beside the first file's."""
+    """Run the files on `feeds` in turns; returns name -> latency, with its ratio to the first file's."""
     default, single = (_rounds(paths, feeds, outputs, threads) for threads in (None, 1))
     first = next(iter(paths))
     found = {}
@@ -54,7 +54,7 @@ def measure_latency(paths: Mapping[str, Path], feeds: Feeds, outputs: Sequence[s
 def _rounds(
     paths: Mapping[str, Path], feeds: Feeds, outputs: Sequence[str], threads: int | None
 ) -> dict[str, list[float]]:
-    """Median seconds of a run in each round."""
+    """Median seconds of a run, per round."""
     sessions = {name: Session(path, "cpu", threads=threads) for name, path in paths.items()}
     for session in sessions.values():
         session.run(feeds, outputs)

@@ -1,4 +1,4 @@
-"""How good a file is: right answers on labelled data, and the same answers as the float32 file."""
+"""Quality of a file: accuracy on labelled data, and agreement with the float32 file."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _ALIKE = {
 
 @dataclass(frozen=True)
 class Quality:
-    """All in percent, 100 is best.
+    """Quality of a file's outputs: `right` and `alike` in percent, 100 is best.
 
     Attributes:
         right: on labelled data: classes, labels or positions that are right, or R² of values; None without labels.
-        alike: with the float32 file: the same classes, labels or positions, the mean cosine of embeddings, R² of values.
-        error: root mean square of the difference from float32, over that of float32's own numbers; a ratio.
+        alike: agreement with float32: equal classes, labels or positions, the mean cosine of embeddings, R² of values.
+        error: root mean square of the difference from float32, relative to that of float32's outputs; a ratio.
     """
 
     right: float | None
@@ -45,17 +45,17 @@ class Quality:
     error: float
 
     def drop_from(self, base: Quality) -> float:
-        """Points lost: of what is right where that is known, else of what is alike."""
+        """Percentage points lost: of `right` where it is known, else of `alike`."""
         return 100.0 - self.alike if self.right is None or base.right is None else base.right - self.right
 
 
 def measured_outputs(card: ModelCard) -> tuple[str, ...]:
-    """The output that answers the task; all of them where the task is unknown."""
+    """Outputs to measure: the one that answers the task; all of them where the task is unknown."""
     return tuple(output.name for output in card.outputs) if card.task == "raw" else (prediction_output(card),)
 
 
 def measure_name(card: ModelCard, *, labelled: bool) -> str:
-    """What the measure is called in a table."""
+    """Name of the measure in a table."""
     return _RIGHT.get(card.task, "R²") if labelled else _ALIKE.get(card.task, "R² against fp32")
 
 
@@ -64,8 +64,8 @@ def quality(card: ModelCard, reference: Arrays, found: Arrays, targets: np.ndarr
 
     Args:
         card: says the task.
-        reference: what the float32 file gives.
-        found: what the file gives.
+        reference: the float32 file's outputs.
+        found: the file's outputs.
         targets: as a data set of the task has them; None where they are not known.
     """
     pairs = [(_finite(reference[name]), _finite(found[name])) for name in reference]
@@ -78,7 +78,7 @@ def quality(card: ModelCard, reference: Arrays, found: Arrays, targets: np.ndarr
 
 
 def _finite(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """float64, with 0 for NaN: no answer counts as a wrong one."""
+    """Convert to float64 with NaN as 0, so that NaN counts as a wrong answer."""
     finite: np.ndarray[Any, Any] = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
     return finite
 
@@ -88,7 +88,7 @@ def _alike(card: ModelCard, reference: np.ndarray[Any, Any], found: np.ndarray[A
         axis = class_axis(reference.ndim)
         return _share(reference.argmax(axis) == found.argmax(axis))
     if card.task == "multilabel":
-        return _share(_holds(card, reference) == _holds(card, found))
+        return _share(_label_decisions(card, reference) == _label_decisions(card, found))
     if card.task == "embedding":
         one, other = (values.reshape(len(values), -1) for values in (reference, found))
         lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
@@ -101,14 +101,14 @@ def _right(card: ModelCard, found: np.ndarray[Any, Any], targets: np.ndarray[Any
     if card.task == "regression":
         return _determination(targets.reshape(len(targets), -1).astype(np.float64), found.reshape(len(found), -1))
     if card.task == "multilabel":
-        return _share(_holds(card, found) == (targets > 0.5))
+        return _share(_label_decisions(card, found) == (targets > 0.5))
     answers = found.argmax(class_axis(found.ndim))
     counted = targets != IGNORED
     return _share(answers[counted] == targets[counted])
 
 
-def _holds(card: ModelCard, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Which of several labels hold, told from probabilities, or from logits where the file gives these."""
+def _label_decisions(card: ModelCard, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Multilabel decision, bool: probability above THRESHOLD, or logit above 0 without a probabilities output."""
     holds: np.ndarray[Any, Any] = values > (THRESHOLD if card.output("probabilities") is not None else 0.0)
     return holds
 

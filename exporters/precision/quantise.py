@@ -1,7 +1,7 @@
-"""8-bit integers: static, with the ranges of activations found beforehand, and dynamic, with ranges found at every run.
+"""8-bit quantisation: static, with calibrated activation ranges, and dynamic, with ranges found at every run.
 
 Static files are in QDQ form (QuantizeLinear and DequantizeLinear around float operators, which a runtime fuses): unsigned
-8-bit activations and signed, symmetric 8-bit weights, one scale an output channel. That is what CPUs with VNNI run fastest.
+8-bit activations and signed, symmetric 8-bit weights, one scale per output channel. That is what CPUs with VNNI run fastest.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def write_static(
     Args:
         path: the float32 file.
         output: the file to write.
-        ranges: what `find_ranges` wrote.
+        ranges: the file that `find_ranges` wrote.
         keep_float: names of nodes that stay in float, as `named_nodes` gives them.
-        computing_only: quantise what convolutions and matrix products take in, and leave sums, products and activations
+        computing_only: quantise the inputs of convolutions and matrix products; leave sums, products and activations
             between them in float.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -68,7 +68,7 @@ def write_static(
 
 
 def write_dynamic(path: Path, output: Path) -> str:
-    """Write the file at `path` with 8-bit weights, whose activations are quantised at every run; returns what was, in words.
+    """Write the file at `path` with 8-bit weights, activations quantised at every run; returns a description.
 
     Convolutions stay in float unless most of the weights are theirs: onnxruntime's dynamic convolution is slow.
     """
@@ -91,7 +91,7 @@ def write_dynamic(path: Path, output: Path) -> str:
 
 
 def _share_equal_constants(path: Path) -> None:
-    """Keep one of the constants (n,) that are equal, such as the zero points of all layers with as many channels."""
+    """Deduplicate equal constants (n,), such as the zero points of all layers with as many channels."""
     model = onnx.load(path)
     first: dict[tuple[int, bytes], str] = {}
     renamed: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The range of every tensor in a file, found by running it on real inputs."""
+"""Calibration: the range of every tensor in a file, found by running it on real inputs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def find_ranges(path: Path, feeds: Feeds, method: Method, cache: Path) -> Path:
 
 
 def tensor_ranges(path: Path, feeds: Feeds) -> dict[str, tuple[float, float]]:
-    """Float tensor -> (least, greatest) over the rows of `feeds`."""
+    """Ranges of float tensors: name -> (minimum, maximum) over the rows of `feeds`."""
     data = _calibrated(path, feeds, "minmax", path.with_suffix(".ranges"))
     found = {}
     for name, entry in data.items():
@@ -76,7 +76,7 @@ def _calibrated(path: Path, feeds: Feeds, method: Method, beside: Path) -> Any:
 
 
 def _reader(batch: Mapping[str, np.ndarray[Any, Any]]) -> Any:
-    """One batch as onnxruntime's calibration reader."""
+    """Calibration reader of onnxruntime for one batch."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc, unused-ignore]

@@ -1,4 +1,4 @@
-"""Rows of inputs through a file, a few at a time."""
+"""Batched runs of a file over rows of inputs."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _MOST_ROWS = 32
 
 
 def row_count(feeds: Feeds) -> int:
-    """How many rows there are; 0 where there is no input."""
+    """Number of rows; 0 where there is no input."""
     return next((len(array) for array in feeds.values()), 0)
 
 
 def take_rows(feeds: Feeds, positions: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
-    """The rows at int64 `positions` (m,), of every input."""
+    """Select the rows at int64 `positions` (m,) of every input."""
     return {name: array[positions] for name, array in feeds.items()}
 
 
 def evenly(count: int, most: int) -> np.ndarray[Any, Any]:
-    """At most `most` of `count` positions, evenly spaced: int64 (min(count, most),)."""
+    """Evenly spaced positions, at most `most` of `count`: int64 (min(count, most),)."""
     if count <= most:
         return np.arange(count)
     return np.linspace(0, count - 1, most).round().astype(np.int64)
 
 
 def feed_batches(feeds: Feeds, size: int, *, full: bool = False) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
-    """Batches of `size` rows in order; where all must be `full`, the last is filled up from the beginning."""
+    """Iterate over batches of `size` rows in order; with `full`, the last is filled up from the first rows."""
     count = row_count(feeds)
     for start in range(0, count, size):
         stop = start + size if full else min(start + size, count)
@@ -44,7 +44,7 @@ def feed_batches(feeds: Feeds, size: int, *, full: bool = False) -> Iterator[dic
 
 
 def run_rows(session: Session, feeds: Feeds, outputs: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
-    """Every row through a file -> output -> array (n, ...)."""
+    """Run every row through a file: output name -> array (n, ...)."""
     count, fixed = row_count(feeds), session.fixed_batch
     elements = sum(array[:1].size for array in feeds.values())
     size = fixed or max(1, min(_MOST_ROWS, _RUN_ELEMENTS // max(1, elements)))

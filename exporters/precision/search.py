@@ -1,4 +1,4 @@
-"""Make the candidates that a precision asks for, and measure how good each is."""
+"""Search over precisions: make the candidates and measure the quality of each."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["Search"]
 
 
 class Search:
-    """Candidates of one float32 file, made in a folder of their own.
+    """Candidate search for one float32 file, in a folder of its own.
 
     Args:
         path: the float32 file.
         folder: where the candidates are written.
         card: of the network.
-        data: to calibrate on and to judge by.
-        comparison: takes the candidates; holds the float32 file already.
-        say: told what is going on.
+        data: calibration and evaluation data.
+        comparison: receives the candidates; holds the float32 file already.
+        say: callback for progress messages.
     """
 
     def __init__(
@@ -58,17 +58,17 @@ class Search:
         self._judge(comparison.base)
 
     def half(self) -> Candidate:
-        """16-bit floats."""
+        """Try float16."""
         self.say("precision: fp16")
         return self._try("fp16", lambda output: write_half(self.path, output, self.data.calibration))
 
     def dynamic(self) -> Candidate:
-        """8-bit weights, with activations quantised at every run."""
+        """Try dynamic quantisation: 8-bit weights, activations quantised at every run."""
         self.say("precision: int8-dynamic")
         return self._try("int8-dynamic", lambda output: write_dynamic(self.path, output))
 
     def static(self, method: Method, name: str = "int8") -> Candidate:
-        """8-bit weights and activations; where that loses more than allowed, with the most sensitive layers in float.
+        """Try static quantisation; where it loses too much, with the most sensitive layers in float.
 
         Layers are left in float one, two, four, ... at a time, the most sensitive first, up to half of all.
         """
@@ -104,7 +104,7 @@ class Search:
         return self._try(f"{name}, {len(blocks)} in float", write, tuple(block.name for block in blocks))
 
     def _try(self, name: str, write: Callable[[Path], str], floats: tuple[str, ...] = ()) -> Candidate:
-        """Write a candidate and judge it; one that the tools cannot make, or that does not run, says why."""
+        """Write a candidate and measure its quality; where it cannot be made or run, `problem` says why."""
         path = self.folder / f"{name.replace(', ', '-').replace(' ', '-')}.onnx"
         candidate = Candidate(name, path, floats=floats)
         try:

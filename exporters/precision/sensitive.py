@@ -1,4 +1,4 @@
-"""Which layers of a network suffer most from 8 bits."""
+"""Sensitivity of layers to 8-bit quantisation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rank_blocks(
     outputs: Sequence[str],
     say: Callable[[str], None] = lambda _text: None,
 ) -> list[tuple[float, tuple[Block, ...]]]:
-    """Quantise one block at a time, all others in float -> (error, blocks), the greatest error first.
+    """Rank blocks by sensitivity, quantising one at a time: (error, blocks), greatest error first.
 
     The error is the root mean square of what changes in the outputs, over that of the outputs; of probabilities it is that
     of their logarithms, which do not saturate. Blocks of a deep network are taken by neighbours, to at most 48 groups.
@@ -59,7 +59,7 @@ def rank_blocks(
 
 
 def _outputs(path: Path, rows: Feeds, card: ModelCard, outputs: Sequence[str]) -> np.ndarray[Any, Any]:
-    """All outputs in one vector."""
+    """Concatenate all outputs into one vector."""
     probabilities = card.output("probabilities")
     parts = []
     for name, values in run_rows(Session(path, "cpu"), rows, outputs).items():

@@ -1,4 +1,4 @@
-"""The stage that changes the precision: several files are made and measured, and one that will do is kept or none."""
+"""Precision stage: make and measure several candidates, and keep an acceptable one or fail."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _AGREEMENT_MARGIN = 0.05
 
 
 def precision_words(settings: ExportSettings) -> str | None:
-    """What the stage is going to do; None where the precision stays as it is.
+    """Description of the stage; None where the precision stays float32.
 
     Raises:
-        SpecError: the precision or the drop is none that there is.
-        InputError: data that is named does not exist: better said now than after the trace.
+        SpecError: the precision is unknown, or max_drop is not between 0 and 100.
+        InputError: the calibration or evaluation path does not exist; checked here, before the trace.
     """
     asked, drop = settings.precision, settings.max_drop
     if asked not in PRECISIONS:
@@ -62,10 +62,10 @@ def precision_words(settings: ExportSettings) -> str | None:
 
 
 def change_precision(job: ExportJob) -> str:
-    """Replace the file by one of the precision asked for, and write what was measured into `job.facts["precision"]`.
+    """Replace the file by one of the requested precision, and store the measurements in `job.facts["precision"]`.
 
     Raises:
-        CheckFailed: what was asked for is slower, larger or worse than allowed, with the table that says so.
+        CheckFailed: the requested precision is slower, larger or worse than allowed; the message holds the table.
         InputError: the calibration or evaluation data cannot be read.
     """
     settings, card = job.settings, _judged_card(job.subject.card)
@@ -99,7 +99,7 @@ def change_precision(job: ExportJob) -> str:
 
 
 def _judged_card(card: ModelCard) -> ModelCard:
-    """The card; as that of an unknown task where no output answers its task, so that all of them are compared."""
+    """Card for the evaluation; task "raw" where no output answers the card's task, so that all outputs are compared."""
     try:
         prediction_output(card)
     except CardError:
@@ -108,7 +108,7 @@ def _judged_card(card: ModelCard) -> ModelCard:
 
 
 def _time(job: ExportJob, comparison: Comparison, feeds: Feeds, outputs: Sequence[str]) -> None:
-    """The latency of one row (of a batch, where the file insists on one) of all that could be made."""
+    """Measure the latency of every written candidate on one row, or on a batch where the file's batch size is fixed."""
     paths = {candidate.name: candidate.path for candidate in comparison.candidates if candidate.path}
     rows = Session(job.path, "cpu").fixed_batch or 1
     one = take_rows(feeds, np.arange(rows) % row_count(feeds))
@@ -118,7 +118,7 @@ def _time(job: ExportJob, comparison: Comparison, feeds: Feeds, outputs: Sequenc
 
 
 def _choose(comparison: Comparison, asked: str) -> Candidate | None:
-    """The fastest that will do; None where what was asked for will not."""
+    """Fastest acceptable candidate, float32 included under "auto"; None where there is none."""
     tried = [candidate for candidate in comparison.candidates[1:] if candidate.path and not candidate.problem]
     if asked == "auto":
         tried.append(comparison.base)
@@ -126,7 +126,7 @@ def _choose(comparison: Comparison, asked: str) -> Candidate | None:
 
 
 def _measured_tolerance(job: ExportJob) -> Tolerance:
-    """What the file differs by from torch now, with a margin: the verification at the end may find no more than that.
+    """Tolerance for the final verification: the file's measured difference from torch, with a margin.
 
     Raises:
         CheckFailed: outputs are NaN or infinite where torch's are not.
@@ -143,7 +143,7 @@ def _measured_tolerance(job: ExportJob) -> Tolerance:
 
 
 def _note(job: ExportJob, comparison: Comparison, chosen: Candidate) -> str:
-    """One line for the table of stages; a warning where the file is slower here."""
+    """One line for the table of stages, with a warning where the file is slower here."""
     ratio = comparison.ratio(chosen) or 1.0
     if ratio >= 1:
         device = "a device that computes in 16-bit floats" if chosen.name == "fp16" else "another machine"
@@ -158,7 +158,7 @@ def _note(job: ExportJob, comparison: Comparison, chosen: Candidate) -> str:
 
 
 def _refusal(comparison: Comparison, asked: str) -> str:
-    """What is wrong, the table, and what to try next."""
+    """Error message: the problem, the table, and remedies."""
     last = comparison.candidates[-1]
     tries = []
     if last.path is None:

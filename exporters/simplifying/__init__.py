@@ -1,1 +1,1 @@
-"""Graph simplification in a child process with limits; a result is kept only where it says the same."""
+"""Graph simplification in a child process with limits; a result is kept only where its outputs are the same."""

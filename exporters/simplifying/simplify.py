@@ -1,4 +1,4 @@
-"""Simplify a graph in a child process with limits; keep the result only where it is smaller and says the same."""
+"""Simplify a graph in a child process with limits; keep a result only with fewer nodes and the same outputs."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _GROWTH, _GROWTH_BYTES = 1.5, 1_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """What simplifying may take, all simplifiers together.
+    """Limits on time and memory, for all simplifiers together.
 
     Attributes:
-        seconds: of time; a graph gets 0.02 more a node and 0.2 a megabyte.
+        seconds: run time; a graph gets 0.02 s more per node and 0.2 s per megabyte.
         memory_bytes: resident memory of the child beyond eight times the file's size.
-        address_space_bytes: as much again in addresses, of which libraries reserve far more than they use.
+        address_space_bytes: the same for address space, of which libraries reserve far more than they use.
     """
 
     seconds: float = 45.0
@@ -54,12 +54,12 @@ LEAST_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Simplified:
-    """What came of it.
+    """Result of simplifying.
 
     Attributes:
         note: what was done, or why not, in words.
         parity: measured on the file that was kept; None where the file was left as it was.
-        facts: for the report: each simplifier that was tried, the last first, with what came of it.
+        facts: for the report: each simplifier that was tried, the last first, with its outcome.
     """
 
     note: str
@@ -68,15 +68,15 @@ class Simplified:
 
 
 class _Refused(Exception):
-    """Why a simplifier's result is not taken, in words."""
+    """A simplifier's result is rejected; the message is the reason."""
 
 
 class _NothingToRemove(_Refused):
-    """The graph is as small as it gets; another simplifier need not be asked."""
+    """Nothing to remove: the graph is minimal, so no other simplifier is tried."""
 
 
 class BackgroundSimplifier:
-    """The first simplifier, at work on a file that is still being compared with torch: two cores do more than one.
+    """First simplifier, run in a child process while the traced file is still being compared with torch.
 
     Args:
         path: the file, which stays as it is until `finish` or `stop`.
@@ -94,7 +94,7 @@ class BackgroundSimplifier:
         )
 
     def finish(self, attempt: dict[str, Any]) -> None:
-        """Wait for it, as `_run` would have run it."""
+        """Wait for the child process, with the outcome and errors of `_run`."""
         try:
             self._done.result()
         finally:
@@ -102,13 +102,13 @@ class BackgroundSimplifier:
             self._pool.shutdown()
 
     def stop(self) -> None:
-        """End it; whatever it wrote is not used."""
+        """Stop the child process; its output is not used."""
         self._stop.set()
         self._pool.shutdown()
 
 
 def begin_simplify(job: ExportJob) -> None:
-    """Begin with the file as it stands; the stage that comes for it finds the work done, or under way."""
+    """Start the first simplifier on the current file in the background, for the simplify stage to finish."""
     if job.background is not None:
         job.background.stop()
         job.background = None
@@ -118,7 +118,7 @@ def begin_simplify(job: ExportJob) -> None:
 
 
 def run_simplify(job: ExportJob) -> str:
-    """The stage: simplify the file; where it is left as it was, what was measured on it still holds."""
+    """Simplify stage; where the file is left unchanged, its parity remains valid."""
     asked = job.settings.simplifier
     if asked != "auto" and find_spec(asked) is None:
         raise MissingPackageError(f"Simplifying with {asked}", asked, "train")
@@ -199,7 +199,7 @@ def _run(
     attempt: dict[str, Any],
     stop: threading.Event | None = None,
 ) -> None:
-    """Let a simplifier write the candidate, and note its peak of memory. Raises _Refused where it does not end well."""
+    """Run a simplifier in a child process, recording peak memory. Raises _Refused where it fails or exceeds a limit."""
     size = path.stat().st_size
     memory = limits.memory_bytes + 8 * size
     child = str(Path(__file__).with_name("simplify_child.py"))
@@ -219,7 +219,7 @@ def _run(
 def _accept(
     before: onnx.ModelProto, candidate: Path, references: References, tolerance: Tolerance
 ) -> tuple[int, Parity]:
-    """(nodes removed, what was measured) of a result that may take the file's place. Raises _Refused."""
+    """Validate a simplified file: (nodes removed, parity). Raises _Refused."""
     size, allowed = before.ByteSize(), _GROWTH * before.ByteSize() + _GROWTH_BYTES
     try:
         if candidate.stat().st_size > allowed:
@@ -245,7 +245,7 @@ def _accept(
 
 
 def _restore(before: onnx.ModelProto, after: onnx.ModelProto) -> None:
-    """Give the result the names that its free axes had, and no metadata but the file's. Raises _Refused for what was lost."""
+    """Restore the dynamic axes' names and the file's metadata in the result. Raises _Refused for other changes."""
     for what in ("input", "output"):
         old, new = list(getattr(before.graph, what)), list(getattr(after.graph, what))
         if [value.name for value in old] != [value.name for value in new]:
@@ -267,7 +267,7 @@ def _restore(before: onnx.ModelProto, after: onnx.ModelProto) -> None:
 
 
 def _same_type(before: onnx.ValueInfoProto, after: onnx.ValueInfoProto) -> bool:
-    """Whether the element types are equal, a free axis is still free, and a fixed one has its length."""
+    """Test for equal element types, dynamic axes still dynamic, and fixed axes of equal length."""
     old, new = before.type.tensor_type, after.type.tensor_type
     if old.elem_type != new.elem_type or old.HasField("shape") != new.HasField("shape"):
         return False

@@ -1,4 +1,4 @@
-"""Run as a process of its own: simplify the ONNX file argv[2] into argv[3] by argv[1], onnxsim or onnxslim.
+"""Child process of the simplifier: simplify the ONNX file argv[2] into argv[3] by argv[1], onnxsim or onnxslim.
 
 argv[4] is the address space in bytes that it may take, argv[5] the seconds of processor time: limits that hold also when
 the process that started this one is gone.
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Exit code 0 and a written file, or an exception's text on standard error."""
+    """Simplify as the arguments say: exit code 0 and a written file, or an exception's text on standard error."""
     simplifier, source, target, address_space, processor_seconds = sys.argv[1:]
     _limit("RLIMIT_AS", int(address_space))
     _limit("RLIMIT_CPU", int(processor_seconds))
@@ -38,7 +38,7 @@ def _limit(name: str, value: int) -> None:
 
 
 def _onnxsim() -> Any:
-    """onnxsim without torch and sympy, which it imports for parts that are not used here: seconds and half a gigabyte."""
+    """Import onnxsim without torch and sympy, which cost seconds and half a gigabyte for parts that are not used here."""
     left_out = ("torch", "sympy")
     for name in left_out:
         sys.modules[name] = None  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""What can be exported, told by its content: checkpoints, weights with their architecture, programs, TorchScript, modules."""
+"""Sources of an export, recognised by content: checkpoints, weights with an architecture, programs, TorchScript, modules."""
 
 from exporters.sources.loaded_model import LoadedModel
 from exporters.sources.opening import Source, open_source

@@ -1,4 +1,4 @@
-"""Networks by name: torchvision:resnet50, timm:NAME, my_models.py:Net."""
+"""Architectures by name: torchvision:resnet50, timm:NAME, my_models.py:Net."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Architecture:
     """A network without its weights.
 
     Attributes:
-        text: what was asked for.
+        text: the name that was given.
         module: the network, with fresh weights.
-        published: what its authors' own weights were trained with; None for networks of one's own.
+        published: facts of its published weights; None for the user's own networks.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Architecture:
 
 
 def is_architecture(text: str) -> bool:
-    """Whether a text names an architecture rather than a file: "family:name" or "file.py:Name"."""
+    """Test for the name of an architecture rather than a file: "family:name" or "file.py:Name"."""
     before, colon, after = text.rpartition(":")
     return bool(colon and after) and (before in _FAMILIES or before.endswith(".py"))
 
@@ -46,9 +46,9 @@ def build_architecture(
 
     Args:
         text: "torchvision:NAME", "timm:NAME", or "FILE.py:NAME" of a class or function that returns a module.
-        arguments: what it is made with.
-        random: the fresh weights stay.
-        weights_file: name of the file that its weights come from, which may tell which of the published ones they are.
+        arguments: keyword arguments of the network's constructor.
+        random: keep the fresh weights.
+        weights_file: name of the file that its weights come from, by which the published weights may be identified.
 
     Raises:
         SpecError: there is no such network, or it does not take the arguments.

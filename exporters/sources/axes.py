@@ -1,4 +1,4 @@
-"""Dynamic axes as plain data: their names, and the lengths that torch takes along them."""
+"""Dynamic axes as plain data: names, and the lengths that torch takes along them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 __all__ = ["AXIS_NAMES", "Axes", "AxisRange"]
 
-# One mapping an input: axis -> its name. Axes of equal names have equal lengths.
+# One mapping per input: axis -> its name. Axes of equal names have equal lengths.
 Axes: TypeAlias = tuple[Mapping[int, str], ...]
 
 AXIS_NAMES = ("batch", "height", "width", "length")
@@ -17,12 +17,12 @@ AXIS_NAMES = ("batch", "height", "width", "length")
 
 @dataclass(frozen=True)
 class AxisRange:
-    """The lengths that torch takes along one axis, found by running it.
+    """Valid lengths of one dynamic axis, found by running torch.
 
     Attributes:
         example: the length of the samples.
         step: every length is a multiple of it.
-        minimum, maximum: bounds; no maximum where none was found.
+        minimum, maximum: inclusive bounds; maximum None where none was found.
     """
 
     example: int
@@ -31,7 +31,7 @@ class AxisRange:
     maximum: int | None = None
 
     def holds(self, length: int) -> bool:
-        """Whether a length is within."""
+        """Test that a length is valid: within the bounds, and a multiple of the step."""
         above = self.maximum is not None and length > self.maximum
         return length >= self.minimum and length % self.step == 0 and not above
 

@@ -1,4 +1,4 @@
-"""The file that an export writes where none is named."""
+"""Default output path of an export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ExportedProgram (.pt2): loaded without running anything in it, with the lengths that it was made for."""
+"""An ExportedProgram (.pt2): loaded without executing code in it, with the dynamic axes that it was exported for."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def program_source(program: torch.export.ExportedProgram, name: str) -> LoadedMo
 
 
 class _ProgramModule(torch.nn.Module):
-    """Runs the program's graph. It has no modes: it was exported in one."""
+    """Module around an ExportedProgram's graph; train() and eval() have no effect."""
 
     def __init__(self, program: torch.export.ExportedProgram) -> None:
         super().__init__()
@@ -90,12 +90,12 @@ class _ProgramModule(torch.nn.Module):
         vars(self)["forward"] = graph.forward  # its signature tells the names
 
     def forward(self, *inputs: Any, **keywords: Any) -> Any:
-        """As the program's."""
+        """Run the program's graph."""
         return self.graph(*inputs, **keywords)
 
 
 def _axes(program: torch.export.ExportedProgram) -> tuple[Axes, tuple[str, ...]]:
-    """Of each input: axis -> the name of its length, where the program leaves it open."""
+    """Dynamic axes of each input: axis -> name, where the program leaves the length open."""
     given = list(program.graph_signature.user_inputs)
     values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     shapes = [values[name].shape for name in given if isinstance(values.get(name), torch.Tensor)]
@@ -134,7 +134,7 @@ def _plain_name(axis: int, rank: int) -> str:
 
 
 def _check_content(path: Path) -> None:
-    """Raises CheckpointError for what torch.export.load would run: pickled objects, and expressions other than of lengths."""
+    """Raise CheckpointError for content that torch.export.load would execute: pickles, and expressions other than of lengths."""
     try:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
@@ -153,7 +153,7 @@ def _check_content(path: Path) -> None:
 
 
 def _is_pickled(archive: zipfile.ZipFile, name: str) -> bool:
-    """Whether a member is read by torch.load: raw weights begin with anything, the others with a mark."""
+    """Test by magic number for a pickle or torch.save file in the archive; raw weights may begin with any bytes."""
     with archive.open(name) as member:
         head = member.read(4)
     raw = name.rpartition("/")[2].startswith(("weight_", "tensor_"))
@@ -175,14 +175,14 @@ def _pickled(path: Path) -> str:
 
 
 def _has_pickled_weights(value: Any) -> bool:
-    """Whether a table of weights says of one that it is pickled."""
+    """Test that a weights table (JSON) marks an entry as pickled."""
     if isinstance(value, dict):
         return value.get("use_pickle") is True or any(map(_has_pickled_weights, value.values()))
     return isinstance(value, list) and any(map(_has_pickled_weights, value))
 
 
 def _expressions(value: Any) -> Iterator[str]:
-    """Every expression of lengths in a program's JSON."""
+    """Iterate over every expression of lengths in a program's JSON."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key == "expr_str" and isinstance(item, str):

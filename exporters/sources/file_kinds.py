@@ -1,4 +1,4 @@
-"""What a file is, told by its content and never by its name; nothing in it is executed."""
+"""File kind detection by content, never by name; nothing in the file is executed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_HEADER = 100_000_000  # of a safetensors file, by its own specification
 
 
 def kind_of(path: Path) -> FileKind:
-    """The kind of a file.
+    """Kind of a file.
 
     - "torch": written by torch.save, whatever is in it.
     - "safetensors": eight bytes of length, then a JSON header (https://huggingface.co/docs/safetensors).

@@ -1,4 +1,4 @@
-"""What a source turned out to be."""
+"""Loaded model: the network of an opened source with its metadata."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = ["LoadedModel"]
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network with what its source says of it.
+    """A network with the metadata of its source.
 
     Attributes:
         module: the network, in whatever mode it came.
         example: arguments for it, as `exporters.forward.arguments.read_example` takes them; None where the source has none.
         task: of its card; None where the source does not say.
         labels: class names.
-        inputs: how each input is prepared; None where the source does not say.
-        shape: of one row of its single input, where the source says it.
+        inputs: pre-processing of each input; None where the source does not say.
+        shape: of one row of its single input; None where the source does not say.
         training, producer: facts for the card.
-        recorded: what a checkpoint wrote of its training and its data.
+        recorded: a checkpoint's record of its training and data.
         source_axes: the only axes that may have any length, or None (see `Subject`).
-        notes: what was decided while opening it.
-        real: whether the example are real inputs rather than random ones.
+        notes: decisions taken while opening the source.
+        real: True where the example holds real inputs rather than random ones.
     """
 
     module: torch.nn.Module

@@ -1,4 +1,4 @@
-"""A source, whatever it is, opened: the network with what is known of its inputs."""
+"""Opening of a source of any kind: the network, its inputs and metadata."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Source: TypeAlias = "str | os.PathLike[str] | Checkpoint | torch.nn.Module | tor
 
 
 def open_source(source: Source, example: Any, settings: ExportSettings) -> LoadedModel:
-    """Tell what a source is, and open it.
+    """Detect the kind of a source, and open it.
 
     Args:
         source: a file of any kind (see `kind_of`), the name of an architecture, a checkpoint, a program or a module.
@@ -42,8 +42,8 @@ def open_source(source: Source, example: Any, settings: ExportSettings) -> Loade
 
     Raises:
         CheckpointError: the file cannot be read, is damaged, or holds what must not be opened.
-        InputError: nothing tells what the inputs are.
-        SpecError: the architecture is not known, is missing, or is given to what brings its own.
+        InputError: the inputs cannot be determined.
+        SpecError: the architecture is unknown, is missing, or is given for a source that brings its own.
     """
     opened = _open(source, settings)
     if example is not None:
@@ -58,7 +58,7 @@ def open_source(source: Source, example: Any, settings: ExportSettings) -> Loade
 
 
 def _check_own_size(example: Any, size: tuple[int, ...] | None) -> None:
-    """Raise SpecError where another size is asked for than that of the samples, which the source brings."""
+    """Raise SpecError where `input_size` differs from the size of the source's own samples."""
     if size is None or not isinstance(example, tuple) or len(example) != 1 or not isinstance(example[0], torch.Tensor):
         return
     shape = tuple(example[0].shape[1:])
@@ -115,7 +115,7 @@ def _object(source: Any) -> LoadedModel:
 
 
 def _unwrapped(module: torch.nn.Module) -> tuple[torch.nn.Module, tuple[str, ...]]:
-    """The network inside of what runs it on several devices, or compiles it."""
+    """Unwrap a network from parallel, compiled and weight-averaging wrappers: (network, notes)."""
     notes: list[str] = []
     while True:
         inner: Any = None
@@ -168,7 +168,7 @@ def _needs_no_arch(path: Path, settings: ExportSettings, why: str) -> None:
 
 
 def _fresh(text: str, settings: ExportSettings) -> LoadedModel:
-    """An architecture without a file of weights."""
+    """Build an architecture with fresh weights, without a weights file."""
     if settings.arch is not None:
         raise SpecError(f"Two architectures were given, {text!r} and {settings.arch!r}. Name one.")
     if not settings.random_weights:
@@ -185,7 +185,7 @@ def _fresh(text: str, settings: ExportSettings) -> LoadedModel:
 def _with_weights(
     path: Path, weights: dict[str, torch.Tensor], notes: tuple[str, ...], settings: ExportSettings
 ) -> LoadedModel:
-    """Weights that were read from a file -> the network that they belong to."""
+    """Build the architecture of weights read from a file, and load them."""
     if settings.random_weights:
         raise SpecError(
             f"Random weights were asked for, but {path} holds weights. Name the architecture alone: toolkit export "
@@ -205,7 +205,7 @@ def _with_weights(
 
 
 def _opened(arch: Architecture, notes: tuple[str, ...], settings: ExportSettings, *, random: bool) -> LoadedModel:
-    """The network of an architecture, with its published preparation where that is meant."""
+    """Loaded model of an architecture, with its published pre-processing where it applies."""
     module, unwrapped = _unwrapped(arch.module)
     published = arch.published
     if published is None:
@@ -245,7 +245,7 @@ def _opened(arch: Architecture, notes: tuple[str, ...], settings: ExportSettings
 
 
 def _with_inputs(source: Source, opened: LoadedModel, settings: ExportSettings) -> LoadedModel:
-    """Inputs for a network that comes without: real ones where they are named, else random ones."""
+    """Add an example to a network without one: real inputs where given, else random ones."""
     rows = settings.batch_size or ROWS
     cards = settings.inputs if settings.inputs is not None else opened.inputs
     module = opened.module
@@ -269,7 +269,7 @@ def _with_inputs(source: Source, opened: LoadedModel, settings: ExportSettings) 
 
 
 def _real_rows(cards: tuple[InputCard, ...], settings: ExportSettings, rows: int) -> torch.Tensor | None:
-    """The first few of the calibration inputs, prepared as the card says."""
+    """First few calibration inputs, prepared as the card says."""
     if settings.calibration is None or len(cards) != 1 or isinstance(cards[0], ArrayInput):
         return None
     items, _ = parse_inputs(settings.calibration, cards[0])

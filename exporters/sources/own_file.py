@@ -1,4 +1,4 @@
-"""A class or function from a Python file of the user's; naming the file is the consent to run it."""
+"""Import of a class or function from the user's Python file; naming the file is the consent to run it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["find"]
 
 
 def find(file: str, name: str) -> Any:
-    """Import a file and take `name` out of it. Its folder is on the import path for as long as that lasts.
+    """Import `name` from a file. Its folder is on the import path during the import.
 
     Raises:
         InputError: the file does not exist, or fails while it runs.

@@ -20,7 +20,7 @@ _NESTS = ("ema", "model", "network", "net", "module")
 
 
 def read_torch_file(path: Path, *, trust: bool = False) -> Any:
-    """The content of a file of torch.save.
+    """Load a file of torch.save.
 
     Args:
         path: the file.
@@ -51,7 +51,7 @@ def read_torch_file(path: Path, *, trust: bool = False) -> Any:
 
 
 def module_within(content: Any) -> torch.nn.Module | None:
-    """The module that an unpickled file is, or holds beside other things."""
+    """Module in an unpickled file's content: the content itself, or an entry of it."""
     if isinstance(content, torch.nn.Module):
         return content
     if isinstance(content, Mapping):
@@ -73,7 +73,7 @@ def _refusal(path: Path) -> str:
 
 
 def _classes(path: Path) -> str:
-    """The first few classes that unpickling would import, found without unpickling."""
+    """Names of the first few classes that unpickling would import, found without unpickling."""
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # an old format, or none that torch reads in part

@@ -1,4 +1,4 @@
-"""What the authors of an architecture trained their own weights with: the task, the pictures, the classes."""
+"""Published weights of an architecture: their task, pre-processing and classes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["Published", "at_size"]
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a network by its name.
+    """Facts of an architecture's published weights.
 
     Attributes:
         task: of its card.
         shape: of one row of its input.
-        input: how pictures are prepared for the published weights; None where no card can say it.
+        input: picture pre-processing of the published weights; None where a card cannot express it.
         labels: class names of the published weights.
-        same_classes: whether the network was made with as many classes as these weights have, or is trained for none.
-        weights: which of the published ones all this belongs to, in words.
+        same_classes: True where the network has as many classes as these weights, or is trained for none.
+        weights: name of the published weights, in words.
     """
 
     task: str
@@ -31,7 +31,7 @@ class Published:
 
 
 def at_size(card: ImageInput, size: tuple[int, int]) -> ImageInput:
-    """The same preparation for pictures of another size: resized and cropped in the same proportion."""
+    """Pre-processing for another picture size: resized and cropped in the same proportion."""
     if size == card.size:
         return card
     if isinstance(card.resize, int) and card.crop is not None:

@@ -23,7 +23,7 @@ _MOST_NUMBERS = 2**28  # 1 GiB of float32; the network needs many times its inpu
 
 
 def random_rows(module: torch.nn.Module, cards: Sequence[InputCard], rows: int = ROWS) -> tuple[torch.Tensor, ...]:
-    """One tensor an input, (rows, *shape), of what the card's preparation gives.
+    """One random tensor per input, (rows, *shape), in the range of the card's prepared inputs.
 
     Raises:
         InputError: they would fill the memory.
@@ -42,15 +42,15 @@ def random_rows(module: torch.nn.Module, cards: Sequence[InputCard], rows: int =
 def input_shape(
     module: torch.nn.Module, size: tuple[int, ...] | None, known: tuple[int, ...] | None
 ) -> tuple[tuple[int, ...], str]:
-    """The shape of one row and its dtype: as asked for, as published, or as the first layer tells.
+    """Shape and dtype of one input row: from `size`, from the published weights, or from the first layer.
 
     Args:
         module: the network.
-        size: what the user said: all lengths, or of a picture its height and width, or one number for both.
+        size: the user's: all lengths, or a picture's height and width, or one number for both.
         known: the shape that is published for the network, or None.
 
     Raises:
-        InputError: nothing tells it; says which option does.
+        InputError: the shape cannot be determined; names the option that gives it.
     """
     first = _first_layer(module)
     spatial = len(known) - 1 if known is not None else 0
@@ -72,7 +72,7 @@ def input_shape(
 
 
 def _picture_shape(name: str, size: tuple[int, ...] | None, channels: int, spatial: int) -> tuple[int, ...]:
-    """(channels, ...) of what a convolution over `spatial` axes takes in."""
+    """Picture shape (channels, ...) for a convolution over `spatial` axes."""
     likely = _text((channels, *[224 if spatial == 2 else 64] * spatial))
     if size is None:
         raise InputError(
@@ -91,7 +91,7 @@ def _picture_shape(name: str, size: tuple[int, ...] | None, channels: int, spati
 
 
 def _first_layer(module: torch.nn.Module) -> torch.nn.Module | None:
-    """The first layer that tells what comes in, in the order in which the layers were made."""
+    """First layer, in the order of registration, that determines the input shape."""
     kinds = (torch.nn.modules.conv._ConvNd, torch.nn.Linear, torch.nn.Embedding, torch.nn.RNNBase)
     return next((child for child in module.modules() if isinstance(child, kinds)), None)
 
@@ -129,7 +129,7 @@ def _array(
 
 
 def _pictures(card: ImageInput, rows: int, random: np.random.Generator) -> np.ndarray:
-    """uint8 (rows, *card.shape): patches of colour with some noise."""
+    """Random pictures, uint8 (rows, *card.shape): patches of colour with some noise."""
     height, width = card.size
     coarse = random.integers(0, 256, (rows, card.channels, 5, 5)).astype(np.float32)
     smooth = torch.nn.functional.interpolate(torch.from_numpy(coarse), (height, width), mode="bilinear").numpy()

@@ -24,7 +24,7 @@ _FILTERS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 
 
 def build(name: str, arguments: Mapping[str, Any]) -> tuple[torch.nn.Module, Published]:
-    """A timm network with fresh weights, and what is known of it. Nothing is downloaded.
+    """Build a timm network with fresh weights, and the facts of its published ones. Nothing is downloaded.
 
     Args:
         name: as in timm.list_models(), also with the tag of its published weights: "resnet18.a1_in1k".
@@ -90,13 +90,13 @@ def _published(module: Any) -> Published:
 
 
 def _first_channels(module: torch.nn.Module) -> int | None:
-    """What the first convolution takes in."""
+    """Input channels of the first convolution; None without one."""
     first = next((child for child in module.modules() if isinstance(child, torch.nn.modules.conv._ConvNd)), None)
     return None if first is None else int(first.in_channels)
 
 
 def _card(config: Mapping[str, Any], size: tuple[int, ...]) -> ImageInput | None:
-    """timm's evaluation transform, or None where it is none that a card can say."""
+    """timm's evaluation transform as a card; None where a card cannot express it."""
     height, width = size
     filter_name: Any = "bilinear" if config["interpolation"] == "random" else config["interpolation"]
     if filter_name not in _FILTERS:
@@ -115,7 +115,7 @@ def _card(config: Mapping[str, Any], size: tuple[int, ...]) -> ImageInput | None
 
 
 def _labels(module: Any) -> tuple[str, ...]:
-    """The names of ImageNet's classes, where the published weights tell these apart."""
+    """ImageNet's class names, where the published weights have these classes."""
     data: Any = importlib.import_module("timm.data")
     subset = data.infer_imagenet_subset(module)
     if subset is None:

@@ -22,7 +22,7 @@ NO_LAYERS = "TorchScript has no layers that can be listened to, so there is no e
 
 
 def open_torchscript(path: Path) -> LoadedModel:
-    """A file of torch.jit.save -> its module. What it was traced with is not in it.
+    """Load a file of torch.jit.save. It does not hold the example that it was traced with.
 
     Raises:
         CheckpointError: it cannot be loaded.
@@ -43,10 +43,10 @@ def open_torchscript(path: Path) -> LoadedModel:
 
 
 class TorchScriptNetwork(torch.nn.Module):
-    """A script module that can be exported: while it is being traced, a program converted from it runs in its place.
+    """Exportable script module: while it is being traced, a program converted from it runs in its place.
 
     Args:
-        script: what torch.jit.load, torch.jit.script or torch.jit.trace returned.
+        script: the result of torch.jit.load, torch.jit.script or torch.jit.trace.
     """
 
     def __init__(self, script: torch.jit.ScriptModule) -> None:
@@ -57,7 +57,7 @@ class TorchScriptNetwork(torch.nn.Module):
         self._why_not = ""
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        """As the script module's."""
+        """Run the script module, or the program converted from it while tracing."""
         if torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None:
             if self.program is None:
                 raise CheckFailed(self._why_not)
@@ -65,9 +65,9 @@ class TorchScriptNetwork(torch.nn.Module):
         return self._script[0](*inputs)
 
     def convert(self, inputs: tuple[torch.Tensor, ...]) -> None:
-        """Make the program, and keep the first that gives what the script gives, also at another batch size.
+        """Convert to a program, keeping the first whose results equal the script's, also at another batch size.
 
-        Where there is none, running goes on, and tracing raises CheckFailed with the reason.
+        Without one, the script module still runs, and tracing raises CheckFailed with the reason.
         """
         script = self._script[0]
         others = tuple(torch.cat([tensor, tensor.flip(0)]) for tensor in inputs)
@@ -106,7 +106,7 @@ def _program(script: torch.jit.ScriptModule, inputs: tuple[torch.Tensor, ...]) -
 
 
 def _difference(first: Callable[..., Any], second: Callable[..., Any], inputs: tuple[torch.Tensor, ...]) -> str | None:
-    """What tells the two apart on these inputs, in words; None where they give the same."""
+    """Difference of two callables' results, in words; None where they are close (rtol 1e-4, atol 1e-5)."""
     from exporters.forward.results import flat_outputs
 
     try:

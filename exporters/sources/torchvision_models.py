@@ -1,4 +1,4 @@
-"""torchvision's networks by name, with what their published weights were trained on."""
+"""torchvision's networks by name, with the facts of their published weights."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _FETCHING = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
 def build(
     name: str, arguments: Mapping[str, Any], *, random: bool = False, weights_file: str = ""
 ) -> tuple[torch.nn.Module, Published]:
-    """A torchvision network with fresh weights, and what is known of it. Nothing is downloaded.
+    """Build a torchvision network with fresh weights, and the facts of its published ones. Nothing is downloaded.
 
     Args:
         name: as in torchvision.models.list_models().
         arguments: of its builder.
-        random: the fresh weights stay, so they are worth the time of a slow initialisation.
-        weights_file: the name of the weights' file, which says which of the published ones they are.
+        random: keep the fresh weights, so that a slow initialisation is worth its time.
+        weights_file: the name of the weights' file, by which the published weights are identified.
 
     Raises:
         SpecError: there is no such network, or it does not take the arguments.

@@ -1,4 +1,4 @@
-"""Weights without their network: read, and put into an architecture that they must fit entirely."""
+"""Weights files: reading, and strict loading into an architecture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.", "backbone.",
 
 
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    """A safetensors file -> name -> tensor.
+    """Read a safetensors file: name -> tensor.
 
     Raises:
         CheckpointError: it cannot be read.
@@ -43,7 +43,7 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def weights_within(content: Any, path: Path) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
-    """What a file of torch.save holds -> (name -> tensor, notes). Raises CheckpointError where there are no weights."""
+    """Extract the weights of a torch.save file: (name -> tensor, notes). Raises CheckpointError without weights."""
     if isinstance(content, Mapping):
         for key in _AVERAGES:
             inner = content.get(key)
@@ -63,10 +63,10 @@ def weights_within(content: Any, path: Path) -> tuple[dict[str, torch.Tensor], t
 def fit_weights(
     module: torch.nn.Module, weights: Mapping[str, torch.Tensor], source: str, arch: str
 ) -> tuple[str, ...]:
-    """Load weights that must all fit; what is put before every name by other programs is taken off.
+    """Load weights strictly, after removing prefixes that other programs add to every name.
 
     Returns:
-        Notes on what was done to the names.
+        Notes on changes to the names.
 
     Raises:
         CheckpointError: a name is missing or left over, or a shape differs; names the first few of each.
@@ -103,7 +103,7 @@ def fit_weights(
 def _without_prefixes(
     weights: Mapping[str, torch.Tensor], ours: Mapping[str, Any]
 ) -> tuple[dict[str, torch.Tensor], list[str]]:
-    """Take off what stands before every name, as often as that makes more names known."""
+    """Strip common prefixes, as long as that makes more names known."""
     found, taken_off = dict(weights), []
     while True:
         known = sum(name in ours for name in found)

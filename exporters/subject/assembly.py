@@ -1,4 +1,4 @@
-"""A source -> the subject of an export: opened, run once, checked, its outputs named, its card begun."""
+"""Assembly of a subject from a source: open, run once, check, name the outputs, start the card."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def make_subject(
     example: Any = None,
     settings: ExportSettings = DEFAULTS,
 ) -> Subject:
-    """Anything that can be exported -> a subject; see `exporters.sources.open_source`.
+    """Make a subject from any exportable source; see `exporters.sources.open_source`.
 
     Raises:
         CheckpointError: a file cannot be read, or holds what must not be opened.
-        InputError: nothing tells what the inputs are, or the example does not fit.
-        SpecError: an output, an architecture or a task is asked for that there is not.
+        InputError: the inputs cannot be determined, or the example does not fit.
+        SpecError: an output, an architecture or a task does not exist.
         CheckFailed: the network does not go into evaluation mode, or its result is random.
     """
     opened = open_source(source, example, settings)
@@ -51,7 +51,7 @@ def make_subject(
     arguments, samples = read_example(module, opened.example)
     cards, arguments = _input_cards(opened, settings, arguments, samples)
     _check_rows_agree(samples, settings, opened)
-    watched, found = _watched(module, arguments, samples, opened, settings)
+    watched, found = _recorded_rows(module, arguments, samples, opened, settings)
     if found.writes:
         arguments = arguments.with_copies()
 
@@ -89,7 +89,7 @@ def make_subject(
 
 
 def _with_axes(subject: Subject, settings: ExportSettings) -> Subject:
-    """The axes before any are looked for: those of the source, or the batch where it is the first axis of all."""
+    """Set the initial dynamic axes: those of the source, or the first axis of every input as the batch."""
     if subject.source_axes is not None:
         axes = subject.source_axes if settings.dynamic != () else without_axes(subject)
     else:
@@ -100,7 +100,7 @@ def _with_axes(subject: Subject, settings: ExportSettings) -> Subject:
 def _input_cards(
     opened: LoadedModel, settings: ExportSettings, arguments: Arguments, samples: tuple[torch.Tensor, ...]
 ) -> tuple[tuple[InputCard, ...], Arguments]:
-    """How each input is prepared: as the user says, as the source says, or arrays as they are."""
+    """Input cards and renamed arguments: the user's cards, else the source's, else plain arrays."""
     cards = settings.inputs if settings.inputs is not None else opened.inputs
     if cards is None:
         plain = tuple(
@@ -116,7 +116,7 @@ def _input_cards(
 
 
 def _check_rows_agree(samples: tuple[torch.Tensor, ...], settings: ExportSettings, opened: LoadedModel) -> None:
-    """Where no axes are named, the first one of every input is the batch."""
+    """Raise InputError for different batch sizes where the first axis of every input is taken as the batch."""
     if opened.source_axes is not None or settings.dynamic == () or isinstance(settings.dynamic, Mapping):
         return
     if len({len(sample) for sample in samples}) != 1:
@@ -127,7 +127,7 @@ def _check_rows_agree(samples: tuple[torch.Tensor, ...], settings: ExportSetting
 
 
 def _has_plain_batch(samples: tuple[torch.Tensor, ...], opened: LoadedModel, settings: ExportSettings) -> bool:
-    """Whether the first axis of every input is the batch, and may have any length."""
+    """Test that the first axis of every input is the dynamic batch."""
     if settings.dynamic == ():
         return False
     if isinstance(settings.dynamic, Mapping):
@@ -139,14 +139,14 @@ def _has_plain_batch(samples: tuple[torch.Tensor, ...], opened: LoadedModel, set
     return True
 
 
-def _watched(
+def _recorded_rows(
     module: torch.nn.Module,
     arguments: Arguments,
     samples: tuple[torch.Tensor, ...],
     opened: LoadedModel,
     settings: ExportSettings,
 ) -> tuple[tuple[torch.Tensor, ...], ForwardRecord]:
-    """Run a few rows, or all where fewer do not run: (the rows, what was seen)."""
+    """Run a few rows, or all where a few do not run: (the rows, the forward record)."""
     tries = [samples]
     if len(samples[0]) > _WATCHED_ROWS and _has_plain_batch(samples, opened, settings):
         tries.insert(0, tuple(sample[:_WATCHED_ROWS] for sample in samples))
@@ -174,7 +174,7 @@ def _call(arguments: Arguments, module: torch.nn.Module, rows: tuple[torch.Tenso
 
 
 def _task(opened: LoadedModel, settings: ExportSettings, found: ForwardRecord) -> str:
-    """What the user says, what the source says where the result is of that kind, or none."""
+    """Task of the card: the user's, else the source's where the result has its form, else "raw"."""
     if settings.task is not None:
         return settings.task
     if opened.task is None:
@@ -188,7 +188,7 @@ def _task(opened: LoadedModel, settings: ExportSettings, found: ForwardRecord) -
 def _checked_labels(
     labels: tuple[str, ...], task: str, opened: LoadedModel, settings: ExportSettings, found: ForwardRecord
 ) -> tuple[tuple[str, ...], list[str]]:
-    """The labels, where they are as many as the classes. Raises SpecError for the user's own that are not."""
+    """Labels, where their number equals the classes'. Raises SpecError where the user's own do not."""
     result = main_result(found.result)
     ours = opened.producer is not None and not settings.labels
     if not labels or task == "raw" or not isinstance(result, torch.Tensor) or ours:

@@ -1,4 +1,4 @@
-"""Which axes of the inputs may have any length in the file: asked for, or found by running torch at other lengths."""
+"""Dynamic axes of the inputs: as requested, or found by running torch at other lengths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_TRIED = 2048
 
 
 def batch_axes(samples: tuple[torch.Tensor, ...]) -> Axes:
-    """The first axis of every input, and no other."""
+    """Axes with only the batch dynamic: the first axis of every input."""
     return tuple({0: "batch"} for _ in samples)
 
 
@@ -39,17 +39,17 @@ def example_lengths(subject: Subject) -> dict[str, int]:
 
 
 def resolve_dynamic_axes(subject: Subject, settings: ExportSettings) -> tuple[Subject, tuple[str, ...]]:
-    """Give a subject the axes that its file is to have, each tried in torch.
+    """Resolve the dynamic axes of a subject, each tested in torch.
 
     `settings.dynamic` names them; None stands for the batch and the natural axes of the task: the length of texts and
     sequences, height and width where the network answers for every pixel. A natural axis along which torch itself takes
     no other length stays as it is. An input that shares its length with the first one that has the axis moves with it.
 
     Returns:
-        The subject, and what is worth saying in words.
+        The subject, and notes in words.
 
     Raises:
-        SpecError: a name, an input or an axis is given that there is not.
+        SpecError: a name, an input or an axis does not exist.
         CheckFailed: torch itself takes no other length along an axis that was asked for.
     """
     wanted = settings.dynamic
@@ -82,7 +82,7 @@ def resolve_dynamic_axes(subject: Subject, settings: ExportSettings) -> tuple[Su
 
 
 def without_axes(subject: Subject) -> Axes:
-    """Every length fixed."""
+    """Axes with every length fixed."""
     return tuple({} for _ in subject.samples)
 
 
@@ -101,7 +101,7 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _axes_of_source(subject: Subject, source: Axes, wanted: Sequence[str] | Mapping[str, Any] | None) -> Axes:
-    """The axes that a program was exported with, or those of them that are asked for. Raises CheckFailed for others."""
+    """Dynamic axes of an exported program, restricted to the requested ones. Raises CheckFailed for others."""
     if wanted is None or isinstance(wanted, Mapping):
         asked = _names(source) if wanted is None else _names(_named_axes(subject, wanted))
     else:
@@ -140,7 +140,7 @@ def _named_axes(subject: Subject, wanted: Mapping[str, Mapping[int, str]]) -> Ax
 
 
 def _natural_names(subject: Subject) -> tuple[str, ...]:
-    """The axes other than the batch that networks of this task are used at several lengths of."""
+    """Names of the natural dynamic axes of the task, besides the batch."""
     kinds = {type(card) for card in subject.card.inputs}
     if kinds & {TextInput, SequenceInput}:
         return ("length",)
@@ -155,7 +155,7 @@ def _names(axes: Axes) -> list[str]:
 
 
 def _found_axis(subject: Subject, axes: Axes, name: str) -> tuple[Axes, dict[str, AxisRange]]:
-    """Add the axis called `name`, wherever torch takes other lengths. Raises CheckFailed where there is none."""
+    """Add the axis called `name` where torch takes other lengths. Raises CheckFailed where there is none."""
     reasons: list[str] = []
     for added in _candidates(subject, name):
         together: Axes = tuple({**one, **more} for one, more in zip(axes, added, strict=True))
@@ -182,7 +182,7 @@ def _inputs(subject: Subject) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _candidates(subject: Subject, name: str) -> Iterator[Axes]:
-    """Sets of axes that may be the one called `name`, the likeliest first."""
+    """Candidate sets of axes for `name`, the likeliest first."""
     for place, (card, sample) in enumerate(zip(subject.card.inputs, subject.samples, strict=True)):
         for axis in _likely_axes(card, sample.ndim, name):
             alone: list[dict[int, str]] = [{} for _ in subject.samples]
@@ -191,7 +191,7 @@ def _candidates(subject: Subject, name: str) -> Iterator[Axes]:
 
 
 def _sharing(subject: Subject, alone: list[dict[int, str]], length: int, name: str) -> Iterator[Axes]:
-    """One axis with those of equal length in the other inputs: the first in each, all of them, none."""
+    """Axis sets of one axis with those of equal length in the other inputs: the first in each, all of them, none."""
     first, every = list(alone), list(alone)
     for place, sample in enumerate(subject.samples):
         equal = [axis for axis in range(1, sample.ndim) if sample.shape[axis] == length]
@@ -203,7 +203,7 @@ def _sharing(subject: Subject, alone: list[dict[int, str]], length: int, name: s
 
 
 def _likely_axes(card: object, rank: int, name: str) -> tuple[int, ...]:
-    """The axes of an input that may be its length, height or width."""
+    """Axes of an input that may be its length, height or width."""
     if isinstance(card, TextInput | SequenceInput):
         return (1,) if name == "length" else ()
     if name == "length":
@@ -216,7 +216,7 @@ def _likely_axes(card: object, rank: int, name: str) -> tuple[int, ...]:
 
 
 def _further_lengths(subject: Subject, axes: Axes) -> tuple[Axes, dict[str, AxisRange]]:
-    """Other inputs may have lengths of their own, such as the target's beside the source's."""
+    """Add separate length axes of the other inputs, such as the target's beside the source's."""
     ranges: dict[str, AxisRange] = {}
     for place, (card, (input_name, sample)) in enumerate(zip(subject.card.inputs, _inputs(subject), strict=True)):
         if any(axis > 0 for axis in axes[place]):
@@ -234,7 +234,7 @@ def _further_lengths(subject: Subject, axes: Axes) -> tuple[Axes, dict[str, Axis
 
 
 def _range(subject: Subject, axes: Axes, name: str) -> AxisRange:
-    """Find out by running torch which lengths it takes. Raises CheckFailed where it takes none but the example's."""
+    """Find the valid lengths of an axis by running torch. Raises CheckFailed where only the example's length runs."""
     tried = replace(subject, axes=axes)
     example = example_lengths(tried)[name]
 
@@ -272,7 +272,7 @@ def _minimum(example: int, step: int, refusal: Callable[[int], str | None]) -> i
 
 
 def _maximum(example: int, step: int, refusal: Callable[[int], str | None]) -> int | None:
-    """Twice the example's length tells whether there is one, such as the rows of a table of positions."""
+    """Maximum length, by bisection below about twice the example's; None without one. Position tables have one."""
     low, high = example // step + 1, 2 * (example // step) + 1
     if high * step > _LONGEST_TRIED or refusal(high * step) is None:
         return None
@@ -283,7 +283,7 @@ def _maximum(example: int, step: int, refusal: Callable[[int], str | None]) -> i
 
 
 def _try_batch(subject: Subject) -> None:
-    """Raises CheckFailed where torch itself is bound to the example's number of rows."""
+    """Raise CheckFailed where torch itself runs only at the example's batch size."""
     rows = 2 if len(subject.samples[0]) == 1 else 1
     reason = torch_error(subject, resized(subject, {"batch": rows}))
     if reason is not None:
@@ -294,7 +294,7 @@ def _try_batch(subject: Subject) -> None:
 
 
 def torch_error(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> str | None:
-    """Why torch does not run on these inputs, in a few words, or None where it does."""
+    """Error message of torch on these inputs, up to 160 characters; None where it runs and no output is empty."""
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -307,7 +307,7 @@ def torch_error(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> str | Non
 
 
 def _open_cards(subject: Subject) -> Subject:
-    """Say in the cards of plain arrays which axes may have any length."""
+    """Set dynamic axes to None in the shapes of the array cards."""
     cards = tuple(
         replace(card, shape=tuple(None if axis in axes else n for axis, n in enumerate(card.shape, start=1)))
         if isinstance(card, ArrayInput)

@@ -1,4 +1,4 @@
-"""Real samples at other lengths: rows repeated, other axes stretched, and what counts steps along with them."""
+"""Resizing of real samples: rows repeated, other axes stretched, step counts scaled accordingly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["cycle", "resized"]
 
 
 def cycle(sample: torch.Tensor, rows: int, start: int = 0, axis: int = 0) -> torch.Tensor:
-    """(n, ...) -> (rows, ...), from `start` on, beginning again where n is reached; in the order that the rows came in.
+    """Repeat rows cyclically from `start` on, (n, ...) -> (rows, ...); sorted back into their original order.
 
     Networks over packed sequences may rely on rows sorted by length.
     """
@@ -26,7 +26,7 @@ def resized(
     start: int = 0,
     counts: float | None = 1.0,
 ) -> tuple[torch.Tensor, ...]:
-    """The samples of a subject at other lengths of its dynamic axes; axes that are not named stay.
+    """Resize the samples of a subject along its dynamic axes; axes that are not named stay.
 
     Along the batch rows are repeated. Along other axes positions are stretched, the nearest one taken: a mask keeps its
     padding at the same end, and inputs of one length stay together. Whole numbers without such an axis that count steps,
@@ -36,7 +36,7 @@ def resized(
         subject: its samples and axes.
         lengths: axis name -> length.
         start: the first row taken.
-        counts: share of the new length that the greatest of such counts gets; None leaves them as they are.
+        counts: the greatest such count as a share of the new length; None leaves the counts as they are.
     """
     return tuple(_one(subject, place, sample, lengths, start, counts) for place, sample in enumerate(subject.samples))
 
@@ -58,7 +58,7 @@ def _one(
 
 
 def _counted(subject: Subject, sample: torch.Tensor, lengths: Mapping[str, int], share: float) -> torch.Tensor:
-    """Lengths of rows at another length: in proportion, at least 1. Anything else comes back as it is."""
+    """Scale step counts in proportion to the new length, at least 1. Any other tensor is returned as it is."""
     if sample.ndim != 1 or sample.dtype not in (torch.int32, torch.int64) or int(sample.min()) < 1:
         return sample
     for other, axes in zip(subject.samples, subject.axes, strict=True):

@@ -1,4 +1,4 @@
-"""The subject of an export, as plain data: a torch module in evaluation mode, real inputs, dynamic axes, the card to be."""
+"""The subject of an export, as plain data: a torch module in evaluation mode, sample inputs, dynamic axes, the future card."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Subject:
 
     Attributes:
         module: inputs -> a tuple of the outputs named in `card.outputs`, in evaluation mode.
-        samples: one tensor an input, real or given rows, (n, ...).
+        samples: one tensor per input, real or given rows, (n, ...).
         card: everything but the parity figures.
-        axes: which axes of the inputs may have any length.
-        recorded: what a checkpoint wrote of its training and of the data it was trained on; empty without one.
+        axes: the dynamic axes of the inputs.
+        recorded: a checkpoint's record of its training and data; empty without one.
         ranges: axis name -> the lengths that torch takes along it, of axes other than the batch.
         source_axes: the only axes that may have any length, where the source was made for lengths of its own (an
-            ExportedProgram); None where torch can be asked at any.
-        notes: what was decided while the source was opened.
-        real: whether the samples are real inputs rather than random ones.
+            ExportedProgram); None where torch can be run at any length.
+        notes: decisions taken while the source was opened.
+        real: True where the samples are real inputs rather than random ones.
         rows: of the file, where its batch is fixed; None takes the samples' number.
     """
 
@@ -46,10 +46,10 @@ class Subject:
 
     @property
     def input_names(self) -> list[str]:
-        """The inputs in order."""
+        """Input names in order."""
         return [entry.name for entry in self.card.inputs]
 
     @property
     def output_names(self) -> list[str]:
-        """What the network itself returns, in order; the card goes on with what steps behind it give."""
+        """Names of the network's own outputs, in order; the card lists outputs of post-processing steps after them."""
         return [entry.name for entry in self.card.outputs[: len(self.module.cards)]]

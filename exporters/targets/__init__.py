@@ -1,4 +1,4 @@
-"""Targets: which runtime or board opens which versions of ONNX, and how a file is brought there."""
+"""Targets: runtimes and boards with the ONNX versions they open, and conversion of files to these."""
 
 from exporters.targets.checking import TargetCheck, check_target, runs_on
 from exporters.targets.converting import Change, RequestedVersions, convert_versions, requested_versions

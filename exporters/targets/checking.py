@@ -1,4 +1,4 @@
-"""Whether a file, from here or from elsewhere, is one that a target opens."""
+"""Target check: compatibility of any ONNX file with a target."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["TargetCheck", "check_target", "runs_on"]
 
 @dataclass(frozen=True)
 class TargetCheck:
-    """What was found of a file.
+    """Result of a target check.
 
     Attributes:
-        target: what should open it.
-        opset, ir_version: of the file.
-        problems: why the target would refuse it, one sentence each; none where it opens it.
-        remedy: what to do about them.
+        target: the runtime or board.
+        opset, ir_version: the file's versions.
+        problems: reasons for which the target would refuse the file, one sentence each; empty where it opens the file.
+        remedy: what to do about the problems.
     """
 
     target: Target
@@ -38,11 +38,11 @@ class TargetCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether the target opens the file, as far as its published versions tell."""
+        """True where the target opens the file, as far as its published versions tell."""
         return not self.problems
 
     def require(self) -> None:
-        """Raises CheckFailed with all problems where there are some."""
+        """Raise CheckFailed with all problems where there are any."""
         if self.problems:
             raise CheckFailed(f"{self.target.name} would refuse the file: {' '.join(self.problems)} {self.remedy}")
 
@@ -71,7 +71,7 @@ class TargetCheck:
 
 
 def check_target(path: str | os.PathLike[str], target: str | Target) -> TargetCheck:
-    """Look whether a target opens a file: its versions, and every operator with the types it is given.
+    """Check a file against a target: its versions, and every operator with its input types.
 
     Needs neither torch nor the card. The file is not run.
 
@@ -106,7 +106,7 @@ def check_target(path: str | os.PathLike[str], target: str | Target) -> TargetCh
 
 
 def runs_on(model: onnx.ModelProto) -> list[str]:
-    """The targets that a model's versions and sets of operators are not too new for, ONNX Runtime's releases as one name.
+    """Names of the targets that support a model's versions and operator sets, ONNX Runtime's releases as one name.
 
     Cheap: the graph is gone through once, and nothing is run.
     """
@@ -127,7 +127,7 @@ def runs_on(model: onnx.ModelProto) -> list[str]:
 
 
 def _refused_reshapes(model: onnx.ModelProto, opset: int, target: Target) -> int:
-    """How many nodes a release refuses although its versions allow them (see quirks)."""
+    """Number of Reshape nodes that a release refuses although its versions allow them (see quirks)."""
     if not target.is_onnxruntime or max(opset, target.opset) > LAST_OPSET_WITH_RESHAPE_QUIRK:
         return 0
     return refused_reshapes(model)
@@ -139,7 +139,7 @@ def _position(name: str) -> int:
 
 
 def _remedy(model: onnx.ModelProto, target: Target) -> str:
-    """Whether the file could be written for the target, found by trying."""
+    """Remedy text: tries to lower the model to the target's versions, and says what to export or replace."""
     opset, _ = versions_for(opset_version(model), int(model.ir_version), RequestedVersions(target))
     if foreign_operators(model, target):
         return "Export the network again without those operators, or choose a runtime that has them."

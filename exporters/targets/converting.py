@@ -1,4 +1,4 @@
-"""Bring a file to the versions that a target opens."""
+"""Version conversion: rewrite a file in versions that a target opens."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["Change", "RequestedVersions", "convert_versions", "requested_version
 
 @dataclass(frozen=True)
 class RequestedVersions:
-    """The versions that are asked for.
+    """Requested versions of a file.
 
     Attributes:
-        target: what must open the file, or None.
+        target: the runtime or board that must open the file, or None.
         opset, ir_version: exactly these; None keeps the file's own as far as the target allows.
     """
 
@@ -39,11 +39,11 @@ class RequestedVersions:
 
 @dataclass(frozen=True)
 class Change:
-    """What was done to a file.
+    """Changes of a version conversion.
 
     Attributes:
         opset, ir_version: (before, after).
-        replaced: operator -> how many of it are now said by others.
+        replaced: operator -> number of nodes replaced by other operators.
         reshapes: how many Reshape nodes lost an attribute that some runtimes refuse.
     """
 
@@ -54,7 +54,7 @@ class Change:
 
     @property
     def changed(self) -> bool:
-        """Whether the file is another one now."""
+        """True where the file was changed."""
         return self.opset[0] != self.opset[1] or self.ir_version[0] != self.ir_version[1] or self.reshapes > 0
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class Change:
 def requested_versions(
     target: str | None = None, opset: int | None = None, ir_version: int | None = None
 ) -> RequestedVersions:
-    """What is asked for, checked before any work begins.
+    """Parse and validate requested versions.
 
     Raises:
         SpecError: there is no such target or version, or the version is newer than the target knows.
@@ -115,7 +115,7 @@ def requested_versions(
 
 
 def convert_versions(path: Path, asked: RequestedVersions) -> Change:
-    """Rewrite the file at `path` in the versions that are asked for. Inputs, outputs, their axes and the card stay.
+    """Convert the file at `path` to the requested versions. Inputs, outputs, their axes and the card stay.
 
     The operators keep their meaning, but the numbers should be compared afterwards, as the pipeline does.
 
@@ -149,7 +149,7 @@ def convert_versions(path: Path, asked: RequestedVersions) -> Change:
 
 
 def _installed() -> Target | None:
-    """The ONNX Runtime at hand, which files are compared on; None where it is newer than all that are known."""
+    """Installed release of ONNX Runtime, on which files are verified; None where it is newer than all known ones."""
     import onnxruntime
 
     try:
@@ -159,7 +159,7 @@ def _installed() -> Target | None:
 
 
 def versions_for(opset: int, ir_version: int, asked: RequestedVersions) -> tuple[int, int]:
-    """The versions that the file gets: the given ones, else its own, else the newest that the target opens."""
+    """Resulting (opset, ir_version): the given ones, else the file's own, else the newest that the target opens."""
     target = asked.target
     if asked.opset is not None:
         opset = asked.opset
@@ -173,7 +173,7 @@ def versions_for(opset: int, ir_version: int, asked: RequestedVersions) -> tuple
 
 
 def _check(model: onnx.ModelProto, opset: int, asked: RequestedVersions) -> None:
-    """What was written is well-formed, and the target has every operator of it."""
+    """Raise CheckFailed where the converted model is not well-formed, or the target lacks one of its operators."""
     if asked.target is not None:
         foreign = foreign_operators(model, asked.target)
         if foreign:

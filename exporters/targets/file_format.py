@@ -1,4 +1,4 @@
-"""The version of the file format (IR), and what each version brought (onnx/onnx.proto, "Version")."""
+"""IR version of the file format, and the features of each version (onnx/onnx.proto, "Version")."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _FUNCTIONS, _METADATA, _DEVICES = 8, 10, 11
 
 
 def newest_ir() -> int:
-    """The newest version of the file format that the installed onnx package writes."""
+    """Newest IR version that the installed onnx package writes."""
     return int(onnx.IR_VERSION)
 
 
 def set_ir_version(model: onnx.ModelProto, version: int) -> None:
-    """Stamp a version of the file format, and take out notes that it has no place for.
+    """Set the IR version, and remove metadata that it does not support.
 
     Raises:
-        CheckFailed: the model holds what that version cannot: functions, or numbers of a newer type.
+        CheckFailed: the model holds functions or element types that the version does not support.
     """
     if version < _FUNCTIONS and model.functions:
         raise CheckFailed(
@@ -61,7 +61,7 @@ def set_ir_version(model: onnx.ModelProto, version: int) -> None:
 
 
 def _strip_metadata(graph: onnx.GraphProto) -> None:
-    """Notes on nodes and values, which say where they came from and change no result."""
+    """Remove the metadata of nodes and values, which records their origin and changes no result."""
     for entry in (graph, *graph.input, *graph.output, *graph.initializer, *graph.value_info, *graph.node):
         del entry.metadata_props[:]
     for node in graph.node:

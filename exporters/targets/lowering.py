@@ -1,4 +1,4 @@
-"""Say a model in an older operator set, version by version."""
+"""Lowering: rewrite a model in an older operator set, version by version."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _COUNTS_FROM_THE_START = 11
 
 
 def lower(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """The same model in ONNX's operator set of an older version.
+    """Rewrite a model in an older version of ONNX's operator set.
 
-    Inputs, outputs, names and metadata stay. onnx.version_converter knows the way up, but most operators' way down not.
+    Inputs, outputs, names and metadata stay. onnx.version_converter raises versions, but cannot lower most operators.
 
     Args:
         model: any model; it is changed.
         opset: from OLDEST_OPSET to the model's own.
 
     Raises:
-        CannotLower: an operator says something that the older set has no word for.
+        CannotLower: an operator cannot be expressed in the older set.
     """
     if model.functions:
         model = inliner.inline_local_functions(model)
@@ -52,12 +52,12 @@ def lower(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
 
 
 def opset_version(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operator set."""
+    """Version of ONNX's own operator set in a model."""
     return int(next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")))
 
 
 def set_opset(model: onnx.ModelProto, version: int) -> None:
-    """Stamp another version of ONNX's own operator set."""
+    """Set the version of ONNX's own operator set."""
     for entry in model.opset_import:
         if entry.domain in ("", "ai.onnx"):
             entry.version = version
@@ -65,7 +65,7 @@ def set_opset(model: onnx.ModelProto, version: int) -> None:
 
 @functools.cache
 def schema_of(operator: str, version: int) -> defs.OpSchema | None:
-    """The definition that holds at a version of the operator set, or None where there is none, or none any more."""
+    """Schema of an operator at a version of the operator set; None where it does not exist or is deprecated there."""
     try:
         schema = defs.get_schema(operator, version, "")
     except defs.SchemaError:
@@ -74,7 +74,7 @@ def schema_of(operator: str, version: int) -> defs.OpSchema | None:
 
 
 def _inline_new(model: onnx.ModelProto, version: int, types: Mapping[str, ValueType]) -> tuple[onnx.ModelProto, bool]:
-    """Operators that are new in `version` and defined by others, replaced by these, where there is no step for them."""
+    """Inline operators that are new in `version`, have a function body and no lowering step: (model, changed)."""
     wanted = {
         node.op_type
         for node in every_node(model.graph)
@@ -97,7 +97,7 @@ def _inline_new(model: onnx.ModelProto, version: int, types: Mapping[str, ValueT
 
 
 def _tell_types(graph: onnx.GraphProto, types: Mapping[str, ValueType]) -> None:
-    """Write every known type into the graph: the definition of some operators depends on them, weights' included."""
+    """Write every known type into the graph's value_info: some function bodies depend on them, weights' included."""
     known = {value.name for value in (*graph.input, *graph.output, *graph.value_info)}
     weights = {tensor.name: ValueType(tensor.data_type, tuple(tensor.dims)) for tensor in graph.initializer}
     for name, kind in {**types, **weights}.items():
@@ -118,7 +118,7 @@ def _has_body(operator: str, version: int) -> bool:
 
 
 def _lower_graph(scope: Scope, version: int) -> None:
-    """Rewrite the nodes of a graph, and of the graphs inside of them, from `version` to the version before."""
+    """Lower the nodes of a graph and its subgraphs from `version` to the version before."""
     nodes: list[onnx.NodeProto] = []
     for node in scope.graph.node:
         for inner in subgraphs(node):
@@ -145,7 +145,7 @@ def _lower_node(node: onnx.NodeProto, scope: Scope, version: int) -> list[onnx.N
 
 
 def _fit(node: onnx.NodeProto, version: int) -> None:
-    """Drop what the older definition lacks and the node does not use; say what was understood without a word."""
+    """Fit a node to the older schema: drop unused new attributes, write out changed defaults. Raises CannotLower."""
     older = schema_of(node.op_type, version - 1)
     if older is None:
         raise CannotLower(node.op_type)
@@ -175,12 +175,12 @@ def _default(schema: defs.OpSchema, name: str) -> object:
 
 
 def _means_nothing(name: str, value: object) -> bool:
-    """Attributes without a default whose value says what holds without them."""
+    """Test for an attribute without a default whose value equals its absence."""
     return name == "dilations" and isinstance(value, list) and all(step == 1 for step in value)
 
 
 def _inferred(model: onnx.ModelProto) -> dict[str, ValueType]:
-    """The types of all values that can be told; ONNX's own inference keeps those in branches in the branches."""
+    """Inferred value types; those in branches stay in the branches."""
     return value_types(shape_inference.infer_shapes(skeleton(model)).graph)
 
 
@@ -195,14 +195,14 @@ def _names(graph: onnx.GraphProto) -> set[str]:
 
 
 def every_node(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes of a graph, and those in its branches and loops."""
+    """All nodes of a graph, including those in its branches and loops."""
     return [
         found for node in graph.node for found in (node, *(n for inner in subgraphs(node) for n in every_node(inner)))
     ]
 
 
 def _drop_unused(graph: onnx.GraphProto) -> None:
-    """Take out the constants whose values became attributes."""
+    """Remove unused constants, such as those that became attributes."""
     used = {value.name for value in graph.output} | _used(graph)
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     if len(kept) < len(graph.initializer):

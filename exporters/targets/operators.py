@@ -1,4 +1,4 @@
-"""Whether every operator of a model is one of an operator set, and takes what it is given there."""
+"""Operator checks of a model against an operator set: existence and input types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ONNXRUNTIME_DOMAINS = ("com.microsoft", "com.microsoft.nchwc", "com.ms.internal
 
 
 def unknown_operators(model: onnx.ModelProto, opset: int) -> list[str]:
-    """The operators of ONNX's own set that there is none of at that version, each with how many: "Gelu (2)"."""
+    """Operators that ONNX's own set lacks at that version, with counts: "Gelu (2)"."""
     found = collections.Counter(
         node.op_type
         for node in every_node(model.graph)
@@ -29,7 +29,7 @@ def unknown_operators(model: onnx.ModelProto, opset: int) -> list[str]:
 
 
 def foreign_operators(model: onnx.ModelProto, target: Target) -> list[str]:
-    """The operators of other sets than ONNX's own that the target is not known to have, each with how many."""
+    """Operators of other domains than ONNX's own that the target is not known to have, with counts."""
     own = {(function.domain, function.name) for function in model.functions}
     known = {"", "ai.onnx"} | ({"ai.onnx.ml"} if target.ml_opset else set())
     known |= set(_ONNXRUNTIME_DOMAINS) if target.is_onnxruntime else set()
@@ -68,5 +68,5 @@ def wrong_types(model: onnx.ModelProto, opset: int) -> list[str]:
 
 
 def _type_word(element: int) -> str:
-    """As the definitions write it: "tensor(float)"."""
+    """Type name as operator schemas write it: "tensor(float)"."""
     return f"tensor({onnx.TensorProto.DataType.Name(element).lower()})"

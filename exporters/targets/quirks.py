@@ -1,4 +1,4 @@
-"""What releases of ONNX Runtime refuse although their versions allow it, found by running files on them."""
+"""Quirks of ONNX Runtime releases: files refused although their versions allow them, found by running."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LAST_OPSET_WITH_RESHAPE_QUIRK = 15
 
 
 def plain_reshapes(model: onnx.ModelProto, *, computed: bool = False) -> int:
-    """Take `allowzero` out of Reshape where it says nothing; return how many lost it.
+    """Remove `allowzero` from Reshape where it has no effect; returns the number of changed nodes.
 
-    It says nothing where no length is 0. ONNX Runtime 1.8 to 1.10 refuse it beside a length of -1, and torch sets it everywhere.
+    It has no effect where no length is 0. ONNX Runtime 1.8 to 1.10 refuse it beside a length of -1, and torch sets it everywhere.
 
     Args:
         model: it is changed.
-        computed: where the lengths are computed in the graph too; they are 0 for empty inputs only.
+        computed: also where the lengths are computed in the graph; they are 0 for empty inputs only.
     """
     count = 0
     for node, scope in _reshapes(Scope(model.graph, {}, set())):
@@ -35,7 +35,7 @@ def plain_reshapes(model: onnx.ModelProto, *, computed: bool = False) -> int:
 
 
 def refused_reshapes(model: onnx.ModelProto) -> int:
-    """How many Reshape nodes ONNX Runtime 1.8 to 1.10 refuse: `allowzero` beside a length of -1."""
+    """Number of Reshape nodes that ONNX Runtime 1.8 to 1.10 refuse: `allowzero` beside a length of -1."""
     count = 0
     for node, scope in _reshapes(Scope(model.graph, {}, set())):
         shape = scope.constant(node.input[1])

@@ -1,4 +1,4 @@
-"""Say a model in a newer operator set."""
+"""Raising: rewrite a model in a newer operator set."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["newest_opset", "raise_opset"]
 
 
 def newest_opset() -> int:
-    """The newest version of the operator set that the installed onnx package defines."""
+    """Newest version of the operator set that the installed onnx package defines."""
     return int(defs.onnx_opset_version())
 
 
 def raise_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """The same model in ONNX's operator set of a newer version.
+    """Rewrite a model in a newer version of ONNX's operator set.
 
-    Where all its operators mean the same in both, it is only stamped anew; else onnx.version_converter rewrites it.
+    Where all its operators mean the same in both, only the version is set; else onnx.version_converter rewrites it.
 
     Raises:
         CheckFailed: the converter cannot.
@@ -43,7 +43,7 @@ def raise_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
 
 
 def _same_meaning(operator: str, before: int, after: int) -> bool:
-    """Whether nothing changed between two versions but the types that are taken and attributes that need not be given."""
+    """Test that an operator is unchanged between two versions, except for accepted types and optional attributes."""
     for version in range(before + 1, after + 1):
         older, newer = schema_of(operator, version - 1), schema_of(operator, version)
         if older is None or newer is None:

@@ -1,4 +1,4 @@
-"""Runtimes and boards that a file can be made for, and the newest ONNX that each of them opens.
+"""Table of runtimes and boards with the newest ONNX versions that each opens.
 
 An operator set of ONNX has a version (opset), and so has the file format (IR); a runtime refuses what is newer than itself.
 """
@@ -15,7 +15,7 @@ __all__ = ["ONNXRUNTIME_RELEASES", "Release", "Target", "every_target", "find_ta
 
 @dataclass(frozen=True)
 class Release:
-    """What one release of ONNX Runtime runs at most: ONNX's operator set, the file format, and the ai.onnx.ml set."""
+    """One release of ONNX Runtime with its newest versions: operator set, IR, and ai.onnx.ml set."""
 
     opset: int
     ir_version: int
@@ -25,7 +25,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Target:
-    """A runtime or a board.
+    """Target of an export: a runtime or a board.
 
     Attributes:
         name: as it is asked for, such as "onnxruntime==1.13".
@@ -35,7 +35,7 @@ class Target:
         ml_opset: the newest version of the set ai.onnx.ml; 0 where it is not known to run any of it.
         oldest_opset: the oldest version of the operator set that it still takes.
         is_onnxruntime: whether it is ONNX Runtime, which has operators of its own (com.microsoft) besides.
-        note: what else should be known.
+        note: further remarks.
     """
 
     name: str
@@ -164,7 +164,7 @@ _REQUIREMENT = re.compile(r"(?P<package>[a-z0-9.\-]+?)\s*(?P<sign>==|>=|~=)\s*(?
 
 
 def find_target(text: str) -> Target:
-    """A target by its name: "onnxruntime==1.13", "onnxruntime>=1.16", "onnxruntime" (the newest known), a board, a converter.
+    """Find a target by name: "onnxruntime==1.13", "onnxruntime>=1.16", "onnxruntime" (the newest known), a board, a converter.
 
     `>=` means that release and every later one. The last number of "1.13.1" makes no difference: patches change no operators.
 
@@ -189,7 +189,7 @@ def find_target(text: str) -> Target:
 
 
 def _near(asked: str, named: list[str]) -> list[str]:
-    """The names to suggest from: those that begin alike, else all, ONNX Runtime's many releases as a few."""
+    """Names for suggestions: those with the same beginning, else all, with few of ONNX Runtime's many releases."""
     names = [*named, *_PACKAGES]
     word = re.split(r"[^a-z]", asked)[0]
     alike = [name for name in names if word and name.startswith(word)]
@@ -198,7 +198,7 @@ def _near(asked: str, named: list[str]) -> list[str]:
 
 
 def every_target() -> tuple[Target, ...]:
-    """All targets with a name of their own, ONNX Runtime's releases first."""
+    """List all named targets, ONNX Runtime's releases first."""
     releases = [_of_release(_release_name(version), version) for version in ONNXRUNTIME_RELEASES]
     systems = [
         replace(

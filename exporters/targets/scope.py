@@ -1,4 +1,4 @@
-"""What is known of the values of one graph while its nodes are rewritten: constants, types, ranks, and free names."""
+"""Scope of one graph during rewriting: constants, types and ranks of its values, and free names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PLAIN = {"value_float": np.float32, "value_floats": np.float32, "value_int": np
 
 
 class CannotLower(CheckFailed):
-    """An operator of the file has no counterpart in the older operator set."""
+    """Lowering fails: an operator of the file has no counterpart in the older operator set."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ValueType:
 
 
 class Scope:
-    """One graph, with those around it.
+    """Scope of one graph within its outer scopes.
 
     Args:
         graph: the graph whose nodes are rewritten; constants that are made become its initialisers.
@@ -67,7 +67,7 @@ class Scope:
                 self._constants[node.output[0]] = tensor
 
     def constant(self, name: str) -> np.ndarray | None:
-        """The array that a name always stands for, or None where it is computed or given."""
+        """Constant array of a name; None where the value is computed or an input."""
         tensor = self._constants.get(name)
         if tensor is None:
             return self.outer.constant(name) if self.outer is not None else None
@@ -84,7 +84,7 @@ class Scope:
         return name
 
     def new_name(self, hint: str) -> str:
-        """A name that nothing in the model has yet."""
+        """Unused name in the model."""
         for number in itertools.count():
             name = f"{hint}_{number}" if number else hint
             if name not in self.names:
@@ -93,14 +93,14 @@ class Scope:
         raise AssertionError("unreachable")
 
     def new_value(self, hint: str, element: int | None) -> str:
-        """A free name for a value of this element type."""
+        """Unused name, registered as a value of this element type."""
         name = self.new_name(hint)
         if element is not None:
             self.types[name] = ValueType(element, None)
         return name
 
     def element(self, name: str) -> int | None:
-        """Element type of a value, where it is known."""
+        """Element type of a value; None where it is not known."""
         tensor = self._constants.get(name)
         if tensor is not None:
             return int(tensor.data_type)
@@ -109,7 +109,7 @@ class Scope:
         return self.outer.element(name) if self.outer is not None else None
 
     def axes(self, name: str) -> tuple[int | None, ...] | None:
-        """The lengths of a value's axes, where they are known."""
+        """Axes of a value: each a length or None; None where the rank is not known."""
         tensor = self._constants.get(name)
         if tensor is not None:
             return tuple(tensor.dims)
@@ -118,13 +118,13 @@ class Scope:
         return self.outer.axes(name) if self.outer is not None else None
 
     def rank(self, name: str) -> int | None:
-        """How many axes a value has, where that is known."""
+        """Rank of a value; None where it is not known."""
         axes = self.axes(name)
         return None if axes is None else len(axes)
 
 
 def constant_tensor(node: onnx.NodeProto) -> onnx.TensorProto | None:
-    """What a Constant node holds, however it is written; None for text, sparse tensors, and other nodes."""
+    """Tensor of a Constant node, from any numeric attribute; None for text, sparse tensors, and other nodes."""
     if node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
         return None
     for entry in node.attribute:
@@ -138,7 +138,7 @@ def constant_tensor(node: onnx.NodeProto) -> onnx.TensorProto | None:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object:
-    """The value of an attribute, or what holds without it."""
+    """Value of an attribute, or the given default."""
     for entry in node.attribute:
         if entry.name == name:
             value = onnx.helper.get_attribute_value(entry)
@@ -147,7 +147,7 @@ def attribute(node: onnx.NodeProto, name: str, default: object = None) -> object
 
 
 def set_attribute(node: onnx.NodeProto, name: str, value: object) -> None:
-    """Set an attribute, or take it out with None."""
+    """Set an attribute, or remove it with None."""
     kept = [entry for entry in node.attribute if entry.name != name]
     del node.attribute[:]
     node.attribute.extend(kept)
@@ -156,7 +156,7 @@ def set_attribute(node: onnx.NodeProto, name: str, value: object) -> None:
 
 
 def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The graphs inside of a node: branches and loops."""
+    """Subgraphs of a node: branches and loops."""
     for entry in node.attribute:
         if entry.HasField("g"):
             yield entry.g
@@ -164,7 +164,7 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 
 
 def value_types(graph: onnx.GraphProto) -> dict[str, ValueType]:
-    """Types that a graph tells of its values."""
+    """Value types declared in a graph: name -> type."""
     return dict(_types((*graph.input, *graph.value_info, *graph.output)))
 
 

@@ -1,4 +1,4 @@
-"""The stage of an export that brings the file to the versions a target opens."""
+"""Target stage: convert the file to versions that the target opens."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["run_target", "target_words"]
 
 
 def target_words(settings: ExportSettings) -> str | None:
-    """What the stage is going to do, or None where nothing is asked for.
+    """Description of the stage, or None where no target or version is requested.
 
     Raises:
         SpecError: there is no such target or version.
     """
-    asked = _wanted(settings)
+    asked = _versions_of(settings)
     said = []
     if asked.target is not None:
         said.append(
@@ -29,8 +29,8 @@ def target_words(settings: ExportSettings) -> str | None:
 
 
 def run_target(job: ExportJob) -> str:
-    """Rewrite the file in the versions asked for. Raises CheckFailed where an operator has no counterpart there."""
-    asked = _wanted(job.settings)
+    """Convert the file to the requested versions. Raises CheckFailed where an operator has no counterpart there."""
+    asked = _versions_of(job.settings)
     change = convert_versions(job.path, asked)
     facts = change.to_dict()
     if asked.target is not None:
@@ -43,5 +43,5 @@ def run_target(job: ExportJob) -> str:
     return str(change) if asked.target is None else f"{asked.target.name}: {change}"
 
 
-def _wanted(settings: ExportSettings) -> RequestedVersions:
+def _versions_of(settings: ExportSettings) -> RequestedVersions:
     return requested_versions(settings.target, settings.opset_version, settings.ir_version)

@@ -1,4 +1,4 @@
-"""A model without its weights, which is all that types and definitions need; onnx copies whole models to look at them."""
+"""Model without its weights, enough for type inference and checks; onnx copies whole models for these."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WEIGHT_BYTES = 1024
 
 
 def skeleton(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model with its large initialisers as inputs of their type and shape."""
+    """Copy of a model with its large initialisers as inputs of the same type and shape."""
     graph = onnx.GraphProto(name=model.graph.name or "graph")
     graph.input.extend(model.graph.input)
     graph.output.extend(model.graph.output)

@@ -1,1 +1,1 @@
-"""Network -> ONNX graph: routes through exporters of torch, forms in place of layers that these cannot trace."""
+"""Tracing of a network to an ONNX graph: routes through torch's exporters, export forms of untraceable layers."""

@@ -1,6 +1,6 @@
-"""Torch module -> ONNX graph: several routes in order, each behind the same comparison with torch.
+"""Tracing of a torch module to an ONNX graph: several routes in order, each followed by the same comparison with torch.
 
-First torch.export, then the legacy exporter, both with export forms in place of what they refuse or get wrong; and only where
+First torch.export, then the legacy exporter, both with export forms in place of layers they refuse or get wrong; and only where
 the user allows it the same two again with axes fixed.
 """
 
@@ -33,15 +33,15 @@ _ROUTES: tuple[tuple[str, Route], ...] = (
 
 @dataclass(frozen=True)
 class Traced:
-    """How a graph came about.
+    """Result of tracing.
 
     Attributes:
         subject: with the axes that the file has.
-        references: the probes that it passed.
-        parity: what the comparison measured.
+        references: the probes that the file passed.
+        parity: of the comparison with torch.
         route: "torch.export" or "the legacy exporter".
-        failures: route -> why it led nowhere, of those tried before.
-        fixed: axis -> its length, of those that were to be dynamic and are not.
+        failures: route -> reason of failure, of the routes tried before.
+        fixed: axis -> length, of requested dynamic axes that are fixed.
     """
 
     subject: Subject
@@ -53,7 +53,7 @@ class Traced:
 
 
 def trace_stage(job: ExportJob) -> str:
-    """The stage: replaces the file, and says by which route it was made."""
+    """Trace stage: write the file and return a note that names the route."""
     traced = trace(
         job.subject,
         job.path,
@@ -83,13 +83,13 @@ def trace(
     Args:
         subject: the network, with the axes that are to be dynamic.
         path: the file; weights above 2 GB go beside it.
-        references: what torch says on the probes; None makes them.
-        tolerance: what may differ.
-        allow_static: where no route leads to a file with all axes dynamic, fix them: first all but the batch, then all.
-        written: called when a file lies there, before it is compared.
+        references: torch's outputs on the probes; None makes them.
+        tolerance: allowed difference.
+        allow_static: where no route writes a file with all axes dynamic, fix them: first all but the batch, then all.
+        written: called when a file is written, before it is compared.
 
     Raises:
-        CheckFailed: no route leads to a file that says what torch says; names the reason of each.
+        CheckFailed: no route writes a file that agrees with torch; names the reason of each.
     """
     failures: dict[str, str] = {}
     for tried in (subject, *(_fixed_subjects(subject) if allow_static else ())):
@@ -110,7 +110,7 @@ def trace(
 
 
 def _fixed_subjects(subject: Subject) -> Iterator[Subject]:
-    """With ever fewer dynamic axes."""
+    """Subjects with fewer and fewer dynamic axes."""
     batch_only: Axes = tuple({axis: name for axis, name in axes.items() if name == "batch"} for axes in subject.axes)
     if batch_only != subject.axes and any(batch_only):
         yield replace(subject, axes=batch_only, ranges={})
@@ -131,7 +131,7 @@ def _first(failures: dict[str, str]) -> str:
 
 
 def _refusal(subject: Subject, failures: dict[str, str], allow_static: bool) -> str:
-    """The first reason whole, the others short, and what to try."""
+    """Error message: the first reason in full, the others shortened, and remedies."""
     (_, first), *others = failures.items()
     parts = [f"torch could not export the network: {first}"]
     parts += [f"Nor could {name}: {reason[:160].rstrip('. ')}." for name, reason in others[:2]]

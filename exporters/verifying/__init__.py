@@ -1,1 +1,1 @@
-"""Torch against the file on disk, on every output, at several shapes."""
+"""Verification of the file on disk against torch, on every output, at several shapes."""

@@ -1,4 +1,4 @@
-"""The inputs that torch and the file are both run on: every sample at several batch sizes, and other lengths."""
+"""Probes: inputs that torch and the file are both run on, every sample at several batch sizes, and other lengths."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OTHER_LENGTHS = 5
 
 @dataclass(frozen=True)
 class Probe:
-    """One set of inputs.
+    """One set of inputs for torch and the file.
 
     Attributes:
-        label: which shape it tries, such as "batch size 5" or "batch size 2, length 37".
-        inputs: what torch is given, one tensor an input.
-        feeds: what the file is given, by input name; None where that is the same.
+        label: its shape in words, such as "batch size 5" or "batch size 2, length 37".
+        inputs: torch's inputs, one tensor per input.
+        feeds: the file's inputs by name; None where they equal torch's.
     """
 
     label: str
@@ -37,7 +37,7 @@ class Probe:
 
 
 def make_probes(subject: Subject, batch_sizes: tuple[int, ...] = BATCH_SIZES) -> tuple[Probe, ...]:
-    """All samples at each batch size where the batch is dynamic, else at the file's; then other lengths that torch takes.
+    """Make probes: all samples at each batch size where the batch is dynamic, else at the file's; then other lengths.
 
     Where an axis besides the batch is dynamic, `OTHER_LENGTHS` shapes follow that are not the example's, fewer only where
     torch takes fewer.
@@ -47,20 +47,20 @@ def make_probes(subject: Subject, batch_sizes: tuple[int, ...] = BATCH_SIZES) ->
 
 
 def batch_probe(subject: Subject, size: int) -> Probe | None:
-    """One batch of a size that the graph is suspected of, or None where torch refuses it."""
+    """Probe at one batch size; None where torch refuses it."""
     inputs = resized(subject, {"batch": size}, counts=None)
     return Probe(f"batch size {size}", inputs) if torch_error(subject, inputs) is None else None
 
 
 def length_probe(subject: Subject, name: str, length: int) -> Probe | None:
-    """Two rows at one length of one axis, or None where torch refuses it."""
+    """Probe of two rows at one length of one axis; None where torch refuses it."""
     lengths = {name: length, **({"batch": 2} if _is_dynamic(subject) else {})}
     inputs = resized(subject, lengths)
     return Probe(f"{name} {length}", inputs) if torch_error(subject, inputs) is None else None
 
 
 def shape_probe(subject: Subject, lengths: Mapping[str, int]) -> Probe | None:
-    """Any lengths at once, two rows where they name no batch, or None where torch refuses them."""
+    """Probe at any lengths at once, two rows where they name no batch; None where torch refuses them."""
     if "batch" not in lengths and _is_dynamic(subject):
         lengths = {"batch": 2, **lengths}
     inputs = resized(subject, lengths, counts=1.0 if lengths.keys() - {"batch"} else None)
@@ -85,7 +85,7 @@ def _batches(subject: Subject, sizes: tuple[int, ...]) -> Iterator[Probe]:
 
 
 def _other_lengths(subject: Subject, sizes: tuple[int, ...]) -> Iterator[Probe]:
-    """Shapes that are not the example's, of various batch sizes."""
+    """Probes at other shapes than the example's, of various batch sizes."""
     found = 0
     for number, lengths in enumerate(_shapes(subject.ranges)):
         probe = _shaped(subject, lengths, sizes[(number + 1) % len(sizes)], number)
@@ -97,7 +97,7 @@ def _other_lengths(subject: Subject, sizes: tuple[int, ...]) -> Iterator[Probe]:
 
 
 def _shapes(ranges: Mapping[str, AxisRange]) -> Iterator[dict[str, int]]:
-    """Lengths for all axes at once, each axis in an order of its own: height and width are not to be equal by chance."""
+    """Combinations of all axes' lengths, in different orders so that height and width are not equal by chance."""
     if not ranges:
         return
     several = {name: _spread(span) for name, span in ranges.items()}
@@ -109,7 +109,7 @@ def _shapes(ranges: Mapping[str, AxisRange]) -> Iterator[dict[str, int]]:
 
 
 def _spread(span: AxisRange) -> list[int]:
-    """Lengths around and between the bounds: the example's neighbours, its half, the smallest, beyond it."""
+    """Lengths to probe within the bounds: the example's neighbours, its half, the smallest, greater ones."""
     step, example = span.step, span.example
     wanted = [
         example + step,
@@ -125,7 +125,7 @@ def _spread(span: AxisRange) -> list[int]:
 
 
 def _shaped(subject: Subject, lengths: Mapping[str, int], size: int, number: int) -> Probe | None:
-    """A probe of this shape with whichever counts of steps torch takes: of every third probe all rows end early."""
+    """Probe of this shape with step counts that torch takes, or None; in every third probe all rows end early."""
     words = ", ".join(f"{name} {length}" for name, length in lengths.items())
     if _is_dynamic(subject):
         lengths = {"batch": size, **lengths}

@@ -1,4 +1,4 @@
-"""Torch against the file on disk, run as it will be run in the field."""
+"""Verification: the file on disk, run by the runtime, against torch."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ __all__ = ["Parity", "References", "compare"]
 
 @dataclass(frozen=True)
 class Parity:
-    """What a comparison measured.
+    """Parity: measured difference between the file and torch.
 
     Attributes:
         worst: output -> worst absolute difference.
-        allowed: output -> what was allowed for it; of a root mean square, the greatest one.
+        allowed: output -> greatest allowed difference, or the root-mean-square limit where one is set.
         batch_sizes: the sizes that were run.
         shapes: every shape that was run, in words.
-        samples: how many different inputs.
-        labels_agree: share of inputs (positions, labels) with the same answer, or None where there are no probabilities.
+        samples: number of different inputs.
+        labels_agree: share of equal labels over all inputs (positions, labels), or None without probabilities.
         root_mean_square: output -> |found - torch| / |torch|.
     """
 
@@ -48,12 +48,12 @@ class Parity:
 
     @property
     def worst_difference(self) -> float:
-        """The worst of all outputs."""
+        """Worst absolute difference over all outputs."""
         return max(self.worst.values(), default=0.0)
 
     @property
     def shapes_text(self) -> str:
-        """Every shape in words, plain batch sizes put together: "batch sizes 1, 2, 5; batch size 2, length 8"."""
+        """Verified shapes in words, plain batch sizes put together: "batch sizes 1, 2, 5; batch size 2, length 8"."""
         plain = [shape.removeprefix("batch size ") for shape in self.shapes if shape.startswith("batch size ")]
         sizes = [size for size in plain if size.isdecimal()]
         others = [shape for shape in self.shapes if shape.removeprefix("batch size ") not in sizes]
@@ -74,7 +74,7 @@ class Parity:
 
 
 class References:
-    """What torch says on every probe; torch is run once, when it is first asked.
+    """Reference outputs of torch on every probe, computed once, on first use.
 
     Args:
         subject: the network.
@@ -88,7 +88,7 @@ class References:
         self._weights: int | None = None
 
     def __iter__(self) -> Iterator[tuple[Probe, dict[str, np.ndarray]]]:
-        """(probe, output -> array) one after the other."""
+        """Iterate over (probe, output name -> array)."""
         for position, probe in enumerate(self.probes):
             if position == len(self._found):
                 if self._weights is None:
@@ -97,10 +97,8 @@ class References:
             yield probe, self._found[position]
 
     def recomputed(self) -> References:
-        """The same probes, for which torch is asked again.
-
-        Where no weight has changed since the first time and torch says the same once more of the first probe, it would of
-        the others too, and they are not repeated.
+        """Recompute with torch. If the weights' checksum is unchanged and the first probe reproduces exactly, reuse the
+        other cached outputs.
         """
         again = References(self.subject, self.probes)
         if self._found and self._weights == _fingerprint(self.subject.module):
@@ -111,7 +109,7 @@ class References:
 
 
 def _fingerprint(module: torch.nn.Module) -> int:
-    """A check sum (CRC-32) of all parameters and buffers, whichever way they may have been changed."""
+    """Checksum (CRC-32) of all parameters and buffers, independent of how they may have been changed."""
     total = 0
     for tensor in (*module.parameters(), *module.buffers()):
         content = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8)
@@ -130,9 +128,9 @@ def compare(
     """Run the file on every probe, and compare every output with torch's.
 
     Args:
-        references: the network, the probes, and what torch says.
+        references: the network, the probes, and torch's outputs.
         path: the file.
-        tolerance: what may differ.
+        tolerance: allowed difference.
         outputs: the outputs to compare; None compares all of the subject's.
         session: the file, where it is open already.
 
@@ -183,7 +181,7 @@ def compare(
 
 
 class _Measured:
-    """What was found of one output so far."""
+    """Accumulator of the differences of one output."""
 
     def __init__(self, name: str, tolerance: Tolerance) -> None:
         self.name = name
@@ -199,7 +197,7 @@ class _Measured:
         return difference / reference if reference else (math.inf if difference else 0.0)
 
     def add(self, where: str, reference: np.ndarray, found: np.ndarray) -> None:
-        """One run's arrays. Raises CheckFailed where they can be told to differ at once."""
+        """Add one run's arrays. Raises CheckFailed for a number beyond the tolerance, another shape or dtype."""
         single = self.tolerance.root_mean_square is None
         exact, difference = _differences(self.name, where, reference, found)
         if difference.size == 0:
@@ -218,7 +216,7 @@ class _Measured:
         self._squares[1] += float(np.square(exact).sum())
 
     def check(self) -> None:
-        """Raises CheckFailed where all together are too far off."""
+        """Raise CheckFailed where the root mean square over all runs exceeds its limit."""
         limit = self.tolerance.root_mean_square
         if limit is not None and not self.root_mean_square <= limit:
             raise CheckFailed(
@@ -228,7 +226,7 @@ class _Measured:
 
 
 def _same_labels(subject: Subject, reference: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Where both say the same: of each row or position the most probable class, of several labels each one's answer."""
+    """Label agreement, bool (n,): argmax per row or position; threshold per label for multilabel."""
     if subject.card.task == "multilabel":
         same: np.ndarray = (reference > THRESHOLD) == (found > THRESHOLD)
     else:
@@ -238,7 +236,7 @@ def _same_labels(subject: Subject, reference: np.ndarray, found: np.ndarray) -> 
 
 
 def _torch(subject: Subject, inputs: tuple[torch.Tensor, ...], where: str) -> dict[str, np.ndarray]:
-    """Run torch. Raises CheckFailed where it does not take these rows, which come from the example."""
+    """Run torch: output name -> array. Raises CheckFailed where it fails on these rows, which come from the example."""
     if any(module.training for module in subject.module.modules()):
         subject.module.eval()
     try:
@@ -278,7 +276,7 @@ def _has_outputs(session: Session, wanted: list[str]) -> None:
 
 
 def _differences(name: str, where: str, reference: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(torch's numbers, absolute differences), both float64, 0 where both are infinite or NaN alike."""
+    """(torch's numbers, absolute differences), float64, 0 where equally infinite or NaN. Raises CheckFailed."""
     if reference.shape != found.shape or reference.dtype != found.dtype:
         raise CheckFailed(
             f"The output {name!r} at {where} is {found.dtype} {found.shape} in the file, but {reference.dtype} "

@@ -1,1 +1,1 @@
-"""Blocks that networks are assembled from, one kind a file."""
+"""Blocks that networks are assembled from, one kind per file."""

@@ -21,7 +21,7 @@ _GREATEST: dict[int, Callable[..., torch.Tensor]] = {
 
 
 class _AdaptivePool(torch.nn.Module):
-    """What both share: how many cells go out along each axis.
+    """Base class of adaptive pooling: `output_size`, the number of output cells along each axis.
 
     torch's exporter knows these pools only where the cells divide the lengths. A graph takes each part by itself, one axis
     after the other: a window is the product of its parts, so its mean and its greatest value are reached axis by axis.
@@ -48,7 +48,7 @@ class AdaptiveAvgPool(_AdaptivePool):
     """(N, C, ...) -> (N, C, *output_size), the mean of each part.
 
     Args:
-        output_size: cells along each axis, None for as many as arrive; one number stands for all axes.
+        output_size: cells along each axis, None keeps the input's length; one number stands for all axes.
         axes: 1, 2 or 3.
     """
 
@@ -62,7 +62,7 @@ class AdaptiveAvgPool(_AdaptivePool):
 
 
 class AdaptiveMaxPool(_AdaptivePool):
-    """(N, C, ...) -> (N, C, *output_size), the greatest value of each part; arguments as `AdaptiveAvgPool`."""
+    """(N, C, ...) -> (N, C, *output_size), the maximum of each part; arguments as `AdaptiveAvgPool`."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         cells = self._cells(x)

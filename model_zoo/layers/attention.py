@@ -9,19 +9,19 @@ __all__ = ["MultiheadAttention"]
 
 
 class MultiheadAttention(torch.nn.Module):
-    """(N, L, size) -> (N, L, size): every step looks at the real steps, or at those before it when causal.
+    """(N, L, size) -> (N, L, size): each step attends to all real steps, or with `causal` to itself and earlier ones.
 
     The same computation in training and evaluation. torch.nn.MultiheadAttention takes another path in evaluation, with
     other numbers, which the exporter cannot follow. Weights have torch's names, so its state_dict fits.
 
-    Under a mask padded steps come out as zeros and are looked at by none.
+    Under a mask the outputs of padded steps are zero, and no other step attends to them.
 
     Args:
         size: features of a step.
-        num_heads: attentions side by side, each on size / num_heads features.
-        dropout: of the attention's weights, in training.
-        causal: a step sees itself and what came before it only.
-        bias: learn offsets.
+        num_heads: number of attention heads, each of size / num_heads features.
+        dropout: dropout probability of the attention weights, in training.
+        causal: each step attends to itself and earlier steps only.
+        bias: learn additive biases.
 
     Raises:
         ValueError: size is not a multiple of num_heads.
@@ -66,7 +66,7 @@ class MultiheadAttention(torch.nn.Module):
         return result if mask is None else result * mask[:, :, None].to(result.dtype)
 
     def _allowed(self, length: int, mask: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
-        """Which step may look at which: None for all, else bool, broadcast to (N, heads, L, L)."""
+        """Attention mask, bool, broadcastable to (N, heads, L, L), True where a step may attend; None where all may."""
         if mask is None and not self.causal:
             return None
         step = torch.arange(length, device=device)
@@ -75,5 +75,5 @@ class MultiheadAttention(torch.nn.Module):
             return allowed
         keys = mask[:, None, None, :]  # (N, 1, 1, L)
         seen = keys if allowed is None else keys & allowed
-        # a padded step looks at itself: a softmax over nothing is not a number
+        # a padded step attends to itself: a softmax over an empty set is NaN
         return seen | (step[:, None] == step)

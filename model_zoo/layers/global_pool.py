@@ -15,7 +15,7 @@ class GlobalAvgPool(torch.nn.Module):
 
 
 class GlobalMaxPool(torch.nn.Module):
-    """(N, C, ...) -> (N, C), the greatest value of each channel."""
+    """(N, C, ...) -> (N, C), the maximum of each channel."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.flatten(2).amax(2)

@@ -1,4 +1,4 @@
-"""A frame around the last axes."""
+"""Padding of the axes after the channels: constant, reflected or replicated."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Pad(torch.nn.Module):
     ReplicationPad.
 
     Args:
-        padding: one number for every side, or a pair an axis, the last axis first: (left, right, top, bottom, front, back).
+        padding: one number for all sides, or a pair per axis, last axis first: (left, right, top, bottom, front, back).
         mode: "constant", "reflect" or "replicate".
         value: for "constant".
 
     Raises:
-        ValueError: in `forward`, when there is not a pair for each axis, or too little to mirror.
+        ValueError: in `forward`, when there is not a pair for each axis, or an axis is too short to reflect.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where a step or a time stands, as a vector.
+"""Positional encodings: a vector for each sequence position or time step, sinusoidal or learned.
 
 Sines and cosines of falling frequencies: Vaswani et al., "Attention is all you need", 2017 (arXiv:1706.03762), section 3.5.
 """

@@ -26,7 +26,7 @@ _RUN: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
 
 
 class _Recurrent(torch.nn.Module):
-    """What the three share: padding, the last step, and the form that an exporter can follow."""
+    """Base class of RNN, LSTM and GRU: packing of padded sequences, `last_step`, and a traceable forward."""
 
     takes_mask = True
 
@@ -50,7 +50,7 @@ class _Recurrent(torch.nn.Module):
         return self._ends(steps.last(output), output[:, 0]) if self.last_step else steps.back(output)
 
     def _ends(self, last: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
-        """The step where each direction has seen everything: the last one, and the first one going backward."""
+        """Final output of each direction: the last step going forward, the first step going backward."""
         if not self.core.bidirectional:
             return last
         hidden = self.core.hidden_size
@@ -62,7 +62,7 @@ class _Recurrent(torch.nn.Module):
         return output
 
     def _traceable(self, front: torch.Tensor, steps: SequenceMask) -> torch.Tensor:
-        """The same numbers without packing, which no graph can hold: one layer and direction at a time.
+        """Forward pass without packing (which no graph can represent), same values: one layer and direction at a time.
 
         With the real steps in front, padding cannot reach them going forward; going backward it would come first, so the
         real steps are turned round before and after. Dropout between layers is left out: a graph is for evaluation.
@@ -87,7 +87,7 @@ class _Recurrent(torch.nn.Module):
 def _options(
     in_features: int, hidden: int, num_layers: int, bidirectional: bool, dropout: float, bias: bool
 ) -> dict[str, Any]:
-    """What torch's three constructors share, once it makes sense."""
+    """Keyword arguments common to torch.nn.RNN, LSTM and GRU. Raises ValueError for dropout with a single layer."""
     if dropout and num_layers == 1:
         raise ValueError(
             f"dropout={dropout} works between layers, and num_layers=1 has no between. Add layers, or a dropout behind."
@@ -111,8 +111,8 @@ class RNN(_Recurrent):
     Args:
         in_features: features of one step.
         hidden: features of the state.
-        num_layers: layers on top of each other.
-        bidirectional: read backward as well; both results side by side.
+        num_layers: number of stacked layers.
+        bidirectional: also read backward; the outputs of both directions are concatenated.
         dropout: between layers, in training.
         nonlinearity: of the state, "tanh" or "relu".
         bias: learn offsets.

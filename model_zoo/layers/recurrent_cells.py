@@ -1,6 +1,6 @@
-"""Recurrent cells unrolled over the steps: one layer of RNN, LSTM or GRU, a step at a time in sight.
+"""Recurrent cells unrolled over the steps: one layer of RNN, LSTM or GRU, one visible step at a time.
 
-The same numbers as one layer of `model_zoo.layers.recurrent` with the same weights, slower: for looking inside.
+The same numbers as one layer of `model_zoo.layers.recurrent` with the same weights, slower: for inspection.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
 
 class _Unrolled(torch.nn.Module):
-    """Runs a cell over the steps, and a second one backward when there is one."""
+    """Base class: run a cell over the steps, and where there is a second cell, run it backward."""
 
     takes_mask = True
 
@@ -65,7 +65,7 @@ class RNNCell(_Unrolled):
     Args:
         in_features: features of one step.
         hidden: features of the state.
-        bidirectional: a second cell reads backward; both results side by side.
+        bidirectional: a second cell reads backward; the outputs of both are concatenated.
         nonlinearity: of the state, "tanh" or "relu".
         bias: learn offsets.
         last_step: the state after all real steps only.

@@ -13,12 +13,12 @@ __all__ = ["ResidualBlock", "ResidualBottleneck", "residual_stage"]
 
 
 def _convolution(channels: int, filters: int, kernel_size: int, stride: int = 1) -> torch.nn.Conv2d:
-    """A convolution without bias, for the normalisation behind it takes the mean away; only `stride` shrinks."""
+    """Convolution without bias (the normalisation after it subtracts the mean); only `stride` reduces the size."""
     return torch.nn.Conv2d(channels, filters, kernel_size, stride, padding=kernel_size // 2, bias=False)
 
 
 def _downsample(channels: int, filters: int, stride: int) -> torch.nn.Module:
-    """Brings the input to the body's shape, where it differs."""
+    """Shortcut: identity, or a 1 x 1 convolution and batch normalisation where stride or channels differ."""
     if stride == 1 and channels == filters:
         return torch.nn.Identity()
     return torch.nn.Sequential(_convolution(channels, filters, 1, stride), torch.nn.BatchNorm2d(filters))
@@ -31,7 +31,7 @@ class _Residual(torch.nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def body(self, x: torch.Tensor) -> torch.Tensor:
-        """What is learnt beside the input."""
+        """Residual function F(x), of the block's output shape; subclasses define it."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, channels, H, W) -> (N, filters, ceil(H / stride), ceil(W / stride))."""
@@ -86,7 +86,7 @@ class ResidualBottleneck(_Residual):
         self.downsample = _downsample(channels, filters, stride)
 
     def body(self, x: torch.Tensor) -> torch.Tensor:
-        """Narrow, look around, widen; normalised each time."""
+        """1 x 1, 3 x 3 and 1 x 1 convolutions, each with batch normalisation; ReLU between them."""
         x = torch.relu(self.bn1(self.conv1(x)))
         x = torch.relu(self.bn2(self.conv2(x)))
         result: torch.Tensor = self.bn3(self.conv3(x))

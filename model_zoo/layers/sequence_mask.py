@@ -1,4 +1,4 @@
-"""The real steps of padded sequences: moved to the front, turned round, and moved back."""
+"""Sequence mask: real steps of padded sequences moved to the front, reversed, and moved back."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["SequenceMask"]
 
 
 class SequenceMask:
-    """Where the real steps of padded sequences are. Padding may stand in front, behind or between.
+    """Mask of the real steps of padded sequences (N, L). Padding may stand before, after or between them.
 
-    A row without a real step keeps its first one, so that each row has something to compute.
+    A row without a real step keeps its first one, so that no row is empty.
 
     Args:
         mask: (N, L) bool, True where a step is real.

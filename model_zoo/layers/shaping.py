@@ -1,4 +1,4 @@
-"""Modules that change the shape of what arrives. The batch axis stays where it is."""
+"""Modules that change the shape of a tensor. The batch axis stays axis 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Reshape(torch.nn.Module):
     """(N, ...) -> (N, *size).
 
     Args:
-        size: lengths; one of them may be -1 and is then worked out.
+        size: lengths; one of them may be -1 and is then inferred.
 
     Raises:
         ValueError: in `forward`, when the numbers do not fill the size.
@@ -151,7 +151,7 @@ class LastStep(torch.nn.Module):
 
 
 class First(torch.nn.Module):
-    """The first of several outputs; one tensor passes as it is."""
+    """Select the first of several outputs; a single tensor passes unchanged."""
 
     def forward(self, x: Any) -> Any:
         return x[0] if isinstance(x, tuple | list) else x

@@ -1,4 +1,4 @@
-"""Modules that know which steps of a sequence are padding, and say so to the layers behind."""
+"""Modules that make a padding mask for the layers after them: token embedding, and masking by value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Masking(torch.nn.Module):
     """(N, L, F) -> the same, zero in the steps whose features all equal `value`: they are padding.
 
     Args:
-        value: what fills a step that is padding.
+        value: value of all features of a padded step.
     """
 
     def __init__(self, value: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Undoing maximum pooling: each value goes back to where it came from (Zeiler and Fergus, 2014)."""
+"""Max unpooling: each value returns to the position of its maximum (Zeiler and Fergus, 2014)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["MaxUnpool"]
 
 
 class MaxUnpool(torch.nn.Module):
-    """Values (N, C, ...) and their places -> (N, C, *size), zeros elsewhere; as torch.nn.MaxUnpool1d and 2d.
+    """Values (N, C, ...) and their indices -> (N, C, *size), zeros elsewhere; as torch.nn.MaxUnpool1d and 2d.
 
-    Written as one scatter, which exporters know. Where windows overlap, one of the values that claim a place is kept.
+    Written as one scatter, which exporters know. Where windows overlap, one of the values with the same index is kept.
 
     Args:
         axes: 1 or 2.
@@ -54,7 +54,7 @@ class MaxUnpool(torch.nn.Module):
         return flat.reshape(*x.shape[:2], *size)
 
     def _check(self, pooled: Sequence[int], size: Sequence[int]) -> None:
-        """The size must be one that these windows shrink to `pooled`."""
+        """Raise ValueError where pooling `size` with the given windows does not result in `pooled`."""
         if self.kernel_size is None:
             return
         kernels = _each(self.kernel_size, self.axes)

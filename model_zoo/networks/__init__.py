@@ -1,1 +1,1 @@
-"""Whole networks, one family a file."""
+"""Whole networks, one family per file."""

@@ -1,4 +1,4 @@
-"""A recogniser of movements: the state of an LSTM after the last frame, normalised over the batch."""
+"""Action recognition from key points: an LSTM's state after the last frame, batch-normalised."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["ActionModel"]
 
 
 class ActionModel(torch.nn.Module):
-    """(N, L, in_features) -> (N, hidden): frames of key points -> one vector a sequence.
+    """(N, L, in_features) -> (N, hidden): frames of key points -> one vector per sequence.
 
     132 features are the 33 points of a body with x, y, z and visibility. The same as an LSTM's last step followed by
     BatchNorm1d.
 
     Args:
-        in_features: numbers of one frame.
+        in_features: values per frame.
         hidden: features of the LSTM's state.
     """
 

@@ -1,6 +1,6 @@
 """Denoising diffusion (Ho, Jain and Abbeel, "Denoising diffusion probabilistic models", 2020, arXiv:2006.11239).
 
-Noise is added to a picture in many small steps; a network learns to tell the noise from the picture; run backward from
+Noise is added to a picture in many small steps; a network learns to predict the noise; run backward from
 pure noise it draws pictures. The cosine schedule: Nichol and Dhariwal, 2021 (arXiv:2102.09672).
 """
 
@@ -18,15 +18,15 @@ __all__ = ["DiffusionModel"]
 
 
 class DiffusionModel(torch.nn.Module):
-    """Learns the noise in pictures, and draws pictures from noise.
+    """Denoising diffusion model: learns to predict the noise in pictures, and samples pictures from noise.
 
-    Pictures are 0..1 outside and -1..1 inside, as the noise is centred on zero: `training_loss`, `noisy` and `sample` speak
+    Pictures are 0..1 outside and -1..1 inside, as the noise is centred on zero: `training_loss`, `noisy` and `sample` are
     in 0..1; `forward`, `q_sample` in -1..1. Times are 0..timestep - 1.
 
     Args:
         img_size: height and width of a picture.
         channels: of a picture.
-        timestep: how many steps of noise.
+        timestep: number of noise steps.
         dim, dim_mults: the network's widths, see DiffusionUNet.
         schedule: how fast the noise grows, "linear" (the first paper's) or "cosine" (slower at both ends).
     """
@@ -56,7 +56,7 @@ class DiffusionModel(torch.nn.Module):
         )  # (T,) what is left of the picture
 
     def forward(self, x: torch.Tensor, t: torch.Tensor | None = None) -> torch.Tensor:
-        """The noise that the network sees in noisy pictures.
+        """Predicted noise of noisy pictures.
 
         Args:
             x: (N, C, H, W) float32, noisy pictures in -1..1 (plus noise).
@@ -71,7 +71,7 @@ class DiffusionModel(torch.nn.Module):
         return result
 
     def q_sample(self, x: torch.Tensor, t: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
-        """Pictures after t + 1 steps of noise, in one go (equation 4): (N, C, H, W) in -1..1 and (N,) int64 -> (N, C, H, W).
+        """Pictures after t + 1 steps of noise, directly (equation 4): (N, C, H, W) in -1..1, (N,) int64 -> (N, C, H, W).
 
         `noise` is standard normal and of the shape of `x`; None draws it from torch's global random state.
         """
@@ -80,7 +80,7 @@ class DiffusionModel(torch.nn.Module):
         return kept.sqrt() * x + (1 - kept).sqrt() * noise
 
     def training_loss(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) in 0..1 -> scalar: squared error of the noise found at random times (equation 14), the mean of all."""
+        """(N, C, H, W) in 0..1 -> scalar: mean squared error of the noise predicted at random times (equation 14)."""
         t = torch.randint(self.timestep, (images.shape[0],), device=images.device)
         noise = torch.randn_like(images)
         found = self(self.q_sample(2 * images - 1, t, noise), t)
@@ -110,9 +110,9 @@ class DiffusionModel(torch.nn.Module):
         """Draw pictures from noise (algorithm 2).
 
         Args:
-            num: how many.
-            return_all_timesteps: also what stood after each step, the pure noise first.
-            generator: where the noise comes from; None takes torch's global random state. On the weights' device.
+            num: number of pictures.
+            return_all_timesteps: also return the pictures after each step, the pure noise first.
+            generator: source of the noise; None takes torch's global random state. On the weights' device.
             on_step: called with (steps done, steps in all) after each one.
 
         Returns:
@@ -136,7 +136,7 @@ class DiffusionModel(torch.nn.Module):
     def _step_back(self, x: torch.Tensor, time: int, noise: torch.Tensor) -> torch.Tensor:
         """One step from `time` to the one before: the mean of equation 7, and noise of its variance.
 
-        The picture that follows from the noise found is kept within -1..1, or small mistakes of the early steps grow.
+        The picture implied by the predicted noise is clamped to -1..1, or small errors of the early steps grow.
         """
         beta, kept = self.betas[time], self.kept[time]
         kept_before = self.kept[time - 1] if time > 0 else torch.ones_like(kept)
@@ -149,18 +149,18 @@ class DiffusionModel(torch.nn.Module):
 
 
 def _picture(x: torch.Tensor) -> torch.Tensor:
-    """-1..1 -> 0..1, with what lies outside cut off."""
+    """-1..1 -> 0..1, clamped."""
     return ((x + 1) / 2).clamp(0, 1)
 
 
 def _linear(steps: int) -> torch.Tensor:
-    """(T,) float64: from 1e-4 to 0.02 in the paper's 1000 steps; with fewer each one is larger, so that noise is the end."""
+    """Linear noise variances (T,) float64: 1e-4 to 0.02 for the paper's 1000 steps, larger for fewer."""
     scale = 1000 / steps
     return torch.linspace(scale * 1e-4, scale * 0.02, steps, dtype=torch.float64).clamp(max=0.999)
 
 
 def _cosine(steps: int) -> torch.Tensor:
-    """(T,) float64: what is kept of the picture falls like a squared cosine (equation 17)."""
+    """Cosine noise variances (T,) float64: the remaining signal falls as a squared cosine (equation 17)."""
     time = (torch.linspace(0, 1, steps + 1, dtype=torch.float64) + 0.008) / 1.008
     kept = (time * math.pi / 2).cos().square()
     return (1 - kept[1:] / kept[:-1]).clamp(max=0.999)

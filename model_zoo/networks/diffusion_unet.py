@@ -1,4 +1,4 @@
-"""The network of a diffusion model: a U-Net that is told the time (Ho, Jain and Abbeel, 2020, arXiv:2006.11239, appendix B)."""
+"""Time-conditioned U-Net of a diffusion model (Ho, Jain and Abbeel, 2020, arXiv:2006.11239, appendix B)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class DiffusionUNet(torch.nn.Module):
 
 
 class _TimedBlock(torch.nn.Module):
-    """Two convolutions with their input added, and the time added to every position between them."""
+    """Residual block of two convolutions; the time embedding is added to every position between them."""
 
     def __init__(self, channels: int, filters: int, time: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _TimedBlock(torch.nn.Module):
 
 
 class _PictureAttention(torch.nn.Module):
-    """Every position looks at every other: (N, C, H, W) -> the same shape, the input added."""
+    """Self-attention over all positions: (N, C, H, W) -> the same shape, with the input added."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -107,5 +107,5 @@ class _PictureAttention(torch.nn.Module):
 
 
 def _normalisation(channels: int) -> torch.nn.GroupNorm:
-    """Groups of channels normalised for each picture alone; 8 groups, or as many as divide the channels."""
+    """Group normalisation of 8 groups, or as many as divide the channels."""
     return torch.nn.GroupNorm(math.gcd(channels, 8), channels)

@@ -13,14 +13,14 @@ Hidden = tuple[torch.Tensor, torch.Tensor]
 
 
 class EmbeddingLSTM(torch.nn.Module):
-    """(N, L) int64 tokens -> (N, L, vocabulary) logits; step i knows the tokens up to i.
+    """(N, L) int64 tokens -> (N, L, vocabulary) logits; step i depends on the tokens up to i.
 
     Args:
         vocabulary: number of tokens.
         embedding: features of a token.
         hidden: features of the LSTM's state.
         num_layers: layers of the LSTM.
-        padding_idx: the token that fills up; it is skipped, wherever it stands, and its vector stays zero.
+        padding_idx: the padding token; it is skipped at any position, and its vector stays zero.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class EmbeddingLSTM(torch.nn.Module):
         return logits
 
     def step(self, tokens: torch.Tensor, hidden: Hidden | None = None) -> tuple[torch.Tensor, Hidden]:
-        """One token a row, for generating: (N,) int64 and the state before -> ((N, vocabulary) logits, state after).
+        """One generation step, one token per row: (N,) int64 and the last state -> ((N, vocabulary) logits, new state).
 
         Args:
-            tokens: the token that was written last; no padding.
-            hidden: what the step before returned; None at the beginning.
+            tokens: the previous tokens; no padding.
+            hidden: the state that the previous step returned; None at the beginning.
         """
         output, after = self.lstm.core(self.embedding(tokens)[:, None], hidden)
         return self.linear(output[:, 0]), after

@@ -20,7 +20,7 @@ def _convolution(channels: int, filters: int, kernel_size: int) -> torch.nn.Sequ
 
 
 class Inception(torch.nn.Module):
-    """Four views of one input side by side: (N, channels, H, W) -> (N, sum of the branches' filters, H, W).
+    """Four parallel branches, concatenated: (N, channels, H, W) -> (N, sum of the branches' filters, H, W).
 
     Args:
         channels: of the input.

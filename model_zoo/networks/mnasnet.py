@@ -1,4 +1,4 @@
-"""torchvision's MNASNet with weights that come as a plain mapping.
+"""torchvision's MNASNet, loadable from a plain mapping of weights.
 
 torchvision's own refuses any state_dict without the layout versions that torch hides in an attribute of it, which a plain
 dict of tensors, as a checkpoint holds, does not have.
@@ -14,12 +14,12 @@ __all__ = ["PlainMNASNet"]
 
 
 class PlainMNASNet(MNASNet):  # type: ignore[misc, unused-ignore]
-    """(N, 3, H, W) -> (N, num_classes) logits. Weights without a version are of the present one.
+    """(N, 3, H, W) -> (N, num_classes) logits. Weights without a version are taken for the current one.
 
     Tan et al., "MnasNet: platform-aware neural architecture search for mobile", 2019 (arXiv:1807.11626).
 
     Args:
-        alpha: factor of the channels' numbers.
+        alpha: multiplier of the channel counts.
         num_classes: number of classes.
     """
 

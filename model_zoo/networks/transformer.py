@@ -17,7 +17,7 @@ __all__ = ["TransformerEncoder", "TransformerEncoderLayer"]
 
 
 class TransformerEncoderLayer(torch.nn.Module):
-    """(N, L, size) -> (N, L, size): self-attention, then two linear layers a step, each with its input added.
+    """(N, L, size) -> (N, L, size): self-attention and two linear layers per step, each with a residual connection.
 
     Parameters have the names of torch.nn.TransformerEncoderLayer, so its state_dict fits.
 
@@ -25,10 +25,10 @@ class TransformerEncoderLayer(torch.nn.Module):
         size: features of a step.
         num_heads: see MultiheadAttention.
         dim_feedforward: features between the two linear layers.
-        dropout: of the attention's weights and behind each part, in training.
+        dropout: dropout probability of the attention weights and after each part, in training.
         activation: between the two linear layers.
         norm_first: normalise before each part; False after it, as the first paper does.
-        causal: a step sees itself and what came before it only.
+        causal: each step attends to itself and earlier steps only.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class TransformerEncoderLayer(torch.nn.Module):
 
 
 class TransformerEncoder(torch.nn.Module):
-    """(N, L, size) -> (N, L, size): positions added, then layers on top of each other.
+    """(N, L, size) -> (N, L, size): positional encoding, then stacked encoder layers.
 
-    Under a mask padded steps come out as zeros and influence no real one.
+    Under a mask the outputs of padded steps are zero, and they influence no real step.
 
     Args:
         size: features of a step.
         num_heads: see MultiheadAttention.
-        num_layers: how many TransformerEncoderLayer.
+        num_layers: number of TransformerEncoderLayer.
         dim_feedforward, dropout, activation, norm_first, causal: see TransformerEncoderLayer. With norm_first one more
             normalisation follows the last layer.
-        positional: "sinusoidal", "learned" (up to `length` steps) or "none", with which order means nothing.
+        positional: "sinusoidal", "learned" (up to `length` steps) or "none" (the order of the steps has no effect).
         length: the longest sequence; needed by "learned".
 
     Raises:

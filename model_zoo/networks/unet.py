@@ -13,9 +13,9 @@ __all__ = ["UNet", "join_skip"]
 
 
 def join_skip(x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-    """(N, C, H', W') and (N, S, H, W), H' >= H and W' >= W -> (N, C + S, H, W): cut to the skip's size, and beside it.
+    """(N, C, H', W') and (N, S, H, W), H' >= H and W' >= W -> (N, C + S, H, W): cropped and concatenated.
 
-    Halving rounds up, so that twice the half of an odd size is one too much: any height and width goes.
+    Halving rounds up, so twice the half of an odd size is one too long: any height and width is accepted.
     """
     return torch.cat([x[:, :, : skip.shape[2], : skip.shape[3]], skip], dim=1)
 
@@ -26,7 +26,7 @@ class UNet(torch.nn.Module):
     Args:
         channels: of the input.
         filters: channels of the output, such as the number of classes: no activation follows.
-        depth: how often the size is halved.
+        depth: number of times the size is halved.
         width: channels at full size, doubled with each halving.
     """
 
@@ -57,7 +57,7 @@ class UNet(torch.nn.Module):
 
 
 def _two_convolutions(channels: int, filters: int) -> torch.nn.Sequential:
-    """Twice a 3 x 3 convolution, normalisation and ReLU; the size stays."""
+    """Two times 3 x 3 convolution, batch normalisation and ReLU; height and width are kept."""
     return torch.nn.Sequential(
         torch.nn.Conv2d(channels, filters, kernel_size=3, padding=1, bias=False),
         torch.nn.BatchNorm2d(filters),

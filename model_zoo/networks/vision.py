@@ -1,6 +1,6 @@
 """torchvision's networks for classification, by their names there, for any number of channels and classes.
 
-Weights are fresh: nothing is downloaded here. torchvision is imported when a network is asked for.
+Weights are newly initialised: nothing is downloaded here. torchvision is imported when a network is asked for.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def vision_network(name: str, in_shape: tuple[int, int, int], num_classes: int) 
 
     Args:
         name: one of `VISION_NETWORKS`.
-        in_shape: (C, H, W). Where C is not 3, the first convolution is made anew. Networks whose weights depend on the
+        in_shape: (C, H, W). Where C is not 3, the first convolution is replaced. Networks whose weights depend on the
             size of the picture (vit_*, maxvit_t) are made for H x W.
         num_classes: number of classes.
 
@@ -92,7 +92,7 @@ def vision_network(name: str, in_shape: tuple[int, int, int], num_classes: int) 
 
 
 def check_weights(name: str, weights: str) -> str:
-    """The full name of a network's weights: "DEFAULT" -> "IMAGENET1K_V2". Looks into a list; downloads nothing.
+    """The full name of a network's weights: "DEFAULT" -> "IMAGENET1K_V2". Downloads nothing.
 
     Raises:
         ValueError: torchvision has no such weights for the network.
@@ -123,7 +123,7 @@ def mobilenet_backbone(channels: int) -> torch.nn.Sequential:
 
 
 def _replace_first_convolution(network: torch.nn.Module, channels: int) -> None:
-    """The same convolution for another number of channels, with torch's own initial weights."""
+    """Replace the first convolution by one for another number of channels, with torch's default initial weights."""
     path, old = next((path, part) for path, part in network.named_modules() if isinstance(part, torch.nn.Conv2d))
     new = torch.nn.Conv2d(
         channels,
@@ -140,7 +140,7 @@ def _replace_first_convolution(network: torch.nn.Module, channels: int) -> None:
 
 
 class _CountsInMemory(torch.overrides.TorchFunctionMode):
-    """RegNet works out its widths and depths with tensors and reads them back, which the meta device cannot give."""
+    """Place torch.arange and torch.tensor on the CPU: RegNet derives widths and depths from tensors' values."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})

@@ -1,6 +1,6 @@
-"""How each kind of input is prepared: pictures, tables, texts, sequences, plain arrays.
+"""Input cards: pre-processing of pictures, tables, texts, sequences and plain arrays.
 
-An entry of the model card. `runtime.preprocess` is driven by it, in training as in the field.
+Entries of the model card, which drive `runtime.preprocess` in training as at inference.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ MOST_ELEMENTS = 2**24
 
 @dataclass(frozen=True)
 class ImageInput:
-    """How a picture becomes one float32 row of the input `name`; `runtime.preprocess` is driven by it.
+    """Picture pre-processing: a picture -> one float32 row of the input `name`; it drives `runtime.preprocess`.
 
     In this order: turned upright by its EXIF tag (`orientation`), converted to `color`, resized
     (`resize`: (height, width) stretches, one int is the length of the shorter side, None keeps), cropped at
-    the centre to `crop` (height, width), and normalised: (pixel * scale - mean) / std, one mean and std a channel.
+    the centre to `crop` (height, width), and normalised: (pixel * scale - mean) / std, one mean and std per channel.
     `size` is the (height, width) that comes out.
 
     With `prepared_in_graph` the file does all of it from the resizing on: it takes the upright pictures in their colour as uint8
@@ -85,7 +85,7 @@ class ImageInput:
 
 @dataclass(frozen=True)
 class TableInput:
-    """How a table's row becomes one float32 row of the input `name`: (value - mean) / std, column by column."""
+    """Table pre-processing: a table's row -> one float32 row of the input `name`: (value - mean) / std per column."""
 
     name: str
     columns: tuple[str, ...]
@@ -104,7 +104,7 @@ class TableInput:
 
 @dataclass(frozen=True)
 class TextInput:
-    """How a text becomes one int64 row of the input `name`: `length` positions in the vocabulary.
+    """Text pre-processing: a text -> one int64 row of the input `name`: `length` positions in the vocabulary.
 
     In this order: `normalization` to a Unicode form, `lowercase`, `strip_accents` (decomposed, combining marks dropped),
     cut into tokens (`level`: characters, or words and single punctuation marks), looked up in `vocabulary`, cut to
@@ -160,9 +160,9 @@ class TextInput:
 
 @dataclass(frozen=True)
 class SequenceInput:
-    """How a sequence (L, features) becomes one float32 row (length, features) of the input `name`.
+    """Sequence pre-processing: a sequence (L, features) -> one float32 row (length, features) of the input `name`.
 
-    Each step is scaled, (value - mean) / std with one mean and std a feature; then the sequence is cut to `length` at its
+    Each step is scaled, (value - mean) / std with one mean and std per feature; then the sequence is cut to `length` at its
     end, or filled up there with steps of zeros, which a `masking` layer tells from real ones.
     """
 
@@ -189,7 +189,7 @@ class SequenceInput:
 
 @dataclass(frozen=True)
 class ArrayInput:
-    """An array taken as it is. `shape` is without the batch axis; None where an axis may have any length."""
+    """Plain array without pre-processing. `shape` is without the batch axis; None for an axis of any length."""
 
     name: str
     shape: tuple[int | None, ...]
@@ -208,14 +208,14 @@ _KINDS: dict[str, type[InputCard]] = {
 
 
 def input_facts(card: InputCard) -> dict[str, Any]:
-    """Plain containers that `read_input` reads back."""
+    """Input card as plain containers, which `read_input` reads back."""
     optional = {item.name: item.default for item in dataclasses.fields(card) if item.metadata.get("optional")}
     facts = dataclasses.asdict(card)
     return {name: value for name, value in facts.items() if name not in optional or value != optional[name]}
 
 
 def read_input(mapping: Mapping[str, Any]) -> InputCard:
-    """An input of a card from plain containers, whatever they hold.
+    """Read an input card from untrusted plain containers.
 
     Raises:
         CardError: the kind or a field is unknown, or a field holds something else than it should.
@@ -243,7 +243,7 @@ def read_input(mapping: Mapping[str, Any]) -> InputCard:
 
 
 def _shown(number: int) -> str:
-    """Numbers with hundreds of digits come from broken files; Python refuses to print the longest."""
+    """Number as text for messages, bounded in length: broken files hold numbers that Python refuses to print."""
     return str(number) if abs(number) < 10**9 else "beyond 1,000,000,000"
 
 

@@ -65,16 +65,16 @@ class OutputCard:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a model file says of itself.
+    """Model card: metadata in a model file.
 
     Attributes:
         task: "classification", "multilabel", "regression", "dense", "embedding" or "raw".
-        inputs: one entry an input, with its full deterministic pre-processing.
-        outputs: one entry an output, with its role.
+        inputs: one entry per input, with its full deterministic pre-processing.
+        outputs: one entry per output, with its role.
         labels: class names in the order of the probabilities; for regression the names of the targets.
         training: free facts about the training (data, settings, metrics).
-        parity: what the exporter's verification measured.
-        producer: name and versions of what wrote the file.
+        parity: measurements of the exporter's verification.
+        producer: name and versions of the programs that wrote the file.
     """
 
     task: str
@@ -94,12 +94,12 @@ class ModelCard:
         return next((output.name for output in self.outputs if output.role == role), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers only; `from_dict` reads them back."""
+        """Card as plain containers, which `from_dict` reads back."""
         facts = {**dataclasses.asdict(self), "inputs": [input_facts(entry) for entry in self.inputs]}
         return {"version": CARD_VERSION, **_plain(facts)}
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Card as one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
     @classmethod

@@ -1,1 +1,1 @@
-"""The commands that need no torch, one a file, and what commands share."""
+"""The commands that need no torch, one per file, and helpers shared by commands."""

@@ -1,4 +1,4 @@
-"""`toolkit doctor`: what can run here; exits with 1 where something is not well."""
+"""`toolkit doctor`: environment check; exits with 1 where a finding is not well."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`toolkit info`: what the runtime knows of a file, and what the floors above it add.
+"""`toolkit info`: description of a file by the runtime, extended by the packages above it.
 
-The runtime imports none of them. The command line names their functions as texts in click's context object, and they are
-imported when they are needed; by itself the command tells what the runtime knows.
+The runtime does not import those packages: the command line names their functions as texts in click's context object,
+to be imported when needed. Alone, the command prints the runtime's own description.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _is_above(name: str) -> bool:
 
 
 def _from_above(name: str) -> Callable[..., Any]:
-    """A function that the context's object names as "module:function"."""
+    """Import the function that click's context object holds under `name` as "module:function"."""
     module, _, function = click.get_current_context().obj[name].partition(":")
     found: Callable[..., Any] = getattr(import_module(module), function)
     return found

@@ -1,4 +1,4 @@
-"""Open the model that a command was given, and say which device runs it."""
+"""Opening of a command's model, with a note on the device that runs it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def flag(*names: str, help: str) -> Callable[[F], F]:
-    """An option that is on or off, and says that it is off."""
+    """Boolean flag option whose help shows that it is off by default."""
     return click.option(*names, is_flag=True, default=False, help=f"{help}  [default: off]")
 
 

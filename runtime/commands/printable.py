@@ -1,4 +1,4 @@
-"""Print file names and texts of any kind in whatever encoding the output has."""
+"""Printing of arbitrary file names and texts in any output encoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["print_in_any_encoding"]
 
 
 def print_in_any_encoding() -> None:
-    """Let standard output and standard error write what their encoding lacks in another way, instead of failing."""
+    """Make standard output and standard error replace characters that their encoding lacks, instead of failing."""
     codecs.register_error("toolkit", _printable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -18,7 +18,7 @@ def print_in_any_encoding() -> None:
 
 
 def _printable(error: UnicodeError) -> tuple[str, int]:
-    """For what an output's encoding lacks: a plain rule instead of a drawn one, escapes instead of the rest."""
+    """Encoding error handler: a plain rule for a drawn one, escapes for all other characters."""
     assert isinstance(error, UnicodeEncodeError)
     lacking = error.object[error.start : error.end].replace("─", "-")
     return lacking.encode("ascii", "backslashreplace").decode(), error.end

@@ -1,4 +1,4 @@
-"""How far a command is: a bar on a terminal, and lines above it."""
+"""Progress display of a command: a bar on a terminal, and lines above it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def progress_bar(total: int, label: str) -> Any:
 
 
 def progressing(results: Iterable[Any], total: int, label: str) -> Iterator[Any]:
-    """The results as they come, each one a step of a progress bar."""
+    """Iterate over results, advancing a progress bar by one step each."""
     with progress_bar(total, label) as bar:
         for result in results:
             yield result

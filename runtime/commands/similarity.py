@@ -1,4 +1,4 @@
-"""`toolkit similarity`: two pictures compared by every measure."""
+"""`toolkit similarity`: compare two pictures by every measure."""
 
 from __future__ import annotations
 

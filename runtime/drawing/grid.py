@@ -1,4 +1,4 @@
-"""Pictures side by side with a caption each, drawn with Pillow alone."""
+"""Grid of pictures with captions, drawn with Pillow alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INK, _PAPER, _FRAME = "#222222", "#ffffff", "#3b6fb6"
 
 
 def grid(rows: Sequence[Sequence[tuple[Picture | None, str]]], *, highlight_first: bool = True) -> Image.Image:
-    """Rows of (picture, caption) -> one picture. A picture that cannot be opened leaves its cell empty.
+    """Draw rows of (picture, caption) as one picture. A picture that cannot be opened leaves its cell empty.
 
     `highlight_first` frames the first picture of every row: the query before its neighbours.
 
@@ -60,7 +60,7 @@ def _tile(picture: Picture | None) -> Image.Image:
 
 
 def _fit(text: str, pen: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """Shortened in the middle to the width of a cell."""
+    """Shorten a caption in the middle to the width of a cell."""
     shown = text
     while pen.textlength(shown, font) > _CELL + _GAP - 2 and len(text) > 4:
         text = text[: len(text) // 2 - 1] + text[len(text) // 2 + 1 :]

@@ -32,14 +32,14 @@ def open(
 ) -> VectorIndex:
     """Open the index at `uri`, or make it when it is not there and `dim` is given.
 
-    What is left out takes the index's own value when it exists; what is given must agree with it.
+    Arguments left out take the values of an existing index; given ones must agree with them.
 
     Args:
         uri: a folder, as a path or as ``file:///path``.
         dim: elements in a vector; needed to make an index.
         metric: one of `METRICS`; a new index takes ``"cosine"``.
-        space: digest of what made the vectors: the model, its pre-processing and normalisation.
-        dtype: what vectors are stored as, one of `DTYPES`; a new index takes ``"float32"``.
+        space: digest of the vectors' source: the model, its pre-processing and normalisation.
+        dtype: storage dtype of the vectors, one of `DTYPES`; a new index takes ``"float32"``.
         attributes: a small JSON object kept with a new index; an index that exists keeps the one it was made with.
         create: None makes a missing index if `dim` is given; False never does; True requires `dim`.
 
@@ -53,7 +53,7 @@ def open(
 
 
 def _folder(uri: str | os.PathLike[str]) -> str:
-    """The folder that `uri` names."""
+    """Folder that `uri` names."""
     text = os.fspath(uri) if isinstance(uri, str | os.PathLike) else None
     if not isinstance(text, str) or not text or "\0" in text:
         raise VectorIndexError(f"{uri!r} does not name an index. Give the path of a folder, such as 'photos.index'.")

@@ -1,4 +1,4 @@
-"""What an index takes in: ids, metadata, vectors and queries are checked here, before any engine sees them."""
+"""Validation of an index's inputs: ids, metadata, vectors and queries, before any engine sees them."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Block(NamedTuple):
 
 
 def checked_ids(ids: Sequence[str], unique: bool = False) -> list[str]:
-    """The ids as a list.
+    """Validate ids; returns them as a list.
 
     Raises:
-        VectorIndexError: not a sequence of non-empty texts, or, with `unique`, one of them twice.
+        VectorIndexError: not a sequence of non-empty texts, or, with `unique`, a duplicate.
     """
     if isinstance(ids, str | bytes | Mapping) or not hasattr(ids, "__iter__"):
         raise VectorIndexError(f"ids is {_short(ids)}; a list of texts is expected. For one id write [id].")
@@ -69,7 +69,7 @@ def checked_ids(ids: Sequence[str], unique: bool = False) -> list[str]:
 def checked_metadata(
     metadata: Sequence[Mapping[str, Any]] | None, ids: Sequence[str]
 ) -> tuple[list[str], list[list[Field]]]:
-    """The metadata of each id as JSON text, and the fields of it that can be filtered on.
+    """Validate metadata; returns each id's metadata as JSON text, and its filterable fields.
 
     Raises:
         VectorIndexError: not one mapping for each id, or one that JSON cannot hold.
@@ -88,7 +88,7 @@ def checked_metadata(
 
 
 def facts_json(facts: Mapping[str, Any] | None, what: str) -> str:
-    """A mapping as JSON text; NumPy numbers become plain ones.
+    """Serialise a mapping as JSON text; NumPy numbers become plain ones.
 
     Raises:
         VectorIndexError: not a mapping from text to what JSON can hold.
@@ -110,7 +110,7 @@ def facts_json(facts: Mapping[str, Any] | None, what: str) -> str:
 
 
 def checked_vectors(vectors: npt.ArrayLike, ids: Sequence[str], dim: int) -> npt.NDArray[Any]:
-    """The vectors as an (N, dim) array of numbers, one for each id.
+    """Validate vectors; returns an (N, dim) array of numbers, one row per id.
 
     Raises:
         VectorIndexError: another shape, or not numbers.
@@ -147,7 +147,7 @@ def blocks(vectors: npt.NDArray[Any], ids: Sequence[str], dtype: str, metric: st
 
 
 def checked_queries(queries: npt.ArrayLike, dim: int, metric: str) -> tuple[npt.NDArray[np.float64], bool]:
-    """The queries as (Q, dim) float64, and whether a single (dim,) vector was given.
+    """Validate queries; returns (Q, dim) float64 and is_single, True for a (dim,) vector.
 
     Raises:
         VectorIndexError: another shape, not numbers, NaN, infinity, beyond float32, or a zero vector for cosine.
@@ -172,10 +172,10 @@ def checked_queries(queries: npt.ArrayLike, dim: int, metric: str) -> tuple[npt.
 
 
 def checked_count(k: int) -> int:
-    """`k`, a whole number of at least 1.
+    """Validate `k`, a whole number of at least 1.
 
     Raises:
-        VectorIndexError: it is not.
+        VectorIndexError: `k` is not.
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise VectorIndexError(f"k is {_short(k)}; a whole number of at least 1 is expected.")

@@ -14,14 +14,14 @@ WAIT_SECONDS = 30.0
 
 
 def missing_index(folder: Path) -> VectorIndexError:
-    """The error of a folder without an index."""
+    """VectorIndexError of a folder without an index."""
     return VectorIndexError(
         f"there is no index at {folder}. Give dim (and metric and space) to make one, or the folder of one that exists."
     )
 
 
 def connect(file: Path, may_create: bool) -> sqlite3.Connection:
-    """A connection in autocommit, so that every BEGIN and COMMIT is ours.
+    """Open an SQLite connection in autocommit, so that every BEGIN and COMMIT is explicit.
 
     Raises:
         VectorIndexError: there is no file and none is to be made, or the folder holds other things.

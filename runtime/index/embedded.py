@@ -1,4 +1,4 @@
-"""The embedded index: exact, in a folder, without a server. It puts the store, the view and the scan together."""
+"""The embedded index: exact, in a folder, without a server. It combines the store, the view and the scan."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class EmbeddedIndex:
     """A `VectorIndex` in a folder.
 
     Several processes may read it while one writes. Each call sees one committed state. Threads may share it; their calls
-    take turns. What is deleted or replaced stays in the file, unreachable, until more than half of the rows are
-    such, and is then left behind.
+    take turns. Deleted and replaced vectors stay in the file, unreachable, until they are more than half of the
+    rows; then the file is compacted.
 
     Args and raises: see `runtime.index.open`.
     """
@@ -78,7 +78,7 @@ class EmbeddedIndex:
 
     @property
     def dtype(self) -> str:
-        """What vectors are stored as, one of `DTYPES`."""
+        """Storage dtype of the vectors, one of `DTYPES`."""
         return self._facts.dtype
 
     @property
@@ -96,8 +96,8 @@ class EmbeddedIndex:
             metadata: N mappings that JSON can hold; None is an empty one for each.
 
         Raises:
-            VectorIndexError: another shape; NaN, infinity, a number beyond the dtype, or a zero vector for cosine; ids that are empty or
-                double; metadata that JSON cannot hold. Nothing is added then.
+            VectorIndexError: another shape; NaN, infinity, a number beyond the dtype, or a zero vector for cosine; empty or
+                duplicate ids; metadata that JSON cannot hold. Nothing is added then.
         """
         names = checks.checked_ids(ids, unique=True)
         array = checks.checked_vectors(vectors, names, self.dim)
@@ -190,7 +190,7 @@ class EmbeddedIndex:
             return self._view.live
 
     def close(self) -> None:
-        """Write what the matrix file lacks and let go of everything. May be called again."""
+        """Write missing rows to the matrix file and release all resources. May be called again."""
         with self._lock:
             with contextlib.suppress(VectorIndexError), self._current(to_file=True):
                 pass
@@ -207,7 +207,7 @@ class EmbeddedIndex:
 
     @contextlib.contextmanager
     def _current(self, to_file: bool = False) -> Iterator[View]:
-        """The rows as they are now, in one transaction with whatever else is read from the store."""
+        """Current view of the rows, in one transaction with everything else read from the store."""
         with self._store.reading():
             self._view.refresh(self._store)
             self._view.matrix.cover(self._store, self._view.stop, to_file=to_file)

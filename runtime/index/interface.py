@@ -1,4 +1,4 @@
-"""What every vector index offers, whatever engine is behind it."""
+"""Interface of a vector index, independent of its engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SearchResult(NamedTuple):
 
 @runtime_checkable
 class VectorIndex(Protocol):
-    """A collection of vectors under text ids. Every method raises `VectorIndexError` for what it refuses.
+    """A collection of vectors under text ids. Every method raises `VectorIndexError` for invalid input.
 
     An index is a context manager; leaving the block closes it.
     """
@@ -47,7 +47,7 @@ class VectorIndex(Protocol):
 
     @property
     def space(self) -> str | None:
-        """Digest of the model, its pre-processing and its normalisation; None when it was never said."""
+        """Digest of the model, its pre-processing and its normalisation; None where none was given."""
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class VectorIndex(Protocol):
         where: Mapping[str, Any] | None = None,
         exact: bool | None = None,
     ) -> SearchResult:
-        """The k best for queries (Q, dim), or one (dim,) query, among the vectors whose metadata match `where`."""
+        """Find the k best for queries (Q, dim), or one (dim,) query, among the vectors whose metadata match `where`."""
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove these ids; unknown ones are passed over. Returns how many were removed."""
@@ -79,7 +79,7 @@ class VectorIndex(Protocol):
     def __len__(self) -> int: ...
 
     def close(self) -> None:
-        """Let go of files and connections. May be called again."""
+        """Close files and connections. May be called again."""
 
     def __enter__(self) -> VectorIndex: ...
 

@@ -35,7 +35,7 @@ _TAIL_BYTES = 16 << 20
 
 
 class Matrix:
-    """Rows for the places from `first` to `stop`: a memory map, and newer ones in memory.
+    """Matrix rows of the places from `first` to `stop`: a memory map, and newer rows in memory.
 
     Args:
         folder: the folder of the index.
@@ -59,7 +59,7 @@ class Matrix:
         return self.first + len(self._mapped) + len(self._tail)
 
     def cover(self, store: Store, stop: int, *, to_file: bool = False) -> None:
-        """Have a row for every place up to `stop`, in the same transaction in which `stop` was read.
+        """Load a row for every place up to `stop`, in the same transaction in which `stop` was read.
 
         Args:
             store: where missing rows come from.
@@ -83,14 +83,14 @@ class Matrix:
             self._tail = np.concatenate([self._tail, *new])
 
     def segments(self) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        """(number of the first row, (n, dim) rows), one after the other, without copying."""
+        """Iterate over segments (number of the first row, (n, dim) rows) in order, without copying."""
         if len(self._mapped):
             yield 0, self._mapped
         if len(self._tail):
             yield len(self._mapped), self._tail
 
     def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Copies of the rows with these numbers, (n,) -> (n, dim)."""
+        """Copy the rows with these numbers, (n,) -> (n, dim)."""
         mapped = len(self._mapped)
         if not len(self._tail):
             return self._mapped[rows]
@@ -101,7 +101,7 @@ class Matrix:
         return result
 
     def _map(self, store: Store, stop: int) -> None:
-        """Map the rows of the file that are good, up to `stop`; the tail starts after them."""
+        """Memory-map the valid rows of the file, up to `stop`; the tail starts after them."""
         try:
             with open(self._file, "rb") as file:
                 rows = self._good_rows(file, store, stop)
@@ -115,7 +115,7 @@ class Matrix:
         self._mapped = np.frombuffer(data, "<f4", rows * self._dim, _HEADER_BYTES).reshape(rows, self._dim)
 
     def _good_rows(self, file: BinaryIO, store: Store, stop: int) -> int:
-        """How many rows of the file are those of the store; 0 when it must be made again."""
+        """Number of rows of the file that match the store; 0 where the file must be rebuilt."""
         data = file.read(_HEADER.size + 4)
         if len(data) < _HEADER.size + 4 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
             return 0
@@ -130,7 +130,7 @@ class Matrix:
         return int(rows) if last is not None and (last.stop, last.tag) == (first + rows, tag) else 0
 
     def _append(self, store: Store, stop: int) -> None:
-        """Write the rows that the file lacks, then the header that counts them; a file that is no good is made again."""
+        """Append missing rows to the file, then update the header's count; an invalid file is rebuilt."""
         try:
             with open(self._file, "r+b") as file:
                 rows = self._good_rows(file, store, stop)

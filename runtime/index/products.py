@@ -1,4 +1,4 @@
-"""Products of queries and rows with the best of each query: the arithmetic under a search of many queries at once.
+"""Matrix products of queries and rows with top-k per query: the arithmetic of a search with many queries.
 
 onnxruntime runs `scan.onnx` beside this file, which is this graph; without onnxruntime NumPy does the same:
 
@@ -24,7 +24,7 @@ __all__ = ["best_products", "largest"]
 def best_products(
     queries: npt.NDArray[np.float32], rows: npt.NDArray[np.float32], count: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """The `count` largest products of each query, in no order.
+    """Largest `count` products of each query, in no order.
 
     Args:
         queries: (q, d) float32, contiguous.
@@ -43,7 +43,7 @@ def best_products(
 
 
 def largest(scores: npt.NDArray[np.float32], count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """The `count` largest of each row of (q, n) scores, in no order: (q, count) values and positions."""
+    """Largest `count` of each row of (q, n) scores, in no order: (q, count) values and positions."""
     edge = scores.shape[1] - count
     if edge <= 0:
         positions = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)

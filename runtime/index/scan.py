@@ -45,7 +45,7 @@ _Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 class _Queries(NamedTuple):
-    """Queries and their lengths: (Q, d) and (Q,) float64."""
+    """Queries with their Euclidean lengths: (Q, d) and (Q,) float64."""
 
     rows: _Floats
     norms: _Floats
@@ -55,7 +55,7 @@ class _Queries(NamedTuple):
 
 
 class _Candidates(NamedTuple):
-    """What the float32 products found, with what is known of everything they left out."""
+    """Candidates of the float32 screening, with bounds on the ranks of all rows left out."""
 
     rows: _Rows  # (Q, c) row numbers
     scores: _Singles  # (Q, c) in the order of the metric, up to a shift for each query; −inf where there is no row
@@ -90,7 +90,7 @@ def nearest(view: View, queries: _Floats, k: int, mask: _Mask) -> tuple[_Rows, _
 
 
 def _margin(wanted: int) -> int:
-    """How many more candidates than wanted: enough that float32 seldom leaves a doubt."""
+    """Number of extra candidates, enough that float32 rarely leaves the result undecided."""
     return 16 + wanted // 8
 
 
@@ -114,7 +114,7 @@ def _nearest(view: View, queries: _Queries, wanted: int, offered: int, mask: _Ma
 
 
 def _ordinary(view: View, queries: _Queries) -> _Mask:
-    """(Q,) whether lengths are such that float32 neither overflows nor vanishes."""
+    """Mask (Q,) of queries whose lengths neither overflow nor underflow in float32."""
     low, high = _ORDINARY
     largest_row, smallest_row = view.norms.max(), view.norms.min()
     rows = largest_row <= high and (smallest_row >= low if view.metric == "cosine" else largest_row >= low)
@@ -127,7 +127,7 @@ def _ordinary(view: View, queries: _Queries) -> _Mask:
 
 
 def _blocks(view: View, mask: _Mask, size: int) -> Iterator[tuple[int, _Singles, _Mask]]:
-    """(number of the first row, (n, d) rows, (n,) mask) without copying."""
+    """Iterate over blocks (number of the first row, (n, d) rows, (n,) mask) without copying."""
     for begin, segment in view.matrix.segments():
         for start in range(0, len(segment), size):
             rows = segment[start : start + size]
@@ -137,7 +137,7 @@ def _blocks(view: View, mask: _Mask, size: int) -> Iterator[tuple[int, _Singles,
 
 
 def _screen_few(view: View, queries: _Queries, count: int, mask: _Mask) -> _Candidates:
-    """Multiply with the rows as they lie, and adjust the products."""
+    """Screen a few queries: multiply with the stored rows, and adjust the products."""
     metric, dim = view.metric, queries.rows.shape[1]
     scaled = queries.rows if metric == "euclidean" else queries.rows / _nonzero(queries.norms)[:, None]
     given = scaled.astype(np.float32)
@@ -164,7 +164,7 @@ def _screen_few(view: View, queries: _Queries, count: int, mask: _Mask) -> _Cand
 
 
 def _screen_many(view: View, queries: _Queries, count: int, mask: _Mask) -> _Candidates:
-    """Prepare the rows so that a product is the order of the metric, once for all queries."""
+    """Screen many queries: prepare the rows once, so that a product ranks as the metric does."""
     metric, dim = view.metric, queries.rows.shape[1]
     centre = _centre(view) if metric == "euclidean" else np.zeros(dim, np.float32)
     moved = queries.rows - centre if metric == "euclidean" else queries.rows / _nonzero(queries.norms)[:, None]
@@ -189,10 +189,10 @@ def _screen_many(view: View, queries: _Queries, count: int, mask: _Mask) -> _Can
 
 
 class _Workspace:
-    """Prepares blocks of rows so that a product with a query is the order of the metric.
+    """Preparation of blocks of rows, so that a product with a query ranks as the metric does.
 
     cosine: x / ‖x‖. euclidean: x − c and −‖x − c‖² / 2 in one more column, beside a 1 in the query. dot: x itself.
-    Blocks share two rooms, since fresh memory for each would cost more than the arithmetic.
+    Blocks share two buffers, since fresh memory for each would cost more than the arithmetic.
 
     Args:
         view: the rows.
@@ -207,7 +207,7 @@ class _Workspace:
         self._made = np.empty((size, len(centre) + (view.metric == "euclidean")), np.float32)
 
     def prepared(self, rows: _Singles, start: int, numbers: _Rows | None) -> tuple[_Singles, float]:
-        """The rows, or those of them with these numbers, and the length of the longest; good until the next call."""
+        """Prepared rows, all or those with these numbers, and the greatest length; valid until the next call."""
         norms, adjust = self._view.norms[start : start + len(rows)], self._view.adjust[start : start + len(rows)]
         if numbers is not None:  # mode="clip" lets NumPy write to `out` directly
             rows = np.take(rows, numbers, axis=0, out=self._taken[: len(numbers)], mode="clip")
@@ -224,7 +224,7 @@ class _Workspace:
 
 
 def _centre(view: View) -> _Singles:
-    """(d,) a point amid the rows. Any point is right; near the rows, less is lost to rounding."""
+    """Centre (d,) amid the rows. Any point is correct; near the rows, less is lost to rounding."""
     for _, rows in view.matrix.segments():
         mean: _Singles = rows[:: max(1, len(rows) // 256)].mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
@@ -232,14 +232,14 @@ def _centre(view: View) -> _Singles:
 
 
 class _Best:
-    """The best scores of each query so far, in no order."""
+    """Accumulator of the best scores of each query, in no order."""
 
     def __init__(self, queries: int, count: int) -> None:
         self._scores = np.full((queries, count), -np.inf, np.float32)
         self._rows = np.zeros((queries, count), np.int64)
 
     def offer(self, scores: _Singles, start: int, numbers: _Rows | None) -> None:
-        """(Q, n) scores of all queries; column j is row `start` + j, or `start` + `numbers`[j]."""
+        """Add scores (Q, n) of all queries; column j is row `start` + j, or `start` + `numbers`[j]."""
         columns = np.flatnonzero((scores > self._scores.min(axis=1, keepdims=True)).any(axis=0))
         if len(columns) < scores.shape[1] // 2:  # most can no longer be among the best
             scores = scores[:, columns]
@@ -248,7 +248,7 @@ class _Best:
         self.take(values, (positions if numbers is None else numbers[positions]) + start, 0)
 
     def take(self, scores: _Singles, rows: _Rows, low: int) -> None:
-        """(q, c) scores and row numbers for the queries from `low` on."""
+        """Add scores and row numbers (q, c) for the queries from `low` on."""
         part = slice(low, low + len(scores))
         scores = np.concatenate([self._scores[part], scores], axis=1)
         rows = np.concatenate([self._rows[part], rows], axis=1)
@@ -261,7 +261,7 @@ class _Best:
 
 
 def _error(dim: int, rounding: float) -> float:
-    """Bound on the relative error of a product of `dim` terms in any order, doubled for the steps around it."""
+    """Error bound, relative, of a product of `dim` terms in any order, doubled for the steps around it."""
     return 2 * (dim + 8) * rounding
 
 
@@ -269,7 +269,7 @@ def _error(dim: int, rounding: float) -> float:
 
 
 def _decide(view: View, queries: _Queries, found: _Candidates, wanted: int) -> _Floats:
-    """(Q, c) scores in float64 of the candidates that can still be among the wanted ones, −inf for the others."""
+    """Scores (Q, c) float64 of the candidates that can still be among the k best, −inf for the others."""
     edge = found.scores.shape[1] - wanted
     limit = np.partition(found.scores, edge, axis=1)[:, edge].astype(np.float64) - 2 * found.error
     query, column = np.nonzero((found.scores >= limit[:, None]) & (found.scores > -np.inf))
@@ -279,7 +279,7 @@ def _decide(view: View, queries: _Queries, found: _Candidates, wanted: int) -> _
 
 
 def _pair_scores(view: View, queries: _Queries, query: _Rows, rows: _Rows) -> _Floats:
-    """(p,) float64 scores of pairs of a query and a row, the same for equal rows wherever they lie."""
+    """Scores (p,) float64 of pairs of a query and a row, identical for equal rows at any position."""
     result = np.empty(len(query))
     step = max(1, _PAIR_ELEMENTS // queries.rows.shape[1])
     for start in range(0, len(query), step):
@@ -299,13 +299,13 @@ def _pair_scores(view: View, queries: _Queries, query: _Rows, rows: _Rows) -> _F
 
 
 def _best(rows: _Rows, scores: _Floats, wanted: int) -> tuple[_Rows, _Floats]:
-    """The wanted ones of (Q, c), higher scores first, lower rows first among equals."""
+    """Select the k best of (Q, c), higher scores first, lower rows first among equals."""
     order = np.lexsort((rows, -scores), axis=1)[:, :wanted]
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
 def _rank(metric: str, scores: _Floats, norms: _Floats) -> _Floats:
-    """Scores in the unit in which products are compared: for a query of length one, or minus half a squared distance."""
+    """Ranks, the unit in which products are compared: scores for a query of length one, or −‖q − x‖² / 2."""
     if metric == "euclidean":
         return -0.5 * scores**2
     return scores / _nonzero(norms) if metric == "dot" else scores
@@ -314,7 +314,7 @@ def _rank(metric: str, scores: _Floats, norms: _Floats) -> _Floats:
 def _nearest_in_double(
     view: View, queries: _Queries, wanted: int, mask: _Mask, floor: _Floats
 ) -> tuple[_Rows, _Floats]:
-    """Compare with every row in float64 and score all that reach the k-th rank known so far, (Q,) `floor`."""
+    """Full search in float64: score all rows that reach the k-th rank known so far, (Q,) `floor`."""
     count, dim = queries.rows.shape
     query, rows, scores = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)  # the best so far, query by query
     for start, block, keep in _blocks(view, mask, max(1, (1 << 20) // dim)):
@@ -337,7 +337,7 @@ def _nearest_in_double(
 
 
 def _ranks_in_double(view: View, queries: _Queries, rows: _Floats, norms: _Floats) -> tuple[_Floats, _Floats]:
-    """(Q, n) ranks from float64 products, and (Q,) a bound on their error."""
+    """Ranks (Q, n) from float64 products, and a bound (Q,) on their error."""
     error = _error(queries.rows.shape[1], _DOUBLE)
     if view.metric == "euclidean":
         centre = rows[0]
@@ -352,5 +352,5 @@ def _ranks_in_double(view: View, queries: _Queries, rows: _Floats, norms: _Float
 
 
 def _nonzero(norms: _Floats) -> _Floats:
-    """The lengths, with one for those of zero vectors, which stay zero when divided."""
+    """Lengths with 1 in place of 0, so that zero vectors stay zero when divided."""
     return np.where(norms == 0.0, 1.0, norms)

@@ -1,4 +1,4 @@
-"""The tables of an embedded index, and what is read from them as plain data."""
+"""Schema of an embedded index: its SQLite tables, and their rows as plain data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CREATE TABLE dead (number INTEGER PRIMARY KEY, place INTEGER NOT NULL);
 
 
 class IndexInfo(NamedTuple):
-    """What an index is, fixed when it is made."""
+    """Index settings, fixed when the index is made."""
 
     dim: int
     metric: str
@@ -45,7 +45,7 @@ class IndexInfo(NamedTuple):
 
 
 class SlotRange(NamedTuple):
-    """How far an index has come: a number that every change raises, and its places, first to stop (exclusive)."""
+    """State of an index: a generation that every change raises, and its range of places, first to stop (exclusive)."""
 
     generation: int
     first: int
@@ -66,10 +66,10 @@ class StoredBlock(NamedTuple):
 
 
 def agree(facts: IndexInfo, given: Mapping[str, Any], folder: Path) -> None:
-    """Refuse what was given to open an index when it is not what the index is.
+    """Raise VectorIndexError where settings given to open an index differ from the index's own.
 
     Raises:
-        VectorIndexError: says both values.
+        VectorIndexError: names both values.
     """
     for name, wanted in given.items():
         have = getattr(facts, name)

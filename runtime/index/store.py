@@ -1,4 +1,4 @@
-"""The truth of an embedded index: one SQLite file in its folder.
+"""Store of an embedded index, its authoritative data: one SQLite file in its folder.
 
     info     one row: what the index is, a generation that every change raises, and the range of places in use
     blocks   vectors as written, about 1 MiB at a time, with their lengths, a checksum and a random tag
@@ -45,7 +45,7 @@ class Store:
 
     Args:
         folder: the folder of the index.
-        new: what to make when there is no index; None makes none.
+        new: settings of an index to make where there is none; None makes none.
 
     Raises:
         VectorIndexError: there is none and none was to be made; the file is something else, damaged or locked.
@@ -54,10 +54,10 @@ class Store:
     def __init__(self, folder: Path, new: IndexInfo | None) -> None:
         self._folder = folder
         self._file = folder / "index.sqlite"
-        with self._told():
+        with self._translated_errors():
             self._connection = connect(self._file, may_create=new is not None)
         try:
-            with self._told():
+            with self._translated_errors():
                 self._configure(new)
                 self.facts = self._read_facts()
         except BaseException:
@@ -71,14 +71,14 @@ class Store:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """One consistent view: what others commit meanwhile is not seen until the next."""
-        with self._told(), self._transaction("BEGIN"):
+        """Read transaction: a consistent snapshot; commits of others meanwhile are not seen until the next."""
+        with self._translated_errors(), self._transaction("BEGIN"):
             yield
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """One transaction: all of it is kept, or nothing. Others may read meanwhile, but not write."""
-        with self._told(), self._transaction("BEGIN IMMEDIATE"):
+        """Write transaction: all changes are kept, or none. Others may read meanwhile, but not write."""
+        with self._translated_errors(), self._transaction("BEGIN IMMEDIATE"):
             yield
             self._run("UPDATE info SET generation = generation + 1")
             compacted = self._compact()
@@ -123,18 +123,18 @@ class Store:
         return np.frombuffer(data, dtype).reshape(block.length, self.facts.dim).astype(np.float32, copy=False)
 
     def dead(self, after: int) -> list[tuple[int, int]]:
-        """(number, place) of the places that died after that number."""
+        """Dead places after that number: (number, place)."""
         return self._run("SELECT number, place FROM dead WHERE number > ? ORDER BY number", (after,)).fetchall()
 
     def names(self, places: Sequence[int]) -> dict[int, str]:
-        """The ids that live at these places."""
+        """Live ids at these places."""
         found: dict[int, str] = {}
         for part in _parts(places):
             found.update(self._run(f"SELECT place, id FROM items WHERE place IN ({_marks(part)})", part))  # noqa: S608
         return found
 
     def items(self, ids: Sequence[str]) -> dict[str, tuple[int, dict[str, Any]]]:
-        """The place and the metadata of those of the ids that are there."""
+        """Place and metadata of the ids that exist: id -> (place, metadata)."""
         found: dict[str, tuple[int, dict[str, Any]]] = {}
         for part in _parts(ids):
             query = f"SELECT id, place, metadata FROM items WHERE id IN ({_marks(part)})"  # noqa: S608
@@ -143,7 +143,7 @@ class Store:
         return found
 
     def matching(self, condition: Condition) -> npt.NDArray[np.int64]:
-        """The places that one condition of a filter lets through, in no order."""
+        """Places that match one condition of a filter, in no order."""
         found = [
             np.fromiter((row[0] for row in self._run(query, values)), np.int64) for query, values in condition.queries
         ]
@@ -166,14 +166,14 @@ class Store:
     def insert(
         self, first: int, ids: Sequence[str], metadata: Sequence[str], fields: Sequence[Sequence[Field]]
     ) -> None:
-        """Name the places from `first` on."""
+        """Insert the ids and metadata of the places from `first` on."""
         rows = zip(range(first, first + len(ids)), ids, metadata, strict=True)
         self._connection.executemany("INSERT INTO items (place, id, metadata) VALUES (?, ?, ?)", rows)
         every = ((*field, place) for place, own in enumerate(fields, first) for field in own)
         self._connection.executemany("INSERT INTO fields (name, kind, value, place) VALUES (?, ?, ?, ?)", every)
 
     def tombstone(self, ids: Sequence[str]) -> int:
-        """Let the places of these ids die; returns how many of the ids were there."""
+        """Mark the places of these ids as dead; returns how many of the ids existed."""
         found = list(self.items(ids).values())
         places = [(place,) for place, _ in found]
         fields = ((*field, place) for place, metadata in found for field in fields_of(metadata))
@@ -185,7 +185,7 @@ class Store:
         return len(found)
 
     def _compact(self) -> bool:
-        """When more than half of the places are dead, write the live vectors again at new ones; whether it did."""
+        """Compact: rewrite the live vectors at new places when more than half are dead; returns True where it did."""
         _, first, stop = self.extent()
         if 2 * self._one("SELECT count(*) FROM dead")[0] <= stop - first:
             return False
@@ -204,7 +204,7 @@ class Store:
         return True
 
     def _live_blocks(self, first: int, stop: int, alive: npt.NDArray[np.bool_]) -> Iterator[Block]:
-        """The live vectors in order, in blocks no smaller than most of those they come from."""
+        """Live vectors in order, regrouped into blocks no smaller than most of the old ones."""
         dtype = np.dtype(self.facts.dtype).newbyteorder("<")
         parts: list[Block] = []
         for block in list(self.blocks(first, stop)):
@@ -219,7 +219,7 @@ class Store:
     # Opening
 
     def _configure(self, new: IndexInfo | None) -> None:
-        """Settle the connection, and make the tables when the file is empty and an index is wanted."""
+        """Configure the connection, and make the tables when the file is empty and a new index is requested."""
         run = self._run
         run("PRAGMA trusted_schema = OFF")
         run("PRAGMA cell_size_check = ON")
@@ -307,8 +307,8 @@ class Store:
             raise
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Tell what SQLite reports as one of our errors."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Translate SQLite's errors into VectorIndexError."""
         try:
             yield
         except sqlite3.ProgrammingError as error:

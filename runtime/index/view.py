@@ -1,4 +1,4 @@
-"""What a search needs to know of the rows beside their vectors, kept up to date with the store."""
+"""View of the rows for a search: norms and liveness beside the vectors, kept up to date with the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class View:
 
     Attributes:
         norms: (n,) float64 lengths of the rows.
-        adjust: (n,) float32, what turns q·x into the order of the metric: 1 / ‖x‖ to multiply for cosine, −‖x‖² / 2 to add
+        adjust: (n,) float32, correction that makes q·x rank as the metric: 1 / ‖x‖ to multiply for cosine, −‖x‖² / 2 to add
             for euclidean.
         alive: (n,) bool, False where the vector was replaced or deleted.
         live: how many are alive.
@@ -43,7 +43,7 @@ class View:
         return self._extent.stop
 
     def refresh(self, store: Store) -> None:
-        """Take in what was committed since; inside `store.reading()`.
+        """Apply the changes committed since the last refresh; inside `store.reading()`.
 
         Raises:
             VectorIndexError: the store is damaged.

@@ -34,13 +34,13 @@ _VALUES_AT_ONCE = 500
 
 
 class Condition(NamedTuple):
-    """What one field must satisfy: the places found by any of the `queries` over the table `fields`."""
+    """Condition on one field: the places found by any of the `queries` over the table `fields`."""
 
     queries: list[tuple[str, list[Any]]]
 
 
 def fields_of(metadata: Mapping[str, Any]) -> list[Field]:
-    """The fields of one vector's metadata that can be filtered on."""
+    """Filterable fields of one vector's metadata."""
     found = []
     for name, value in metadata.items():
         kind = _kind(value)
@@ -50,7 +50,7 @@ def fields_of(metadata: Mapping[str, Any]) -> list[Field]:
 
 
 def parse(where: Mapping[str, Any] | None) -> list[Condition]:
-    """Turn a filter into conditions that must all hold.
+    """Parse a filter into conditions that must all hold.
 
     Every name and value is bound to the statement, never written into it.
 
@@ -118,7 +118,7 @@ def _checked_kind(name: str, value: Any) -> str:
 
 
 def _kind(value: Any) -> str | None:
-    """ "text", "number", "bool", "null", or None for what cannot be filtered on."""
+    """Kind of a value: "text", "number", "bool", "null"; None where it cannot be filtered on."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None:
@@ -139,7 +139,7 @@ def _stored(value: Any) -> Any:
 
 
 def _encodes(text: str) -> bool:
-    """Whether the text can be written as UTF-8; a lone surrogate cannot."""
+    """Test that a text can be encoded as UTF-8; a lone surrogate cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""Pictures, tables, texts and sequences -> the arrays a network takes. The only implementation of the deterministic part.
+"""Pre-processing: pictures, tables, texts and sequences -> a network's input arrays. The only deterministic implementation.
 
 Training, calibration, verification, `predict`, `embed` and the server all call these functions, driven by the
-card's inputs, so a file behaves in the field as it did in training.
+card's inputs, so a file behaves at inference as it did in training.
 """
 
 from runtime.preprocess.pictures import (

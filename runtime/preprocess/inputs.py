@@ -1,4 +1,4 @@
-"""What `predict`, `embed` and training accept, told apart by the kind of input on the card."""
+"""Input parsing of `predict`, `embed` and training, by the kind of input on the card."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _TEXT_SUFFIXES = (".txt", ".csv", ".tsv")
 
 
 def parse_inputs(data: Any, card: InputCard) -> tuple[Any, bool]:
-    """What was given -> (a list of pictures, texts or sequences, or prepared rows; whether it was a single input).
+    """Normalise user input. Returns (list of pictures, texts or sequences, or prepared rows (N, ...); is_single).
 
     - Pictures: a path, a folder (the pictures below it), a Pillow image, encoded bytes, a uint8 array (H, W), (H, W, C)
       or (C, H, W), a uint8 batch of these, or a list of any. They go through the card's pre-processing.
     - Tables: a CSV path with the card's columns, a row of numbers, or rows (N, columns). They are raw: scaled here.
-    - Texts: a text, a list of texts, or a file: ``.txt`` with one text a line, ``.csv`` or ``.tsv`` with the card's column.
+    - Texts: a text, a list of texts, or a file: ``.txt`` with one text per line, ``.csv`` or ``.tsv`` with the card's column.
       A string that ends in one of these is a file's name; within a list every string is a text.
     - Sequences: an array (L, features), a list of such, or a file: ``.npy`` with one sequence or (N, L, features), ``.npz``
       with ``data`` (N, L, features), or ``data`` (all steps, features) and ``lengths`` (N,).
@@ -83,7 +83,7 @@ def parse_inputs(data: Any, card: InputCard) -> tuple[Any, bool]:
 
 
 def prepare(data: Any, card: InputCard) -> tuple[Array, bool]:
-    """As `parse_inputs`, with the items prepared: (rows (N, *card.shape), whether it was a single input)."""
+    """Parse and prepare user input. Returns (rows (N, *card.shape), is_single)."""
     items, single = parse_inputs(data, card)
     if isinstance(items, np.ndarray):
         return items, single
@@ -93,7 +93,7 @@ def prepare(data: Any, card: InputCard) -> tuple[Array, bool]:
 
 
 def prepare_items(items: Sequence[Any], card: InputCard) -> Array:
-    """What `parse_inputs` gives as a list -> rows (N, *card.shape). Raises InputError for an item that cannot be read."""
+    """Prepare items of `parse_inputs` -> rows (N, *card.shape). Raises InputError for an item that cannot be read."""
     if isinstance(card, TextInput):
         return prepare_text(items, card)
     if isinstance(card, SequenceInput):
@@ -110,7 +110,7 @@ def _listed_items(data: Sequence[Any]) -> list[Any]:
 
 
 def _picture_items(data: npt.NDArray[np.uint8], card: ImageInput) -> tuple[Any, bool]:
-    """A uint8 array: one picture or a batch of pictures."""
+    """Split a uint8 array into pictures: one picture or a batch."""
     if data.ndim not in (2, 3, 4):
         raise InputError(
             f"The array has the shape {data.shape}; a picture (H, W), (H, W, C) or (C, H, W), or a batch of these, is expected."
@@ -127,7 +127,7 @@ def _picture_items(data: npt.NDArray[np.uint8], card: ImageInput) -> tuple[Any, 
 
 
 def _keeps_size(card: ImageInput) -> bool:
-    """Whether the card's resize and crop leave a picture of the card's own size as it is."""
+    """Test that the card's resize and crop leave a picture of the card's own size unchanged."""
     resize = card.resize if not isinstance(card.resize, int) or card.resize != min(card.size) else None
     return resize in (None, card.size) and card.crop in (None, card.size)
 
@@ -164,7 +164,7 @@ def _prepared_items(data: Array, card: ImageInput | ArrayInput) -> tuple[Array, 
 
 
 def _columns(path: str | os.PathLike[str], columns: Sequence[str]) -> list[list[str]]:
-    """These columns of a CSV file, row by row."""
+    """Read these columns of a CSV file, row by row."""
     header, rows = read_table(path)
     missing = [name for name in columns if name not in header]
     if missing:
@@ -199,7 +199,7 @@ def _text_items(data: Any, card: TextInput) -> tuple[Any, bool]:
 
 
 def _token_items(data: Array, card: TextInput) -> tuple[Array, bool]:
-    """Whole numbers: texts that were looked up in the vocabulary already."""
+    """Validate integer arrays: texts that were looked up in the vocabulary already."""
     single = data.ndim == 1
     rows = data[None] if single else data
     if rows.ndim != 2 or rows.shape[1] != card.length or not rows.size:

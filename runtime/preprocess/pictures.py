@@ -1,4 +1,4 @@
-"""Pictures -> uint8 pixels -> the float32 arrays a network takes."""
+"""Picture pre-processing: pictures -> uint8 pixels -> a network's float32 arrays."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FILTERS = {
 
 
 def prepare_image(picture: Picture, card: ImageInput) -> Float32Array:
-    """One picture -> float32 of `card.shape`.
+    """Prepare one picture -> float32 of `card.shape`.
 
     Raises:
         InputError: the picture is missing, unreadable, or of a kind that cannot be converted.
@@ -48,7 +48,7 @@ def prepare_image(picture: Picture, card: ImageInput) -> Float32Array:
 
 
 def decode(picture: Picture, card: ImageInput) -> Uint8Array:
-    """One picture -> uint8 of `card.shape`: everything up to the normalisation.
+    """Decode, resize and crop one picture -> uint8 of `card.shape`: everything up to the normalisation.
 
     Raises:
         InputError: as `prepare_image`.
@@ -72,7 +72,7 @@ def decode(picture: Picture, card: ImageInput) -> Uint8Array:
 
 
 def raw_pixels(picture: Picture, card: ImageInput) -> Uint8Array:
-    """One picture -> uint8 (H, W, C), upright and in the card's colour: what a file takes that does the rest by itself.
+    """Raw pixels of one picture -> uint8 (H, W, C), upright, in the card's colour: input of `prepared_in_graph` files.
 
     Raises:
         InputError: as `prepare_image`.
@@ -93,7 +93,7 @@ def _wrong_size(name: str, image: Image.Image, card: ImageInput) -> InputError:
 
 
 def convert_image(picture: Picture, color: str = "RGB", orientation: str = "exif") -> Image.Image:
-    """One picture as a Pillow image in `color`, turned upright: the first steps of `decode`.
+    """Convert one picture to a Pillow image in `color`, turned upright: the first steps of `decode`.
 
     Raises:
         InputError: as `prepare_image`.
@@ -108,9 +108,9 @@ def convert_image(picture: Picture, color: str = "RGB", orientation: str = "exif
 
 
 def normalize(pixels: Uint8Array, card: ImageInput) -> Float32Array:
-    """uint8 (..., *card.shape) -> float32 of the same shape: (pixel * scale - mean) / std.
+    """Normalise uint8 (..., *card.shape) -> float32 of the same shape: (pixel * scale - mean) / std.
 
-    Scale and shift are fused into one multiplication and one addition a channel, in float32.
+    Scale and shift are fused into one multiplication and one addition per channel, in float32.
     """
     channel_shape = (-1, 1, 1) if card.layout == "NCHW" else (-1,)
     std = np.array(card.std or (1.0,), np.float64)
@@ -123,7 +123,7 @@ def normalize(pixels: Uint8Array, card: ImageInput) -> Float32Array:
 
 
 def open_image(picture: Picture) -> Image.Image:
-    """A path, encoded bytes, a Pillow image, or a uint8 array (H, W), (H, W, C) or (C, H, W) -> a Pillow image.
+    """Open a path, encoded bytes, a Pillow image, or a uint8 array (H, W), (H, W, C) or (C, H, W) -> a Pillow image.
 
     Raises:
         InputError: the file is missing or is not a picture, or the array is not one.
@@ -216,7 +216,7 @@ def _resize(image: Image.Image, card: ImageInput) -> Image.Image:
 
 
 def resized_size(height: int, width: int, card: ImageInput) -> tuple[int, int]:
-    """(height, width) of a picture once the card's resizing, without its crop, is done."""
+    """Size (height, width) of a picture after the card's resizing, before its crop."""
     if card.resize is None:
         return height, width
     if isinstance(card.resize, int):
@@ -234,7 +234,7 @@ def _center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
 
 
 def crop_start(length: int, crop: int) -> int:
-    """Where a crop at the centre begins, as in torchvision's CenterCrop; negative where the picture is shorter."""
+    """Start of a centre crop, as in torchvision's CenterCrop; negative where the picture is shorter."""
     return round((length - crop) / 2) if length >= crop else -((crop - length) // 2)
 
 

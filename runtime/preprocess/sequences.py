@@ -1,4 +1,4 @@
-"""Sequences of different lengths -> scaled float32 rows of one length; and NumPy's files."""
+"""Sequence pre-processing: sequences of different lengths -> scaled float32 rows of one length; and NumPy's files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["prepare_sequences", "read_arrays", "split_steps"]
 
 
 def prepare_sequences(sequences: Sequence[npt.ArrayLike], card: SequenceInput) -> npt.NDArray[np.float32]:
-    """N sequences (L_i, features) -> float32 (N, card.length, features): scaled, cut or filled up with zeros at the end.
+    """Prepare N sequences (L_i, features) -> float32 (N, card.length, features): scaled, cut or zero-padded at the end.
 
-    A sequence (L_i,) is taken for one of a single feature.
+    A sequence (L_i,) counts as one of a single feature.
 
     Raises:
         InputError: a sequence is empty, has another number of features, or holds what is not a finite number.
@@ -43,7 +43,7 @@ def prepare_sequences(sequences: Sequence[npt.ArrayLike], card: SequenceInput) -
 
 
 def _steps(sequence: npt.ArrayLike, features: int, what: str) -> npt.NDArray[np.float64]:
-    """One sequence -> float64 (L, features)."""
+    """Convert one sequence -> float64 (L, features)."""
     try:
         steps = np.asarray(sequence, np.float64)
     except (TypeError, ValueError) as error:
@@ -62,7 +62,7 @@ def _steps(sequence: npt.ArrayLike, features: int, what: str) -> npt.NDArray[np.
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
-    """An NPZ or NPY file -> its arrays by name; the one of an NPY file is called ``data``. Nothing in it is executed.
+    """Read an NPZ or NPY file: name -> array; an NPY file's is called ``data``. Nothing in it is executed.
 
     Raises:
         InputError: the file is missing or damaged, or holds pickled objects.
@@ -95,13 +95,13 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
 
 
 def _looks_pickled(path: Path) -> bool:
-    """An archive, an array or a pickle; NumPy takes whatever it does not know for the last."""
+    """Test for a pickle: neither an archive nor an array; NumPy treats every unknown file as one."""
     with path.open("rb") as file:
         return file.read(2) in (b"PK", b"\x93N", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def split_steps(data: npt.NDArray[Any], lengths: npt.NDArray[Any], source: str) -> list[npt.NDArray[Any]]:
-    """Sequences one after another (total, features) and their lengths (N,) -> N arrays (L_i, features).
+    """Split concatenated sequences (total, features) by their lengths (N,) -> N arrays (L_i, features).
 
     Raises:
         InputError: the lengths are not whole numbers of at least 1 that add up to the number of steps.

@@ -1,4 +1,4 @@
-"""What `predict` and `embed` accept: a path, a folder, a picture, an array, or a list of these."""
+"""Input sources of `predict` and `embed`: picture files and folders, in natural order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
 
 
 def images_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """The picture files below a folder, by suffix, in natural order; hidden files and folders are left out."""
+    """Picture files below a folder, by suffix, in natural order; hidden files and folders are left out."""
     root = Path(folder)
     found = []
     for directory, subfolders, names in os.walk(root):
@@ -37,7 +37,7 @@ def images_in(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Files as they are, folders as the pictures below them.
+    """Expand paths: files as they are, folders as the pictures below them.
 
     Raises:
         InputError: a path does not exist, or a folder holds no picture.

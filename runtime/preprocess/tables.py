@@ -1,4 +1,4 @@
-"""Tables of text or numbers -> scaled float32 rows."""
+"""Table pre-processing: tables of text or numbers -> scaled float32 rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["is_number", "prepare_table", "read_table", "table_rows"]
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
-    """A CSV file (RFC 4180, UTF-8, first line the header) -> column names and rows of text.
+    """Read a CSV file (RFC 4180, UTF-8, first line the header) -> column names and rows of text.
 
     Cells are separated by commas; by tabs in a file named ``.tsv`` or ``.tab``, or whose header has tabs and no comma.
 
@@ -67,7 +67,7 @@ def _numbered_rows(text: str, separator: str) -> list[tuple[int, list[str]]]:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell can be read as a number."""
+    """Test that a cell can be read as a number."""
     try:
         float(cell)
     except ValueError:
@@ -76,7 +76,7 @@ def is_number(cell: str) -> bool:
 
 
 def table_rows(rows: Sequence[Sequence[str]], columns: Sequence[str], source: str) -> npt.NDArray[np.float64]:
-    """Rows of text -> float64 (N, len(columns)).
+    """Parse rows of text -> float64 (N, len(columns)).
 
     Raises:
         InputError: a cell is not a finite number; the message names the row (1 is the first below the header) and column.
@@ -100,7 +100,7 @@ def table_rows(rows: Sequence[Sequence[str]], columns: Sequence[str], source: st
 
 
 def prepare_table(values: npt.ArrayLike, card: TableInput) -> npt.NDArray[np.float32]:
-    """Numbers (N, columns) -> float32 (N, columns): (value - mean) / std, computed in float64.
+    """Scale numbers (N, columns) -> float32 (N, columns): (value - mean) / std, computed in float64.
 
     Raises:
         InputError: another number of columns, or a value that is not a finite number.

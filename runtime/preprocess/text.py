@@ -1,4 +1,4 @@
-"""Texts -> tokens -> positions in a vocabulary."""
+"""Text pre-processing: texts -> tokens -> positions in a vocabulary."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS = re.compile(r"\w+|[^\w\s]")
 
 
 def prepare_text(texts: Sequence[str], card: TextInput) -> npt.NDArray[np.int64]:
-    """Texts (N,) -> int64 (N, card.length), positions in the card's vocabulary.
+    """Prepare texts (N,) -> int64 (N, card.length), positions in the card's vocabulary.
 
     A text of more tokens is cut at its end; a shorter one is filled up there with the card's padding.
 
@@ -73,7 +73,7 @@ def split_tokens(
     normalization: Literal["NFC", "NFKC", "none"] = "NFC",
     strip_accents: bool = False,
 ) -> list[str]:
-    """A text -> its tokens, brought to one Unicode form: characters, or words and single punctuation marks."""
+    """Tokenise a text, brought to one Unicode form: characters, or words and single punctuation marks."""
     if normalization != "none":
         text = unicodedata.normalize(normalization, text)
     if lowercase:
@@ -85,7 +85,7 @@ def split_tokens(
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
-    """A text file in UTF-8 -> its lines, without blank ones and without white space around them.
+    """Read the lines of a text file in UTF-8, without blank ones and without white space around them.
 
     Raises:
         InputError: the file is missing, is not UTF-8, or has no line.
@@ -108,7 +108,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[str]:
 
 @functools.lru_cache(maxsize=16)
 def _positions(card: TextInput) -> dict[str, int]:
-    """token -> position, without the tokens for padding and for what is unknown: no text can ask for them by name."""
+    """Vocabulary look-up token -> position, without the padding and unknown tokens, which no text may name."""
     special = {card.padding, card.unknown}
     return {token: index for index, token in enumerate(card.vocabulary) if index not in special}
 

@@ -1,4 +1,4 @@
-"""Results: what a network says of one input, one file a task; read from its outputs, written as text, JSON and CSV."""
+"""Results of a network for one input, one file per task; decoded from its outputs, written as text, JSON and CSV."""
 
 from runtime.results.classification import Classification
 from runtime.results.decoding import Prediction, decode, prediction_output

@@ -1,4 +1,4 @@
-"""Classification: one class a row."""
+"""Classification: one class per row."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Classification:
         label: name of the most probable class.
         index: its position.
         probability: between 0 and 1.
-        probabilities: float32 (K,), one a class.
+        probabilities: float32 (K,), one per class.
         labels: the K class names.
         source: the file, text or row it came from, or None.
     """
@@ -37,7 +37,7 @@ class Classification:
     source: str | None = None
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """The `count` most probable classes as (label, probability), most probable first."""
+        """Top `count` classes as (label, probability), most probable first."""
         return top_scores(self.probabilities, self.labels, count)
 
     def to_dict(self, top: int = 5) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Classification:
 def decode_classification(
     values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]
 ) -> list[Classification]:
-    """Probabilities or logits (N, K) -> N results. Raises CardError where the labels are not K."""
+    """Decode probabilities or logits (N, K) -> N results. Raises CardError where the labels are not K."""
     rows = values.reshape(len(values), -1)
     if card.output("probabilities") is None:
         rows = softmax(rows, 1)

@@ -1,4 +1,4 @@
-"""Outputs -> results, by the task on the card."""
+"""Decoding of outputs into results, by the task on the card."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DECODERS: dict[str, Callable[[npt.NDArray[Any], ModelCard, Sequence[str | None]
 
 
 def prediction_output(card: ModelCard) -> str:
-    """The output that answers the card's task.
+    """Name of the output that answers the card's task.
 
     Raises:
         CardError: the card names none.
@@ -51,7 +51,7 @@ def prediction_output(card: ModelCard) -> str:
 
 
 def decode(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]) -> list[Prediction]:
-    """The prediction output (N, ...) -> N results.
+    """Decode the prediction output (N, ...) -> N results.
 
     Raises:
         CardError: the output has another number of classes than the card has labels.

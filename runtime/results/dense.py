@@ -1,4 +1,4 @@
-"""Dense: a class at each position of a row."""
+"""Dense prediction: one class per position of a row."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Dense:
     source: str | None = None
 
     def shares(self) -> list[tuple[str, float]]:
-        """The classes that occur, as (label, share of the positions), greatest share first."""
+        """Shares of the classes that occur, as (label, share of the positions), greatest share first."""
         counts = np.bincount(self.classes.reshape(-1), minlength=len(self.labels))
         found = top_scores(counts / self.classes.size, self.labels, len(self.labels))
         return [entry for entry in found if entry[1] > 0]
@@ -57,7 +57,7 @@ class Dense:
 
 
 def decode_dense(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]) -> list[Dense]:
-    """Probabilities or logits (N, L, K) or (N, K, H, W) -> N results. Raises CardError for other shapes."""
+    """Decode probabilities or logits (N, L, K) or (N, K, H, W) -> N results. Raises CardError for other shapes."""
     if values.ndim < 3:
         raise CardError(
             f"The model's output has the shape {values.shape}; a class at each position, of shape (N, L, K) or (N, K, H, W), is "

@@ -1,4 +1,4 @@
-"""Embedding: a vector a row, close to those of like inputs."""
+"""Embedding: one vector per row, close to those of similar inputs."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ class Embedding:
 
 
 def decode_embedding(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]) -> list[Embedding]:
-    """Vectors (N, ...) -> N results of D numbers each."""
+    """Decode vectors (N, ...) -> N results of D numbers each."""
     rows = values.reshape(len(values), -1)
     return [Embedding(row.astype(np.float32, copy=False), source) for row, source in zip(rows, sources, strict=True)]

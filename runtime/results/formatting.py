@@ -1,4 +1,4 @@
-"""Results as text and CSV, a line each."""
+"""Formatting of results as text and CSV, one line per result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST = 200
 
 
 def prediction_text(results: Sequence[Prediction], top: int) -> str:
-    """One line a result: its source, and what is said of it: label, probability and the next classes; labels; values."""
+    """One line per result: its source, and its content: label, probability and the next classes; labels; values."""
     rows: list[tuple[str, ...]] = []
     header: tuple[str, ...] = ()
     for number, result in enumerate(results, start=1):
@@ -28,15 +28,15 @@ def prediction_text(results: Sequence[Prediction], top: int) -> str:
 
 
 def _short(name: str) -> str:
-    """On one line, and cut: a text is its own source, and may be long."""
+    """Shorten a source to one line: a text is its own source, and may be long."""
     line = " ".join(name.split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
 
 
 def prediction_rows(results: Sequence[Prediction], top: int) -> str:
-    """CSV: a header, then one line a result; failures are left out.
+    """CSV: a header, then one line per result; failures are left out.
 
-    Several labels have a column with the probability of each; a class a position has its share of the positions.
+    Multilabel results have one column per label, its probability; dense results each class's share of the positions.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

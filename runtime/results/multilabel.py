@@ -1,4 +1,4 @@
-"""Multilabel: none, one or several labels a row."""
+"""Multilabel: none, one or several labels per row."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Multilabel:
 
     @property
     def chosen(self) -> list[tuple[str, float]]:
-        """The labels above a probability of 0.5 as (label, probability), most probable first."""
+        """Chosen labels, above a probability of 0.5, as (label, probability), most probable first."""
         return [entry for entry in self.top(len(self.labels)) if entry[1] > THRESHOLD]
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """The `count` most probable labels as (label, probability), most probable first."""
+        """Top `count` labels as (label, probability), most probable first."""
         return top_scores(self.probabilities, self.labels, count)
 
     def to_dict(self, top: int = 5) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Multilabel:
 
 
 def decode_multilabel(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]) -> list[Multilabel]:
-    """Probabilities or logits (N, K) -> N results. Raises CardError where the labels are not K."""
+    """Decode probabilities or logits (N, K) -> N results. Raises CardError where the labels are not K."""
     rows = values.reshape(len(values), -1)
     labels = class_labels(card, rows.shape[1])
     if card.output("probabilities") is None:

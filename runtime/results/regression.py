@@ -1,4 +1,4 @@
-"""Regression: one or several numbers a row."""
+"""Regression: one or several numbers per row."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Regression:
 
 
 def decode_regression(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str | None]) -> list[Regression]:
-    """Values (N, T) -> N results. Raises CardError where the names on the card are not T."""
+    """Decode values (N, T) -> N results. Raises CardError where the names on the card are not T."""
     rows = values.reshape(len(values), -1)
     names = card.labels or tuple(f"value {index}" for index in range(rows.shape[1]))
     if len(names) != rows.shape[1]:

@@ -1,4 +1,4 @@
-"""Scores of classes: logits to probabilities, the classes' axis, the highest scores with their labels."""
+"""Class scores: logits to probabilities, the class axis, top scores with their labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["class_axis", "class_labels", "named_scores", "scores_text", "sigmoid
 
 
 def class_axis(axes: int) -> int:
-    """The axis of the classes in an output of so many axes: (N, K), (N, L, K), (N, K, H, W)."""
+    """Class axis of an output, by its rank: (N, K), (N, L, K), (N, K, H, W)."""
     return 2 if axes == 3 else 1
 
 
@@ -36,18 +36,18 @@ def class_labels(card: ModelCard, count: int) -> tuple[str, ...]:
 
 
 def top_scores(values: npt.NDArray[Any], labels: tuple[str, ...], count: int) -> list[tuple[str, float]]:
-    """The `count` highest of K scores (K,) as (label, score), highest first; the first of equal ones first."""
+    """Top `count` of K scores (K,) as (label, score), highest first; the first of equal ones first."""
     order = np.argsort(-values, kind="stable")[:count]
     return [(labels[index], float(values[index])) for index in order]
 
 
 def named_scores(entries: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
-    """(label, probability) pairs as plain containers, for JSON."""
+    """Plain containers of (label, probability) pairs, for JSON."""
     return [{"label": label, "probability": probability} for label, probability in entries]
 
 
 def scores_text(entries: Sequence[tuple[str, float]]) -> str:
-    """(label, probability) pairs on one line."""
+    """Text of (label, probability) pairs on one line."""
     return "  ".join(f"{label} {probability:.3f}" for label, probability in entries)
 
 

@@ -1,4 +1,4 @@
-"""How fast a file runs here: latency and throughput by batch size."""
+"""Benchmark of a file on this machine: latency and throughput by batch size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PICTURE = (480, 640)
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds for one run of `batch_size` rows: median, 95th and 99th percentile, and rows a second at the median."""
+    """Seconds for one run of `batch_size` rows: median, 95th and 99th percentile, and rows per second at the median."""
 
     batch_size: int
     runs: int
@@ -44,7 +44,7 @@ def bench(
     warm_up: float = 0.2,
     lengths: Mapping[str, int] | None = None,
 ) -> list[Timing]:
-    """Run random inputs for about `seconds` at each batch size, after a warm-up.
+    """Measure random inputs for about `seconds` at each batch size, after a warm-up.
 
     A file that insists on a batch size is measured at that one.
 
@@ -84,7 +84,7 @@ def bench(
 def random_inputs(
     session: Session, batch_size: int, seed: int = 0, lengths: Mapping[str, int] | None = None
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Standard normal floats, small whole numbers, noise for pictures, for every input of a file; the first axis is the batch.
+    """Random inputs for every input of a file: standard normal floats, small integers, noise for pictures; axis 0 is the batch.
 
     Args:
         session: the file.
@@ -94,7 +94,7 @@ def random_inputs(
             the card's lengths are taken, and 480 x 640 pixels where the file prepares pictures of any size by itself.
 
     Raises:
-        InputError: the length of an axis other than the first is in neither, or there is no free axis of a name.
+        InputError: the length of a free axis is in neither `lengths` nor the card, or there is no free axis of a name.
     """
     random = np.random.default_rng(seed)
     cards = {entry.name: entry for entry in session.card.inputs} if session.card is not None else {}
@@ -119,7 +119,7 @@ def random_inputs(
 
 
 def _length(tensor: Tensor, axis: int, batch_size: int, lengths: Mapping[str, int], card: InputCard | None) -> int:
-    """The length of one axis: the file's, the one given, or the card's."""
+    """Length of one axis: the file's, the one given, or the card's."""
     length = tensor.shape[axis]
     if isinstance(length, int):
         return length

@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, as facts and as text."""
+"""Description of an ONNX file from its card and signature, as facts and as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["card_lines", "describe_file", "preparation"]
 
 
 def describe_file(path: Path) -> tuple[dict[str, Any], str]:
-    """(facts for JSON, text). Raises ModelFileError when the file cannot be opened.
+    """Describe a file: (facts for JSON, text). Raises ModelFileError when the file cannot be opened.
 
     Its constants are not computed, for they may be made to fill the memory.
     """
@@ -81,18 +81,18 @@ def card_lines(card: ModelCard) -> list[str]:
 
 
 def _mapping(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """An entry of a card's free facts, which a file may hold anything in; empty when it is not a mapping."""
+    """Mapping from a card's free facts, which are untrusted; empty where the entry is not a mapping."""
     value = facts.get(name)
     return value if isinstance(value, Mapping) else {}
 
 
 def _figure(value: Any, form: str) -> str:
-    """A number formatted; what a card holds as text, such as 'nan', as it is."""
+    """Format a number; an entry that a card holds as text, such as 'nan', stays as it is."""
     return format(value, form) if isinstance(value, float) else str(value)
 
 
 def preparation(entry: InputCard) -> str:
-    """How an input is prepared, in words."""
+    """Pre-processing of an input, in words."""
     if isinstance(entry, ImageInput):
         steps: list[str] = [entry.color]
         if isinstance(entry.resize, int):

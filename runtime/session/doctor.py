@@ -1,4 +1,4 @@
-"""The whole picture of what can run here: versions, devices, what is missing and how to get it."""
+"""Environment check: versions, devices, missing packages and how to install them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXTRAS: dict[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, what was found, whether that is well, and what to do if not."""
+    """One finding: subject, state, whether it is well, and the remedy where it is not."""
 
     subject: str
     state: str
@@ -36,7 +36,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at Python, the machine, the packages and every device. Nothing is changed."""
+    """Examine Python, the machine, the packages and every device. Nothing is changed."""
     found = [
         Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("processor", f"{os.cpu_count()} cores"),

@@ -1,4 +1,4 @@
-"""Weights that lie in a second file beside the model, as those of more than 2 GB must: is it there, whole, and the right one?
+"""External data check: the second file with the weights of a model (mandatory above 2 GB) is present, whole and the right one.
 
 The exporter writes the second file's name, its size and its SHA-256 digest under one metadata key of the ONNX file.
 """
@@ -20,26 +20,26 @@ EXTERNAL_DATA_KEY = "onnx_edge_toolkit.external_data"
 
 @dataclass(frozen=True)
 class ExternalData:
-    """The second file of a model: its name in the model's folder, its size, and its SHA-256 digest in hexadecimal."""
+    """External data of a model: the second file's name (beside the model), size, and SHA-256 digest (hexadecimal)."""
 
     name: str
     bytes: int
     sha256: str
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Entry as one line of JSON."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
 
 def describe_external_data(path: Path) -> ExternalData:
-    """What is written into a model about its second file at `path`, which is read once."""
+    """Name, size and digest of the second file at `path`, for the model's metadata. The file is read once."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return ExternalData(path.name, path.stat().st_size, digest)
 
 
 def told_external_data(metadata: Mapping[str, str]) -> ExternalData | None:
-    """What a model's metadata says of its second file, or None where it says nothing that can be read."""
+    """Parse the second file's name, size and digest from a model's metadata; None where absent or malformed."""
     try:
         told = json.loads(metadata[EXTERNAL_DATA_KEY])
         return ExternalData(str(told["name"]), int(told["bytes"]), str(told["sha256"]))
@@ -48,7 +48,7 @@ def told_external_data(metadata: Mapping[str, str]) -> ExternalData | None:
 
 
 def check_external_data(path: Path, metadata: Mapping[str, str], *, digest: bool = False) -> ExternalData | None:
-    """Compare the second file of the model at `path` with what the model says of it.
+    """Check the second file of the model at `path` against the model's metadata.
 
     Args:
         path: the model.
@@ -56,7 +56,7 @@ def check_external_data(path: Path, metadata: Mapping[str, str], *, digest: bool
         digest: read the whole file and compare its digest; else its size only, which costs nothing.
 
     Returns:
-        What the model says, or None where all its weights are inside.
+        The metadata's entry, or None where the model has none.
 
     Raises:
         ModelFileError: the file is missing, or is another one.

@@ -1,4 +1,4 @@
-"""Execution providers: which device was asked for, which one runs, and if they differ, why and what to do."""
+"""Execution providers: requested device, running device, and where they differ the reason and remedy."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PROVIDERS = {
 
 
 class DeviceWarning(UserWarning):
-    """The model runs on another device than the one asked for."""
+    """Warning: the model runs on another device than the one asked for."""
 
 
 @dataclass(frozen=True)
 class Unavailable:
-    """Why a device cannot be used, and what to do about it."""
+    """Reason why a device is unavailable, and the remedy."""
 
     reason: str
     remedy: str
@@ -41,7 +41,7 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class Device:
-    """What was asked for (`asked`), what runs (`name`, such as "cpu" or "cuda:0"), and if they differ, why (`obstacle`)."""
+    """Requested device (`asked`), running one (`name`, such as "cpu" or "cuda:0"), and the reason (`obstacle`)."""
 
     asked: str
     name: str
@@ -49,11 +49,11 @@ class Device:
 
     @property
     def as_asked(self) -> bool:
-        """Whether what runs is what was asked for; "auto" is content with anything."""
+        """True where the requested device runs; always True for "auto"."""
         return self.asked == "auto" or _parse(self.asked) == _parse(self.name)
 
     def explain(self) -> str:
-        """One line: what was asked, what runs, and the remedy where they differ."""
+        """One line: requested device, running device, and the remedy where they differ."""
         if self.as_asked:
             note = f" (the GPU is not used: {self.obstacle})" if self.obstacle else ""
             return f"running on {self.name}{note}"
@@ -61,10 +61,10 @@ class Device:
 
 
 def onnxruntime() -> Any:
-    """The onnxruntime module.
+    """Import the onnxruntime module.
 
     Raises:
-        MissingPackageError: neither wheel of it is installed.
+        MissingPackageError: neither onnxruntime wheel is installed.
     """
     try:
         import onnxruntime as module
@@ -80,7 +80,7 @@ def onnxruntime() -> Any:
 
 
 def plan(asked: str) -> tuple[list[tuple[str, dict[str, str]]], Device]:
-    """Providers to open a session with, in order, and the device expected to run.
+    """Plan the providers of a session, in order, and the device expected to run.
 
     Raises:
         DeviceError: `asked` is not one of auto, cpu, cuda, cuda:N, tensorrt, tensorrt:N.
@@ -116,7 +116,7 @@ def _parse(asked: str) -> tuple[str, int]:
 
 
 def cuda_obstacle(index: int) -> Unavailable | None:
-    """Why CUDA device `index` cannot be used by onnxruntime here, or None when nothing stands in the way."""
+    """Reason why onnxruntime cannot use CUDA device `index` here; None where it can."""
     if _PROVIDERS["cuda"] not in onnxruntime().get_available_providers():
         conflict = wheel_conflict()
         if conflict is not None:
@@ -129,7 +129,7 @@ def cuda_obstacle(index: int) -> Unavailable | None:
 
 
 def tensorrt_obstacle(index: int) -> Unavailable | None:
-    """Why TensorRT on CUDA device `index` cannot be used here, or None."""
+    """Reason why TensorRT on CUDA device `index` cannot be used here; None where it can."""
     if _PROVIDERS["tensorrt"] not in onnxruntime().get_available_providers():
         return Unavailable(
             "the installed onnxruntime has no TensorRT provider.",
@@ -140,7 +140,7 @@ def tensorrt_obstacle(index: int) -> Unavailable | None:
 
 @functools.cache
 def driver_obstacle(index: int) -> Unavailable | None:
-    """Ask the NVIDIA driver itself (cuInit, cuDeviceGetCount of the CUDA driver API) whether device `index` exists."""
+    """Query the NVIDIA driver (cuInit, cuDeviceGetCount) for device `index`; None where it exists."""
     name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(name)
@@ -189,7 +189,7 @@ def _library_obstacle(kind: str) -> Unavailable | None:
 
 
 def wheel_conflict() -> str | None:
-    """What to do when both onnxruntime wheels are installed (they overwrite each other's files), else None."""
+    """Remedy where both onnxruntime wheels are installed (they overwrite each other's files), else None."""
     found = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
     if len(found) < 2:
         return None

@@ -1,4 +1,4 @@
-"""Open an ONNX file, check what is given to it, run it."""
+"""Session: open an ONNX file, check its inputs, run it."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class Session:
         require_device: raise DeviceError when another device than `device` would run.
         threads: threads inside one operator; None leaves it to onnxruntime.
         optimize: let onnxruntime rewrite the graph and compute its constants. Without, a file is opened faster and runs slower;
-            for looking at files of unknown making, whose constants may be too large to compute.
+            for inspecting untrusted files, whose constants may be too large to compute.
 
     Raises:
         ModelFileError: the file is missing, is not a model that onnxruntime opens, or its weights in a second file are not
             those that it was written with.
-        DeviceError: `device` is unknown, or required and not to be had.
+        DeviceError: `device` is unknown, or required and unavailable.
         CardError: the file's card is malformed.
     """
 
@@ -161,7 +161,7 @@ class Session:
 
     @functools.cached_property
     def single_threaded(self) -> Session:
-        """A second session of the same file for many workers side by side; itself where that would not help."""
+        """Session of the same file with one thread, for parallel workers; itself where that would not help."""
         if self.device.name != "cpu" or self.threads is not None:
             return self
         return Session(self.path, "cpu", threads=1)
@@ -263,7 +263,7 @@ def _fetch_again(path: Path, reason: str = "") -> str:
 
 
 def _reason(error: Exception) -> str:
-    """onnxruntime's own words, without its prefix, in one line."""
+    """Reason from onnxruntime's message, without its prefix, in one line."""
     text = " ".join(str(error).split())
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", text)
     return text.rsplit("[ONNXRuntimeError] : ", 1)[-1].rstrip(".")

@@ -1,4 +1,4 @@
-"""What was given as vectors or scores -> an array of numbers."""
+"""Validation of vectors and scores as arrays of numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["numbers"]
 
 
 def numbers(given: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
-    """An array of real numbers of any shape; raises InputError for anything else, called by its `name`."""
+    """Convert to an array of real numbers of any shape; raises InputError, which names `name`, for anything else."""
     try:
         array = np.asarray(given)
     except (TypeError, ValueError) as error:

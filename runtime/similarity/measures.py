@@ -1,4 +1,4 @@
-"""How alike are two vectors: six measures, all pairs or row by row.
+"""Similarity measures of two vectors: six, all pairs or row by row.
 
     measure      formula                                             closer is
     cosine       a·b / (‖a‖ ‖b‖)                                     higher
@@ -42,7 +42,7 @@ _Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 def similarity_matrix(a: npt.ArrayLike, b: npt.ArrayLike, measure: str = "cosine") -> Any:
-    """Compare every vector of `a` with every vector of `b`.
+    """Similarity of every vector of `a` with every vector of `b`.
 
     Args:
         a: (N, D) numbers, or one (D,) vector, which drops the first axis of the result.
@@ -67,7 +67,7 @@ def similarity_matrix(a: npt.ArrayLike, b: npt.ArrayLike, measure: str = "cosine
 
 
 def similarity_rows(a: npt.ArrayLike, b: npt.ArrayLike, measure: str = "cosine") -> Any:
-    """Compare row i of `a` with row i of `b`.
+    """Similarity of row i of `a` with row i of `b`.
 
     Args:
         a: (N, D) numbers, or one (D,) vector, which is compared with every row of the other.
@@ -98,7 +98,7 @@ def similarity_rows(a: npt.ArrayLike, b: npt.ArrayLike, measure: str = "cosine")
 
 
 def get_similarity(a: npt.ArrayLike, b: npt.ArrayLike, method: str = "cosine", use_softmax: bool = False) -> Any:
-    """Compare every vector of `a` with every vector of `b`: the familiar face of `similarity_matrix`.
+    """Similarity of every vector of `a` with every vector of `b`: `similarity_matrix` under a common name.
 
     Args:
         a: (N, D) or (D,) numbers.
@@ -108,7 +108,7 @@ def get_similarity(a: npt.ArrayLike, b: npt.ArrayLike, method: str = "cosine", u
             negated distance, so that the closest always has the largest part. Never done unless asked.
 
     Returns:
-        What `similarity_matrix` returns.
+        The result of `similarity_matrix`, or its softmax.
 
     Raises:
         InputError: as for `similarity_matrix`, and when a softmax is asked of a single number.
@@ -154,7 +154,7 @@ class _Side:
         return f"vector {self.name}" if self.single else f"row {row} of {self.name}"
 
     def ready(self, measure: str) -> _Floats:
-        """The rows as (N, D) float64, of length one for cosine and pearson."""
+        """Rows as (N, D) float64, of length one for cosine and pearson."""
         rows = self.rows.astype(np.float64)
         if measure == "pearson":
             constant: npt.NDArray[np.bool_] = np.equal(self.rows.max(axis=1), self.rows.min(axis=1))
@@ -175,7 +175,7 @@ class _Side:
 
 
 def _largest(rows: _Floats) -> _Floats:
-    """The largest magnitude in each row, (N, 1)."""
+    """Largest magnitude in each row, (N, 1)."""
     magnitudes: _Floats = np.abs(rows).max(axis=1, keepdims=True)
     return magnitudes
 
@@ -209,7 +209,7 @@ def _dot_matrix(a: _Floats, b: _Floats) -> _Floats:
 
 
 def _euclidean_matrix(a: _Floats, b: _Floats) -> _Floats:
-    """√(‖a‖² + ‖b‖² − 2a·b), and √Σ(a − b)² for the pairs so close that the first form would lose digits."""
+    """Euclidean distances √(‖a‖² + ‖b‖² − 2a·b), and √Σ(a − b)² for close pairs, where the first loses digits."""
     if not len(a) or not len(b):
         return np.empty((len(a), len(b)))
     centre = b.mean(axis=0)
@@ -237,7 +237,7 @@ def _chebyshev_matrix(a: _Floats, b: _Floats) -> _Floats:
 
 
 def _differences(a: _Floats, b: _Floats, rows: Callable[[_Floats, _Floats], _Floats]) -> _Floats:
-    """(N, M) from the (n, m, D) differences of blocks of `a` and blocks of `b`."""
+    """Distances (N, M), reduced from the (n, m, D) differences of blocks of `a` and blocks of `b`."""
     result = np.empty((len(a), len(b)))
     width = a.shape[1]
     step = max(1, min(len(b), _BLOCK_ELEMENTS // width))

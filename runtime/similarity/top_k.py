@@ -1,4 +1,4 @@
-"""The best k of scores, in order."""
+"""Top k of scores, in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["top_k"]
 
 
 def top_k(scores: npt.ArrayLike, k: int, largest: bool = True) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
-    """The best k along the last axis, best first; among equals the lower index comes first.
+    """Top k along the last axis, best first; among equals the lower index comes first.
 
     Args:
         scores: (..., M) numbers.

@@ -1,1 +1,1 @@
-"""The BaseNN-style face: `nn` assembles, loads, trains, uses, looks inside and exports."""
+"""The BaseNN-style API: `nn` assembles, loads, trains, runs, explains and exports a network."""

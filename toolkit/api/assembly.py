@@ -1,4 +1,4 @@
-"""Assembling: layers, activations, the user's own modules, and the table of what was assembled."""
+"""Network assembly: add layers, activations and the user's own modules; summary table and drawing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Assembly"]
 
 
 class Assembly(State):
-    """`add` and what shows the network."""
+    """`add`, `summary`, `print_model` and `draw`."""
 
     def add(
         self,
@@ -43,7 +43,7 @@ class Assembly(State):
             layer: a name of docs/reference.md; a torch module of your own, or its class with its arguments behind it.
             activation: applied after the layer: a name, or {"name": ..., options}.
             optimizer: a name, or {"name": ..., options}.
-            init: how this layer's weights begin; None takes the network's.
+            init: this layer's weight initialisation; None takes the network's.
             arguments: of the layer; of the activation where there is no layer.
 
         Raises:
@@ -114,7 +114,7 @@ class Assembly(State):
 
         Args:
             path: the file.
-            depth: how many levels of blocks are opened; None chooses by what there is room for.
+            depth: how many levels of blocks are opened; None chooses by the number of boxes.
 
         Raises:
             SpecError: the file has another ending, or the input's shape is unknown yet.

@@ -1,4 +1,4 @@
-"""Arguments that do not exist, are missing, or are no path, text or switch, answered as everything else that is wrong."""
+"""Argument checks of public calls: unknown, missing or wrongly typed arguments raise SpecError."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def checked_calls(kind: Kind) -> Kind:
-    """Decorate a class: its public methods, those it inherits too, and its making check what they are called with."""
+    """Class decorator: the constructor and the public methods, inherited ones too, check their arguments."""
     for name in dir(kind):
         method = inspect.getattr_static(kind, name)
         if inspect.isfunction(method) and (name == "__init__" or not name.startswith("_")):
@@ -29,7 +29,7 @@ def check_call(function: Callable[..., Any], name: str, *arguments: Any, **named
 
     Args:
         function: what is to be called.
-        name: what its user calls it.
+        name: its public name, for the message.
         arguments, named: what it is to be called with.
     """
     signature = inspect.signature(function)
@@ -48,7 +48,7 @@ def check_call(function: Callable[..., Any], name: str, *arguments: Any, **named
 
 
 def _check_kinds(signature: inspect.Signature, name: str, given: Mapping[str, Any]) -> None:
-    """Paths, texts and switches; numbers are compared with their limits where they are used."""
+    """Check the types of paths, texts and switches; numbers are checked where they are used."""
     for key, value in given.items():
         annotation = str(signature.parameters[key].annotation)
         if value is None and annotation.endswith("| None"):

@@ -1,4 +1,4 @@
-"""Looking inside: what each layer sees, embeddings, and where a decision comes from."""
+"""Explanation of a network: feature maps, embeddings, class activation maps and hooks."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Looking(State):
     def visual_feature(
         self, data: Any, in1img: bool = False, save_fold: str | os.PathLike[str] = "layers"
     ) -> list[Path]:
-        """What each layer makes of one input, as pictures; of a table's row, as text.
+        """Feature maps: write every layer's output for one input as pictures; for a table's row also as text.
 
         Args:
             data: one input, as `inference` takes it.
-            in1img: one picture with all layers, total.png, and not one for each.
+            in1img: one picture of all layers, total.png, instead of one per layer.
             save_fold: the folder to write into.
 
         Returns:
@@ -74,14 +74,14 @@ class Looking(State):
         method: str = "gradcam",
         picture: str | os.PathLike[str] | None = None,
     ) -> np.ndarray:
-        """Where in a picture the decision for a class comes from.
+        """Class activation map (Grad-CAM and others) of one picture.
 
         Args:
             data: one picture.
             target: a class by index or name; None takes the predicted one.
-            layer: whose maps are weighed; None takes the last one with height and width.
+            layer: the layer whose feature maps are weighted; None takes the last one with height and width.
             method: "gradcam", or another of `toolkit.explain.cam`.
-            picture: a PNG file to draw the map over the picture into.
+            picture: PNG file to write, the map drawn over the picture.
 
         Returns:
             float32 (H, W) in 0..1, of the size of the network's input.
@@ -102,7 +102,7 @@ class Looking(State):
 
     @contextmanager
     def hook(self, *names: str) -> Iterator[Mapping[str, torch.Tensor]]:
-        """Within the ``with``: the outputs of these layers of the last run, by name; * stands for anything."""
+        """Context manager: {layer path: output of the last run} of the named layers; * matches anything."""
         from toolkit.explain.hooks import record
 
         with record(self.model, names) as outputs:

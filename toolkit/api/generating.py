@@ -1,4 +1,4 @@
-"""Generating: the next character of a text, and pictures out of noise."""
+"""Generation: the next token of a text, and pictures from noise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 class Generating(State):
-    """What `inference` does for networks that generate, and `noisy` and `show` for diffusion."""
+    """Generative part of `nn`: `inference` of text generators and diffusion models, `noisy` and `show`."""
 
     @property
     def _text_model(self) -> EmbeddingLSTM | None:
@@ -52,7 +52,7 @@ class Generating(State):
     ix2word = idx2word
 
     def _next_token(self, token: str, hidden: Any) -> tuple[np.ndarray, Any]:
-        """The probabilities of what follows `token` (V,), and the state to give with the next one."""
+        """Next-token probabilities float32 (V,) after `token`, and the hidden state for the next call."""
         card = self._input_card()
         model = self._text_model
         assert model is not None
@@ -78,12 +78,12 @@ class Generating(State):
         return pictures.cpu().numpy()
 
     def noisy(self, data: Any, timestep: int = 500, num: int = 10, show: bool = True) -> list[list[np.ndarray]]:
-        """The forward process of diffusion: a picture that turns to noise.
+        """Forward process of diffusion: a picture at increasing noise.
 
         Args:
             data: a picture's path, a Pillow image or a uint8 array.
-            timestep: how many steps of noise are gone through; at most those of the network.
-            num: how many pictures on the way.
+            timestep: number of noise steps; at most those of the network.
+            num: number of pictures returned.
             show: draw them into noisy.png in `save_fold`.
 
         Returns:
@@ -119,10 +119,10 @@ class Generating(State):
         Args:
             data: what `inference` returned: (num, C, H, W), or (num, steps, C, H, W).
             size: rows and columns.
-            visual_timesteps: one row a picture, its steps from noise to picture as columns.
+            visual_timesteps: one row per picture, its steps from noise to picture as columns.
 
         Raises:
-            InputError: there are fewer pictures or steps than places.
+            InputError: there are fewer pictures or steps than cells.
         """
         array = np.asarray(data, np.float32)
         array = array[:, None] if array.ndim == 4 else array
@@ -146,7 +146,7 @@ class Generating(State):
         self._picture(array[:, -1].reshape(rows, columns, *array.shape[2:]), "generated.png")
 
     def _picture(self, pictures: np.ndarray, name: str) -> None:
-        """(rows, columns, C, H, W) in 0..1 -> a PNG in the folder."""
+        """Write a grid of pictures (rows, columns, C, H, W) in 0..1 as a PNG into the folder."""
         folder = Path(self.save_fold)
         folder.mkdir(parents=True, exist_ok=True)
         pixels = (pictures.clip(0, 1) * 255).round().astype(np.uint8)
@@ -157,6 +157,6 @@ class Generating(State):
 
 
 def _only(network: torch.nn.Module | None, kind: type[Module]) -> Module | None:
-    """The network's only module where it is of this kind."""
+    """The network's only module where that is an instance of `kind`, else None."""
     modules = [] if network is None else list(network.children())
     return modules[0] if len(modules) == 1 and isinstance(modules[0], kind) else None

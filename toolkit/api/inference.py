@@ -1,4 +1,4 @@
-"""Using a network: run it, read its results, keep it, and export it."""
+"""Inference: run a network, print its results, save, load and export it."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Inference(Generating):
             checkpoint: use this file's network; None the one trained or loaded last.
             hidden: for a text generator: the state that it returned with the token before; None at the beginning.
             label: a CSV table has a label column, which is left out.
-            num: for a diffusion model: how many pictures to make.
-            return_all_timesteps: for a diffusion model: every step from noise to picture, and not the last alone.
+            num: for a diffusion model: number of pictures to generate.
+            return_all_timesteps: for a diffusion model: return every step from noise to picture, not the last alone.
 
         Returns:
             float32 (N, K): probabilities where the network ends in softmax, else its output. One input gives N = 1.
@@ -85,7 +85,7 @@ class Inference(Generating):
         return self.res
 
     def _inputs(self, data: Any, label: bool) -> Any:
-        """Prepared batches of whatever was given."""
+        """Batches of prepared inputs from any form of `data`."""
         card = self._input_card()
         if isinstance(data, Batches):
             # whatever the training's order and augmentation: the results are of the inputs as they are, in their own order
@@ -160,7 +160,7 @@ class Inference(Generating):
             modules: the classes of modules of your own in it, or {name: class or function that makes one}.
 
         Raises:
-            CheckpointError: the file is none of ours.
+            CheckpointError: the file is not one of our checkpoints.
             SpecError: it holds a module of your own that was not given.
         """
         from toolkit.builder.own_modules import register_modules
@@ -184,7 +184,7 @@ class Inference(Generating):
 
         Args:
             checkpoint: the file to export; None the present network.
-            out_file: where to.
+            out_file: the file to write.
             backend: "ONNX", or another one that an installed package registers under ``toolkit.backends``.
             opset_version, ir_version: versions to ask for; None leaves them to the exporter.
             verbose: print what was written, and where the file has other versions than asked for.
@@ -227,7 +227,7 @@ class Inference(Generating):
 
 
 def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
-    """Print what a checkpoint says of itself, and return all of it as plain values. Raises CheckpointError."""
+    """Print a checkpoint's description, and return it as plain values. Raises CheckpointError."""
     from runtime.session.describe import card_lines
     from toolkit.training.checkpoints.describe import describe_checkpoint
 
@@ -240,7 +240,7 @@ def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _probabilities(numbers: np.ndarray) -> np.ndarray:
-    """(K,) -> what the exported file would give for it: numbers from 0 to 1 are taken for probabilities, others for logits."""
+    """Probabilities (K,) as the exported file gives them: values in 0..1 are kept, others are taken for logits."""
     if numbers.min() >= 0 and numbers.max() <= 1:
         return numbers
     grown = np.exp(numbers - numbers.max())  # of logarithms of probabilities the probabilities themselves
@@ -248,7 +248,7 @@ def _probabilities(numbers: np.ndarray) -> np.ndarray:
 
 
 def _csv_rows(path: str | os.PathLike[str], card: TableInput, label: bool) -> np.ndarray:
-    """Columns by their position, as in training: all of them, or all but the last when it is a label."""
+    """Rows of a CSV table, columns by position as in training: all of them, or all but the last when it is a label."""
     header, rows = read_table(path)
     width = len(header) - int(label)
     if width != len(card.columns):

@@ -1,4 +1,4 @@
-"""Training, and starting from weights that were learnt before."""
+"""Training, transfer learning, freezing and the learning-rate finder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Learning"]
 
 
 class Learning(State):
-    """`train` and what belongs to it."""
+    """`train`, `plan`, `find_lr`, `freeze` and pretrained weights."""
 
     def train(
         self,
@@ -60,7 +60,7 @@ class Learning(State):
             lr: learning rate; None takes the optimiser's usual one.
             epochs: passes over the training part.
             batch_num: accepted for familiarity.
-            batch_size: examples a step; None keeps the one given when loading.
+            batch_size: examples per step; None keeps the one given when loading.
             save_fold: folder for checkpoints and pictures.
             loss: a name, {"name": ..., options}, or a function of (outputs, targets); None takes cross-entropy for
                 classes, the squared error for numbers.
@@ -70,15 +70,15 @@ class Learning(State):
             schedule: of the learning rate: a name, {"name": ..., options}, or a function from the epochs done to a factor.
             resume: continue the training of this file, bit for bit.
             callbacks: functions that are called at each event; see `toolkit.training.loop.callbacks`.
-            tensorboard: also write what TensorBoard shows into the folder.
-            verbose: show a progress bar and a line an epoch.
-            report: takes the lines.
+            tensorboard: also write TensorBoard event files into the folder.
+            verbose: show a progress bar and a line per epoch.
+            report: called with each line.
             facts: plain values to keep in the checkpoints beside the training's own.
             settings: any other setting of `toolkit.training.settings.Settings`: weight_decay, warmup, clip_norm,
                 accumulate, precision, ema, early_stopping, class_weights, sampling, freeze, rates, save_every, ...
 
         Returns:
-            One entry an epoch: epoch, loss and metrics, the same with ``val_`` before them, lr, seconds.
+            One entry per epoch: epoch, loss and metrics, the same with ``val_`` before them, lr, seconds.
 
         Raises:
             SpecError: no data or layers yet, an unknown name, or a network or loss that does not fit the data.
@@ -150,7 +150,7 @@ class Learning(State):
         schedule: Any = "constant",
         **settings: Any,
     ) -> Settings:
-        """What `train` with these arguments would do, checked against the network and the data, without training.
+        """Dry run of `train`: the settings, checked against the network and the data, without training.
 
         Raises:
             SpecError: as `train`.
@@ -212,7 +212,7 @@ class Learning(State):
         picture: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> float:
-        """A learning rate to begin with: the rate rises batch by batch, and the steepest fall of the loss is taken.
+        """Learning-rate range test: raise the rate batch by batch, return the rate at the steepest fall of the loss.
 
         The network is left as it was. `picture` names a PNG file to draw the curve into.
         Smith, "Cyclical learning rates for training neural networks", 2017.
@@ -231,7 +231,7 @@ class Learning(State):
         return found.suggestion
 
     def freeze(self, *names: str) -> None:
-        """Leave the weights of these layers as they are; * stands for anything. Without a name: of all but the head.
+        """Freeze the weights of these layers; * matches anything. Without a name: all layers but the head.
 
         Raises:
             SpecError: a name matches no layer; without a name: the network ends in no linear layer.
@@ -247,7 +247,7 @@ class Learning(State):
         self.frozen = list(dict.fromkeys([*self.frozen, *names]))
 
     def unfreeze(self, *names: str) -> None:
-        """Let these layers learn again; without a name, all. Raises SpecError for a name that is not frozen."""
+        """Make frozen layers trainable again; without a name, all. Raises SpecError for a name that is not frozen."""
         for name in names:
             if name not in self.frozen:
                 frozen = ", ".join(self.frozen) or "none"
@@ -257,7 +257,7 @@ class Learning(State):
     def load_weights(
         self, path: str | os.PathLike[str] | Mapping[str, torch.Tensor], *, strict: bool = False
     ) -> WeightsReport:
-        """Take from a file what fits by name and shape; `print()` the report to see what did.
+        """Load the weights of a file that match by name and shape; the report lists those that did.
 
         Raises:
             SpecError: nothing fits, or with `strict` not everything.
@@ -265,7 +265,7 @@ class Learning(State):
         return load_weights(self.model, path, strict=strict)
 
     def load_pretrained(self, weights: str = "DEFAULT") -> WeightsReport:
-        """Start from torchvision's published weights of the network, such as resnet18; a head of another width stays fresh.
+        """Load torchvision's published weights of the network, such as resnet18, except for a head of another width.
 
         Raises:
             SpecError: the network is none of torchvision's, or has no such weights.
@@ -281,7 +281,7 @@ class Learning(State):
         return start_from_pretrained(self.model, names[0], weights)
 
     def change_head(self, num_classes: int) -> None:
-        """Give the network a fresh last layer for another number of classes; all else keeps its weights."""
+        """Replace the last layer by a new one for another number of classes; all other weights are kept."""
         from toolkit.training.pretrained.head import change_head, spec_with_head
 
         network, spec = self.model, spec_with_head(check(self._spec)[0], num_classes)
@@ -291,7 +291,7 @@ class Learning(State):
     # ---- within ---------------------------------------------------------------------------------------------------
 
     def _start_at_mean(self) -> None:
-        """A fresh regression begins at the mean of its targets: a way of hundreds of units would take most of the training."""
+        """Set the last bias of a new regression network to the targets' mean, which may be too far to learn."""
         assert self._train is not None
         last = list(self.model)[-1]
         if self.task == "regression" and isinstance(last, torch.nn.Linear) and last.bias is not None:
@@ -301,7 +301,7 @@ class Learning(State):
                     last.bias.copy_(mean)
 
     def _check_output(self, loss: Any) -> None:
-        """The network must end in one number a class or target, where that is what the loss compares."""
+        """Raise SpecError where the output is not one value per class or target, as the usual losses need."""
         assert self._train is not None
         data = self._train.data
         usual = loss is None or (isinstance(loss, str) and loss.lower().startswith(("cross", "mse", "l1")))
@@ -330,7 +330,7 @@ class Learning(State):
 
 
 def _layers_outside(network: torch.nn.Module, heads: Sequence[str], within: str = "") -> Iterator[str]:
-    """The outermost layers with weights that hold none of the heads."""
+    """Paths of the outermost layers with weights that contain no head."""
     for name, child in network.named_children():
         path = f"{within}{name}"
         if any(head.startswith(f"{path}.") for head in heads):

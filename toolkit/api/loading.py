@@ -51,19 +51,19 @@ class Loading(State):
         num_workers: int = 0,
         data_type: str = "image_folder",
     ) -> Any:
-        """Pictures in one sub-folder a class.
+        """Load pictures from one sub-folder per class.
 
         Args:
             data_path: the folder.
             classes: names in the order of the folders, or a dictionary between names and indices, either way round.
-            batch_size: examples a step.
+            batch_size: examples per step.
             train_val_ratio: share of the training part; below 1 the rest is for validation.
-            shuffle: another order each epoch.
-            batch_mode: accepted for familiarity; sets that do not fit in memory are read in batches by themselves.
-            transform: {"Resize": (height, width), "RandomHorizontalFlip": 0.5, ...}, or torchvision's own. What is
-                deterministic goes into the card and the exported file; what is random acts in training only.
+            shuffle: reshuffle every epoch.
+            batch_mode: accepted for familiarity; sets that do not fit in memory are always read in batches.
+            transform: {"Resize": (height, width), "RandomHorizontalFlip": 0.5, ...}, or torchvision's own.
+                Deterministic ones go into the card and the exported file; random ones act in training only.
             color: "RGB" or "grayscale".
-            num_workers: threads that decode; processes that augment where a transform is random. 0 takes one thread a core.
+            num_workers: threads that decode; processes that augment, for random transforms. 0: one thread per core.
             data_type: accepted for familiarity.
         """
         if color not in ("RGB", "grayscale"):
@@ -88,7 +88,7 @@ class Loading(State):
         label: str | None = None,
         scale: bool = True,
     ) -> Any:
-        """A CSV or TSV table: a header, number columns, the label or value in the last column.
+        """Load a CSV or TSV table: a header, number columns, the label or value in the last column.
 
         Args:
             data_path: the file.
@@ -111,7 +111,7 @@ class Loading(State):
         train_val_ratio: float = 1.0,
         num_workers: int = 0,
     ) -> Any:
-        """An NPZ file with the arrays ``data`` and ``label``, and ``word2idx`` for text."""
+        """Load an NPZ file with the arrays ``data`` and ``label``, and ``word2idx`` for text."""
         data = load_npz(data_path, task=self.task, labels=class_names(classes))
         return self._use(data, batch_size, train_val_ratio, shuffle)
 
@@ -127,7 +127,7 @@ class Loading(State):
         train_val_ratio: float = 1.0,
         shuffle: bool = True,
     ) -> Any:
-        """Arrays, a data frame, or a torch Dataset or DataLoader.
+        """Load arrays, a data frame, or a torch Dataset or DataLoader.
 
         Args:
             x: (N, ...); uint8 pictures are scaled to 0..1. Tokens (N, L) where `word2idx` is given. A list of (L, F)
@@ -164,7 +164,7 @@ class Loading(State):
         train_val_ratio: float = 1.0,
         shuffle: bool = True,
     ) -> Any:
-        """Two inputs an example and whether they are alike, for nn("embedding").
+        """Load pairs, two inputs per example and whether they are alike, for nn("embedding").
 
         Args:
             x1, x2: (N, ...) each.
@@ -183,7 +183,7 @@ class Loading(State):
         train_val_ratio: float = 1.0,
         shuffle: bool = True,
     ) -> Any:
-        """Three inputs an example, for nn("embedding"): the positive is like the anchor, the negative is not.
+        """Load triplets for nn("embedding"): the positive is like the anchor, the negative is not.
 
         Args:
             anchor, positive, negative: (N, ...) each.
@@ -205,13 +205,13 @@ class Loading(State):
         shuffle: bool = True,
         **options: Any,
     ) -> Any:
-        """Texts with a label each; the vocabulary is taken from them and travels on the card.
+        """Load texts with a label each; the vocabulary is built from them and kept in the card.
 
         Args:
             texts: N texts.
             y: N labels.
             level: "character" or "word".
-            length: tokens that are kept of a text; None takes those of the longest.
+            length: maximum tokens per text; None takes the longest text's.
             classes: class names.
             batch_size, train_val_ratio, shuffle: as for `load_img_data`.
             options: further ones of `toolkit.data.readers.text.load_texts`, such as lowercase=True.
@@ -258,7 +258,7 @@ class Loading(State):
         workers: int = 0,
     ) -> Any:
         if data.task == "dense" and self.task == "classification":
-            self.task = "dense"  # one class a position is what a text with its vocabulary, or a mask, says by itself
+            self.task = "dense"  # a text with its vocabulary, or a mask, implies one class per position
         if data.task != self.task:
             raise InputError(f"The data is for {data.task}, the network for {self.task}. Use nn('{data.task}').")
         crops = None if augment is None else augment.crops
@@ -288,14 +288,14 @@ class Loading(State):
 
     @staticmethod
     def _measured(data: Dataset, indices: np.ndarray | None, batch_size: int, crops: Any) -> Batches | None:
-        """Batches to measure on, without anything random; None where there are none."""
+        """Evaluation batches: unshuffled, without augmentation; None for an empty part."""
         if indices is not None and not len(indices):
             return None
         return Batches(data, indices, batch_size=batch_size, crops=crops)
 
 
 def facts_for_spec(data: Dataset) -> dict[str, Any]:
-    """What a network takes from its data: the input's shape and dtype, the number of classes, the vocabulary."""
+    """Spec fields that the data determine: input_shape, input_dtype, num_classes and vocabulary."""
     return {
         "input_shape": data.shape,
         "input_dtype": data.dtype,
@@ -305,7 +305,7 @@ def facts_for_spec(data: Dataset) -> dict[str, Any]:
 
 
 def _names_columns(y: Any, frame: Any) -> bool:
-    """Whether `y` names columns of the frame, and is not itself the labels."""
+    """True where `y` is None or names columns of the frame; False where it is the labels themselves."""
     if y is None or isinstance(y, str):
         return True
     return isinstance(y, list | tuple) and all(isinstance(name, str) and name in frame for name in y)

@@ -17,11 +17,11 @@ class nn(Assembly, Loading, Learning, Inference, Looking):  # noqa: N801 - the n
     """A network under construction, with its data and its results.
 
     Args:
-        task: "cls" to tell classes apart, "multilabel" where several may hold at once, "reg" to predict numbers, "dense"
-            for one class a position, "embedding" to bring alike together.
+        task: "cls" for classification, "multilabel" for several labels at once, "reg" for regression, "dense"
+            for one class per position, "embedding" for metric learning.
         save_fold: folder for checkpoints and pictures.
-        input_shape: shape of one input without the batch axis, such as (1, 28, 28); loading data tells it too.
-        init: how weights begin, such as "xavier_uniform" or {"name": "normal", "std": 0.02}; None keeps PyTorch's way.
+        input_shape: shape of one input without the batch axis, such as (1, 28, 28); loading data sets it too.
+        init: weight initialisation, such as "xavier_uniform" or {"name": "normal", "std": 0.02}; None keeps PyTorch's.
 
     Raises:
         SpecError: `task` is not known, or `input_shape` is no shape.

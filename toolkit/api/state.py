@@ -1,4 +1,4 @@
-"""What the parts of `nn` share."""
+"""State shared by the parts of `nn`: network, data, results, device and seed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class State:
     """The network under construction, its data, and its results.
 
     Attributes:
-        task: what the network is for.
+        task: the task of the network and its data.
         save_fold: folder for checkpoints and pictures.
         optimizer: chosen with add(optimizer=...).
         device: where the network trains and runs.
@@ -81,7 +81,7 @@ class State:
 
     @property
     def model(self) -> Network:
-        """The torch network, built when it is first asked for: with fresh weights, and published ones where a layer names some."""
+        """The torch network, built on first access with initial weights, or the published ones a layer names."""
         if self._network is None:
             if not self._spec.layers:
                 raise SpecError("The network has no layers yet. Add one, such as add('linear', size=(4, 3)).")
@@ -108,7 +108,7 @@ class State:
 
 
 def _load_published(network: Network, spec: NetworkSpec) -> None:
-    """Into the layer that names weights, such as add('resnet18', weights='DEFAULT')."""
+    """Load published weights into the layer that names them, such as add('resnet18', weights='DEFAULT')."""
     naming = [entry for entry in spec.layers if entry.arguments.get("weights") is not None]
     if len(naming) > 1:
         raise SpecError(f"{len(naming)} layers name published weights; one is expected. Leave the others out.")

@@ -1,1 +1,1 @@
-"""Networks by name: layers/ (what there is), activations.py, initialisation.py, spec.py (plain JSON), network.py (what is built)."""
+"""Network builder: layers/ (by name), activations.py, initialisation.py, spec.py (plain JSON), network.py."""

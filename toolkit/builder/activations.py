@@ -1,4 +1,4 @@
-"""The activations that `add()` knows by name. One function each; its signature is what may be given."""
+"""The activations that `add()` knows by name. One function each; its signature defines the options."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def leakyrelu(*, negative_slope: float = 0.01) -> torch.nn.Module:
 
 @_activation
 def prelu(*, num_parameters: int = 1, init: float = 0.25) -> torch.nn.Module:
-    """x above 0, a * x below, with `a` learnt: one for all, or one a channel."""
+    """x above 0, a * x below, with `a` learnt: one for all, or one per channel."""
     return torch.nn.PReLU(num_parameters, init)
 
 
@@ -146,7 +146,7 @@ def softsign() -> torch.nn.Module:
 
 @_activation
 def softmax(*, dim: Axis | None = None) -> torch.nn.Module:
-    """exp(x) by its sum over the classes: axis 1, the last axis of a sequence (N, L, K), or `dim`."""
+    """exp(x) divided by its sum over the classes: axis 1, the last axis of a sequence (N, L, K), or `dim`."""
     return Softmax(_not_the_batch(dim))
 
 
@@ -205,12 +205,12 @@ def parse_activation(given: Activation | None, what: str) -> Activation | None:
 
 
 def activation_name(activation: Activation) -> str:
-    """The name in what `parse_activation` returned."""
+    """The name of an activation as `parse_activation` returned it."""
     return activation if isinstance(activation, str) else str(activation["name"])
 
 
 def make_activation(activation: Activation) -> torch.nn.Module:
-    """What `parse_activation` returned -> the module. Raises ValueError for options that do not fit each other."""
+    """Build the module of a parsed activation. Raises ValueError for options that do not fit each other."""
     options = {} if isinstance(activation, str) else {key: v for key, v in activation.items() if key != "name"}
     return ACTIVATIONS[activation_name(activation)](**options)
 

@@ -1,4 +1,4 @@
-"""One layer's arguments against what arrives: what was left out is filled in, what was given is compared."""
+"""Argument inference: fill in a layer's missing arguments from its input, and compare the given ones with it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["complete"]
 def complete(
     entry: LayerSpec, position: int, arriving: TrialInput, num_classes: int | None, vocabulary: int | None
 ) -> LayerSpec:
-    """Fill in what was left to inference, and compare what was given with what arrives.
+    """Fill in the layer's missing arguments, and compare the given ones with its input.
 
     Raises:
         SpecError: the layer does not fit.
-        Undecided: it depends on what is not known yet.
+        ShapeUnknown: a missing argument depends on a shape or number that is not known yet.
     """
     if entry.layer is None or entry.layer == OWN:
         return entry
@@ -51,7 +51,7 @@ def complete(
 
 
 def _check_kind(found: Layer, what: str, arriving: TrialInput) -> None:
-    """Number of axes, and numbers or tokens."""
+    """Raise SpecError where the input's number of axes or dtype (float32, or int64 tokens) does not fit the layer."""
     shape, tokens = arriving.shape, arriving.tensors[0].dtype == torch.int64
     if found.axes is not None and len(shape) not in found.axes:
         raise SpecError(f"{what}: {found.takes} is expected, but it receives {batch_shape(shape)}.")
@@ -70,7 +70,7 @@ def _check_kind(found: Layer, what: str, arriving: TrialInput) -> None:
 def _fill_size(
     found: Layer, what: str, arguments: dict[str, Any], arriving: TrialInput, vocabulary: int | None
 ) -> None:
-    """`size`, or its first number, is what arrives."""
+    """Fill in `size`, or its first number, from the input's axis; or compare it. Raises SpecError, ShapeUnknown."""
     flattens = found.flattens and arguments.get("flatten") is not False
     if found.in_axis is None and not found.flattens:
         return

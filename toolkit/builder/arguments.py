@@ -18,7 +18,7 @@ __all__ = ["Axis", "Count", "Interval", "Positive", "Probability", "check_argume
 
 @dataclass(frozen=True)
 class Interval:
-    """The limits of a number, both included, for ``Annotated[float, Between(0, 1)]``. None stands for no limit.
+    """The limits of a number, both included, for ``Annotated[float, Interval(0, 1)]``. None stands for no limit.
 
     A whole number without it must be at least 1, or at least its parameter's default where that is lower.
     """
@@ -28,7 +28,7 @@ class Interval:
     above: float | None = None
 
     def fits(self, value: float) -> bool:
-        """Whether the value lies within the limits."""
+        """True if the value lies within the limits."""
         return (
             (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
@@ -100,7 +100,7 @@ def _known(name: str, parameters: Mapping[str, inspect.Parameter]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Lists -> tuples, other libraries' numbers -> Python's, so that JSON keeps them."""
+    """JSON-serialisable value: lists -> tuples, other libraries' numbers -> Python's."""
     if isinstance(value, list | tuple):
         return tuple(_plain(item) for item in value)
     if isinstance(value, bool | int | float):
@@ -111,7 +111,7 @@ def _plain(value: Any) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether the value has the annotated type, whatever the limits."""
+    """Type check: True if the value has the annotated type; limits are ignored."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return _fits(value, inner[0])
@@ -137,7 +137,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _within(value: Any, hint: Any, lowest: int, limits: Interval | None = None) -> bool:
-    """Whether every number in a value that fits `hint` is within its limits."""
+    """Range check: True if every number in a value that fits `hint` is within its limits."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return _within(
@@ -154,7 +154,7 @@ def _within(value: Any, hint: Any, lowest: int, limits: Interval | None = None) 
 
 
 def _limits(hint: Any, lowest: int) -> str:
-    """'whole numbers of at least 1 are', 'a number from 0 to 1 is'."""
+    """Limits in words: 'whole numbers of at least 1 are', 'a number from 0 to 1 is'."""
     found = _find_limits(hint)
     if found is not None and found[0] is float:
         return f"a number {found[1]} is"
@@ -194,7 +194,7 @@ def _kind(hint: Any) -> Any:
 
 
 def _short(hint: Any) -> str:
-    """Inside brackets: 'int', 'int or None', '(int, int)'."""
+    """Type name inside brackets: 'int', 'int or None', '(int, int)'."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return _short(inner[0])

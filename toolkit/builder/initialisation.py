@@ -1,4 +1,4 @@
-"""Initial weights by name, with the gain that fits the activation behind a layer."""
+"""Weight initialisation by name, with the gain of the activation after the layer."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Deviation: TypeAlias = Annotated[float, Interval(low=0)]
 
 @dataclass(frozen=True)
 class Nonlinearity:
-    """What follows a weight: one of the names of torch.nn.init.calculate_gain, and a slope for "leaky_relu"."""
+    """Nonlinearity after a weight: a name of torch.nn.init.calculate_gain, and the slope for "leaky_relu"."""
 
     name: str = "linear"
     slope: float | None = None
 
     @property
     def gain(self) -> float:
-        """The factor that keeps the variance through it, as torch.nn.init.calculate_gain: ReLU sqrt(2), tanh 5/3, ..."""
+        """Variance-preserving gain, as torch.nn.init.calculate_gain: ReLU sqrt(2), tanh 5/3, ..."""
         return init.calculate_gain(self.name, self.slope)  # type: ignore[arg-type]
 
 
@@ -64,7 +64,7 @@ _ALIASES |= {"he_normal": "kaiming_normal", "eye": "identity", "dirac": "identit
 
 
 def nonlinearity_of(activation: Activation | None) -> Nonlinearity:
-    """The activation behind a layer -> what torch.nn.init knows that is nearest to it; "linear" for none."""
+    """The activation after a layer -> the nearest nonlinearity of torch.nn.init; "linear" for none."""
     if activation is None:
         return LINEAR
     name, options = activation_name(activation), {} if isinstance(activation, str) else activation
@@ -187,7 +187,7 @@ def sparse(
     sparsity: Annotated[float, Interval(0, 1)] = 0.1,
     std: Deviation = 0.01,
 ) -> None:
-    """Normal with this deviation, and this share of each column zero (Martens, 2010); a kernel counts as one row a filter."""
+    """Normal with this deviation, and this share of each column zero (Martens, 2010); a kernel has one row per filter."""
     flat = torch.empty(weight.shape[0], weight[0].numel(), device=weight.device)
     init.sparse_(flat, sparsity, std)
     with torch.no_grad():
@@ -215,14 +215,14 @@ def parse_initialisation(given: Initialisation | None, what: str) -> Initialisat
 
 
 def is_initialised(module: torch.nn.Module) -> bool:
-    """Whether `initialise` would draw any of the module's weights."""
+    """True if the module has any weights that `initialise` would draw."""
     return any(True for part in module.modules() for _ in _weights(part, LINEAR))
 
 
 def initialise(module: torch.nn.Module, setting: Initialisation, activation: Activation | None = None) -> None:
-    """Draw the weights of linear layers, convolutions, embeddings, recurrent and attention layers anew; biases become 0.
+    """Initialise the weights of linear layers, convolutions, embeddings, recurrent and attention layers; biases to 0.
 
-    Normalisation layers and what is not known here keep their values. Recurrent weights are drawn gate by gate, attention's
+    Normalisation layers and unknown modules keep their values. Recurrent weights are drawn gate by gate, attention's
     query, key and value one by one, transposed convolutions with their fans exchanged, so that each matrix has the fan it
     works with. The weight of one layer takes the gain of the activation behind it; those inside a larger module take ReLU's,
     recurrent and attention weights 1, embeddings 1.
@@ -230,7 +230,7 @@ def initialise(module: torch.nn.Module, setting: Initialisation, activation: Act
     Args:
         module: changed in place.
         setting: what `parse_initialisation` returned.
-        activation: what follows the module, or None.
+        activation: the activation after the module, or None.
     """
     single = not list(module.children())
     after = nonlinearity_of(activation) if single else RELU
@@ -253,7 +253,7 @@ def _apply(weight: torch.Tensor, setting: Initialisation, after: Nonlinearity) -
 
 
 def _weights(part: torch.nn.Module, after: Nonlinearity) -> Iterator[tuple[torch.Tensor, Nonlinearity]]:
-    """The matrices and kernels of one module, each with what follows it."""
+    """Weight matrices and kernels of one module, each with the nonlinearity after it."""
     if isinstance(part, torch.nn.modules.conv._ConvTransposeNd):
         # (in, out / groups, ...): turned, so that its fan-in is counted over what comes in, group by group
         for group in part.weight.chunk(part.groups):
@@ -295,6 +295,6 @@ def _zero_biases(part: torch.nn.Module) -> None:
 
 
 def _fan(weight: torch.Tensor, mode: str) -> int:
-    """fan_in: numbers that make one output; fan_out: outputs that one number goes into."""
+    """Fan-in (inputs per output) or fan-out (outputs per input) of a weight."""
     field = math.prod(weight.shape[2:])
     return max(1, int((weight.shape[1] if mode == "fan_in" else weight.shape[0]) * field))

@@ -1,4 +1,4 @@
-"""An example of each layer and activation: what the reference page shows, and what tests build, train and export."""
+"""Examples of each layer and activation, for the reference page and for tests that build, train and export them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LayerExample:
     num_classes: int | None = None
 
     def spec(self, name: str, *behind: tuple[str, Mapping[str, Any]]) -> NetworkSpec:
-        """The network: what must come before, the layer itself, and what is to come behind."""
+        """Spec of the example network: the layers of `before`, the layer itself, then those of `behind`."""
         entries = (*self.before, (name, self.arguments), *behind)
         layers = tuple(
             LayerSpec.parse(layer, arguments, None, position)
@@ -53,7 +53,7 @@ class LayerExample:
         )
 
     def inputs(self, rows: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """(rows, *input_shape): normal numbers float32, or tokens int64 of which the last in every other row are 0, as padding."""
+        """Random inputs (rows, *input_shape): normal float32; or int64 tokens, every other row ending in padding 0."""
         if self.dtype == "float32":
             return torch.randn(rows, *self.input_shape, generator=generator)
         tokens = torch.randint(1, self.vocabulary or 2, (rows, *self.input_shape), generator=generator)
@@ -75,7 +75,7 @@ class ActivationExample:
 
     @property
     def size(self) -> int:
-        """How many numbers one input has."""
+        """Number of values per input."""
         return math.prod(self.input_shape)
 
 

@@ -41,14 +41,14 @@ def layer_modules(entry: LayerSpec, position: int, shape: Sequence[int | None]) 
 
 
 def flattens(entry: LayerSpec, shape: Sequence[int | None]) -> bool:
-    """Whether the layer flattens what arrives first."""
+    """True if the layer first flattens its input of shape `shape`."""
     found = find_layer(str(entry.layer))
     return found.flattens and entry.arguments.get("flatten") is not False and len(shape) > 1
 
 
 @contextlib.contextmanager
 def refusals(title: str, position: int, shape: Sequence[int | None]) -> Iterator[None]:
-    """Whatever goes wrong inside becomes a SpecError that names the layer and what it receives."""
+    """Context manager: turn any exception inside into a SpecError that names the layer and its input shape."""
     try:
         yield
     except ShapeUnknown:
@@ -65,6 +65,6 @@ def _first_line(error: Exception) -> str:
 
 
 def _name(kind: str, position: int) -> str:
-    """'relu' at 61 -> 'relu61', and 'relu6' at 1 -> 'relu6_1', so that no two are the same."""
+    """Unique module name: 'relu' at 61 -> 'relu61', and 'relu6' at 1 -> 'relu6_1'."""
     kind = kind.replace(".", "_")
     return f"{kind}_{position}" if kind[-1].isdigit() else f"{kind}{position}"

@@ -27,14 +27,14 @@ OWN = "module"
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One `add()`: a layer, its arguments, an activation behind it, and how its weights begin.
+    """One `add()`: a layer, its arguments, the activation after it, and its weight initialisation.
 
     Attributes:
         layer: its name; None for an activation alone; "module" for a user's own, whose arguments are name and options.
         arguments: plain values.
         activation: a name, or {"name": ..., options}.
         init: a name, or {"name": ..., options}; None leaves it to the network.
-        own: what stands behind a "module"; never part of JSON.
+        own: class or instance of a "module"; never part of JSON.
     """
 
     layer: str | None
@@ -45,7 +45,7 @@ class LayerSpec:
 
     @property
     def title(self) -> str:
-        """What errors call it: the layer's name, the class of an own module, or the activation."""
+        """Name for errors: the layer's name, the class of an own module, or the activation."""
         if self.layer == OWN:
             return str(self.arguments["name"])
         return self.layer or activation_name(self.activation or "identity")
@@ -138,10 +138,10 @@ class LayerSpec:
         }
 
     def completed(self, arguments: Mapping[str, Any]) -> LayerSpec:
-        """The same with all arguments filled in."""
+        """Copy of the entry with all arguments filled in."""
         return dataclasses.replace(self, arguments=dict(arguments))
 
 
 def batch_shape(shape: tuple[int | None, ...]) -> str:
-    """(3, 8, 8) -> '(N, 3, 8, 8)'; a length that is not known yet is '?'."""
+    """Text of a batch's shape: (3, 8, 8) -> '(N, 3, 8, 8)'; an unknown length is '?'."""
     return f"({', '.join(['N', *('?' if length is None else str(length) for length in shape)])})"

@@ -1,4 +1,4 @@
-"""The built network: a torch.nn.Sequential that knows its logits, and carries what flows beside the tensor."""
+"""The built network: a torch.nn.Sequential that gives its logits, and carries masks and pooling indices."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _POOLS = (torch.nn.MaxPool1d, torch.nn.MaxPool2d, torch.nn.MaxPool3d)
 
 @dataclass
 class ForwardState:
-    """What flows beside the tensor during one forward pass.
+    """State of one forward pass beside the tensor: padding mask and pooling indices.
 
     Attributes:
         mask: (N, L) bool, True where a step of the sequence is real; None where every step is.
-        places: of each pooling not undone yet, the last one on top: its indices and the lengths (...) of what it took in.
+        places: stack of the poolings not undone yet: indices, and lengths (...) of the pooling's input.
     """
 
     mask: torch.Tensor | None = None
@@ -36,11 +36,11 @@ class ForwardState:
 
 
 def step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
-    """Run one module, and keep `beside` up to date.
+    """Run one module, and update `beside`.
 
     - A module with a method ``padding_mask(x)`` makes the mask (N, L), True where a step is real, or None.
     - A module whose ``takes_mask`` is True is called with ``mask=``, when there is one.
-    - A module whose ``drops_mask`` is True ends it, and so does whatever turns the sequence into something else.
+    - A module whose ``drops_mask`` is True drops the mask, and so does one whose output has not the mask's steps.
     - Maximum pooling with ``return_indices=True`` leaves them for the module behind whose ``takes_places`` is True: that
       one is called with the indices and the lengths.
     - Of a tuple, as torch.nn.LSTM returns it, the first tensor goes on.
@@ -68,7 +68,7 @@ def step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
 
 
 def _masked_step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
-    """`step` where there is a mask already."""
+    """`step` under a mask."""
     mask, beside.mask = beside.mask, None
     assert mask is not None
     result = module(x, mask=mask) if getattr(module, "takes_mask", False) else step(module, x, beside)
@@ -83,7 +83,7 @@ def _masked_step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
 
 
 def _still_steps(x: torch.Tensor, mask: torch.Tensor) -> bool:
-    """Whether (N, L, ...) has the mask's steps. Lengths that an exporter keeps open are not compared: that would close them."""
+    """True if `x` (N, L, ...) has the mask's steps. An exporter's dynamic lengths are not compared, to stay dynamic."""
     if x.ndim < 3:
         return False
     length, steps = x.shape[1], mask.shape[1]
@@ -97,33 +97,33 @@ class Network(torch.nn.Sequential):
     well as one that does not: cross-entropy applies a log-softmax itself, and a second softmax flattens its gradient.
 
     Attributes:
-        input_dtype: of what it takes: float32, or int64 for tokens.
+        input_dtype: dtype of the input: float32, or int64 for tokens.
     """
 
     input_dtype: torch.dtype = torch.float32
 
     @property
     def ends_in(self) -> Ending | None:
-        """What `logits` leaves out, or None."""
+        """Final activation that `logits` leaves out: "softmax", "logsoftmax" or "sigmoid"; else None."""
         last = self[-1] if len(self) else None
         return next((name for kind, name in _ENDINGS.items() if isinstance(last, kind)), None)
 
     @property
     def has_own_loss(self) -> bool:
-        """Whether a module brings its own loss, by a method ``training_loss(inputs) -> scalar``, and learns without targets."""
+        """True if a module has its own loss, ``training_loss(inputs) -> scalar``, and learns without targets."""
         return self._with_own_loss() is not None
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(N, ...) -> what the last module returns."""
+        """Forward pass: (N, ...) -> the output of the last module."""
         return _run(self, input)
 
     def logits(self, input: torch.Tensor) -> torch.Tensor:
-        """The output before what `ends_in` names, or the whole output where there is none."""
+        """Output before the final activation that `ends_in` names; the whole output where there is none."""
         modules = list(self)
         return _run(modules if self.ends_in is None else modules[:-1], input)
 
     def training_loss(self, input: torch.Tensor) -> torch.Tensor:
-        """(N, ...) -> the loss of the module that brings its own, a scalar; the modules before it run first.
+        """Scalar loss of the module that has its own, for inputs (N, ...); the modules before it run first.
 
         Raises:
             AttributeError: no module has one; see `has_own_loss`.
@@ -155,7 +155,7 @@ def _run(modules: Iterable[torch.nn.Module], x: torch.Tensor) -> torch.Tensor:
 
 
 def _with_batch_axis(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
-    """`step`; a module of the user's own that loses the batch axis of one input is told so, and not a layer behind it."""
+    """`step`, with an error that names a user's module that drops the batch axis of a single input."""
     own = type(module).__module__.partition(".")[0] not in ("torch", "torchvision", "model_zoo", "toolkit")
     alone = isinstance(x, torch.Tensor) and x.ndim > 0 and isinstance(x.shape[0], int) and x.shape[0] == 1
     if not own or not alone:

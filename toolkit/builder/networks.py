@@ -1,4 +1,4 @@
-"""What `toolkit train` builds: a network by name, a description in a JSON file, or layers given one by one."""
+"""Networks for `toolkit train`: by name, from a JSON file, or as a list of layers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from toolkit.data.dataset import Task
 
 __all__ = ["network_layers", "network_names"]
 
-# What a whole network is called that takes its number of outputs.
+# Argument of a whole network for its number of outputs.
 _OUTPUTS = ("num_classes", "out_features")
 
 
 def network_names() -> list[str]:
-    """The layers that are whole networks: those that end in a given number of outputs."""
+    """Names of the layers that are whole networks: those with an argument for the number of outputs."""
     return sorted(name for name, entry in LAYERS.items() if _outputs_parameter(name) and "size" not in entry.parameters)
 
 

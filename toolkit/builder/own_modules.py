@@ -1,4 +1,4 @@
-"""A user's own torch modules: given as a class with plain arguments or as an instance, kept in the spec by name alone.
+"""A user's own torch modules: given as a class with plain arguments or as an instance, stored in the spec by name only.
 
 A checkpoint never holds code. Whoever opens one with own modules gives them again, by name: the class with the arguments that
 the spec keeps, or an instance. Several instances of one class are told apart by their order in the network.
@@ -34,10 +34,10 @@ Factory: TypeAlias = Callable[..., torch.nn.Module]
 
 @dataclass(frozen=True)
 class OwnModule:
-    """What stands behind a name.
+    """Registered module: the class or the instances of a name.
 
     Attributes:
-        name: in the spec.
+        name: the name in the spec.
         factory: arguments -> module, such as its class; None when instances only were given.
         instances: modules to copy, in the order of their places in the network.
     """
@@ -69,7 +69,7 @@ def register_module(name: str, factory: Factory) -> None:
 
 
 def register_modules(modules: Iterable[Any] | Mapping[str, Any]) -> None:
-    """Classes and instances as `nn.load(path, modules=...)` takes them.
+    """Register classes and instances as `nn.load(path, modules=...)` takes them.
 
     Args:
         modules: classes and instances, named after their class, instances in the order of the network; or a mapping from
@@ -110,7 +110,7 @@ def forget_modules() -> None:
 
 
 def own_module(given: Any, arguments: Mapping[str, Any], what: str) -> tuple[OwnModule, dict[str, Any]]:
-    """A class or an instance as `add()` takes it -> what stands behind the name, and the spec's arguments.
+    """A class or an instance as `add()` takes it -> (its `OwnModule`, the spec's arguments).
 
     Args:
         given: a subclass of torch.nn.Module, a function that returns one, or a module.
@@ -140,7 +140,7 @@ def own_module(given: Any, arguments: Mapping[str, Any], what: str) -> tuple[Own
 
 
 def find_module(arguments: Mapping[str, Any], occurrence: int, what: str) -> tuple[OwnModule, dict[str, Any]]:
-    """A spec's entry -> what was registered under its name, and its arguments in plain values.
+    """A spec's entry -> (the `OwnModule` registered under its name, its arguments as plain values).
 
     Args:
         arguments: {"name": ..., "options": {...} or None}.
@@ -171,12 +171,12 @@ def find_module(arguments: Mapping[str, Any], occurrence: int, what: str) -> tup
 
 
 def make_module(own: OwnModule, options: Mapping[str, Any] | None, *, copied: bool = True) -> torch.nn.Module:
-    """The module itself: made by its class, or a copy of its instance, weights and all.
+    """Build the module: by calling its class, or as a copy of its instance including weights.
 
     Args:
-        own: what stands behind the name.
+        own: the registered module.
         options: for the class; None for an instance.
-        copied: copy an instance; False gives itself, to look at its shapes.
+        copied: copy an instance; False returns the instance itself, for shape inference.
 
     Raises:
         SpecError: the class refuses its arguments, or the instance cannot be copied.
@@ -203,7 +203,7 @@ def make_module(own: OwnModule, options: Mapping[str, Any] | None, *, copied: bo
 
 
 def _plain(value: Any, what: str) -> Any:
-    """The value as it comes back from JSON, with lists as tuples. Raises SpecError when JSON would change or refuse it."""
+    """JSON round trip of a value, with lists as tuples. Raises SpecError when JSON would change or refuse it."""
     if isinstance(value, list | tuple):
         return tuple(_plain(item, what) for item in value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What comes out of one layer, found by running it on empty tensors."""
+"""Shape inference: the output of one layer, by running it on the meta device."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = ["ROWS", "run"]
 
 ROWS = 2  # of the trial batch: one would hide an axis of length 1
 
-# A recurrent layer walks every step even on the meta device, and treats all of them alike: from how it treats these two
-# lengths follows how it treats any.
+# A recurrent layer runs every step even on the meta device, and treats all steps alike: two short lengths show the
+# output for any length.
 _FEW_STEPS = (2, 3)
 
 
 def run(entry: LayerSpec, position: int, arriving: TrialInput) -> TrialInput:
-    """What leaves a complete entry.
+    """Run a complete entry on trial inputs; returns its output as the next layer's input.
 
     Raises:
-        SpecError: it does not fit what arrives.
-        Undecided: it does not fit trial lengths, which may not be the input's.
+        SpecError: the layer does not fit its input.
+        ShapeUnknown: the layer does not fit trial lengths, which may not be the input's.
     """
     shape = arriving.shape
     leaving = arriving
@@ -78,7 +78,7 @@ def _shadows(
 
 
 class _Held:
-    """Arguments that a cache carries along without looking at them: their text is the key."""
+    """Arguments that a cache ignores as a key (all instances are equal); their text is the key instead."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
@@ -92,7 +92,7 @@ class _Held:
 
 @functools.lru_cache(maxsize=256)
 def _made(function: LayerFunction, _key: str, held: _Held) -> torch.nn.Module:
-    """A layer's module on the meta device. It has shapes and no numbers, so every `add()` can use the same one."""
+    """Cached module of a layer on the meta device: shapes without values, so every `add()` can use the same one."""
     with torch.device("meta"):
         return function(**held.arguments).eval()
 
@@ -106,10 +106,10 @@ def _own_shadow(entry: LayerSpec, position: int, shape: Sequence[int | None]) ->
             with torch.device("meta"):
                 module = make_module(entry.own, options, copied=False)
                 if entry.own.instances:
-                    # a copy of its structure alone: weights are replaced by empty ones as they are met
+                    # a copy of the structure only: weights are replaced by empty ones
                     tensors = [*module.parameters(), *module.buffers()]
                     module = copy.deepcopy(module, {id(tensor): _empty(tensor) for tensor in tensors})
-        except Exception:  # its making needs numbers; what is wrong there too is said by the attempt on the CPU
+        except Exception:  # its constructor needs values; any other error is raised again on the CPU
             with torch.device("cpu"):
                 module = make_module(entry.own, options)
     return module.eval()
@@ -121,7 +121,7 @@ def _empty(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _pass(modules: list[torch.nn.Module], arriving: TrialInput, *, own: bool) -> TrialInput:
-    """Run modules on each trial."""
+    """Run modules on each trial tensor; an own module that fails on the meta device is run on the CPU."""
     tensors, besides = [], []
     for tensor, beside in zip(arriving.tensors, arriving.besides, strict=True):
         flowing = ForwardState(beside.mask, list(beside.places))
@@ -129,7 +129,7 @@ def _pass(modules: list[torch.nn.Module], arriving: TrialInput, *, own: bool) ->
             with torch.device("meta"), torch.no_grad():
                 for module in modules:
                     tensor = step(module, tensor, flowing)
-        except Exception:  # its forward needs numbers; what is wrong there too is said by the attempt on the CPU
+        except Exception:  # its forward needs values; any other error is raised again on the CPU
             if not own:
                 raise
             tensor, flowing = _pass_on_cpu(modules[0], tensor, beside)
@@ -139,7 +139,7 @@ def _pass(modules: list[torch.nn.Module], arriving: TrialInput, *, own: bool) ->
 
 
 def _step_by_step(found: Layer) -> bool:
-    """Whether the layer takes sequences (N, L, F) or tokens (N, L) of any length."""
+    """True if the layer takes sequences (N, L, F) or tokens (N, L) of any length."""
     sequences = found.sequence and found.in_axis == -1
     return (sequences or (found.dtype == "int64" and found.axes == (1,))) and "in_shape" not in found.parameters
 
@@ -166,7 +166,7 @@ def _pass_few_steps(modules: list[torch.nn.Module], arriving: TrialInput) -> Tri
 def _pass_on_cpu(
     module: torch.nn.Module, tensor: torch.Tensor, beside: ForwardState
 ) -> tuple[torch.Tensor, ForwardState]:
-    """Run an own module, whose forward needs numbers, on zeros."""
+    """Run an own module, whose forward needs values, on zeros on the CPU."""
     mask = None if beside.mask is None else torch.ones(beside.mask.shape, dtype=torch.bool, device="cpu")
     flowing = ForwardState(mask)
     on_meta = any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))

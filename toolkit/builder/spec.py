@@ -38,9 +38,9 @@ class NetworkSpec:
         input_shape: of one input, without the batch axis; None while it is not known.
         layers: in order.
         input_dtype: "float32", or "int64" for tokens; None leaves it to the layers, and `check` fills it in.
-        init: how weights begin where a layer does not say: a name, or {"name": ..., options}; None is torch's own way.
-        num_classes: what layers take for an argument of that name which is not given.
-        vocabulary: the same, and what an embedding's size begins with.
+        init: default weight initialisation of the layers: a name, or {"name": ..., options}; None keeps torch's.
+        num_classes: default of the layers' argument of that name.
+        vocabulary: the same, and the first number of an embedding's size.
     """
 
     input_shape: Shape | None
@@ -100,7 +100,7 @@ class NetworkSpec:
 
 
 def read_shape(value: Any) -> Shape:
-    """The shape of one input, without the batch axis. Raises SpecError when it is none."""
+    """The shape of one input, without the batch axis. Raises SpecError for anything else."""
     numbers = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
     if not numbers or not all(type(number) is int and number >= 1 for number in numbers):
         raise SpecError(
@@ -154,12 +154,12 @@ def build(spec: NetworkSpec) -> Network:
     return network
 
 
-# What stands between a weight and its activation without changing the choice of the weight's gain.
+# Layers that may stand between a weight and its activation without changing the weight's gain.
 _TRANSPARENT = ("norm", "pool", "dropout", "identity", "flatten", "reshape", "pad", "squeeze", "permute", "upsample")
 
 
 def _activation_behind(layers: Sequence[LayerSpec], index: int) -> Activation | None:
-    """The activation that a layer's output meets first: its own, or that of a normalisation, a pooling or nothing behind it."""
+    """The first activation after a layer: its own, or one after normalisation, pooling and the like only."""
     for place, entry in enumerate(layers[index:]):
         if place and entry.layer is not None and not any(word in entry.layer for word in _TRANSPARENT):
             return None
@@ -169,7 +169,7 @@ def _activation_behind(layers: Sequence[LayerSpec], index: int) -> Activation | 
 
 
 def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
-    """`check`, that raises Undecided with the reason."""
+    """`check` that raises ShapeUnknown, with the reason, where the shapes cannot be inferred."""
     dtype = spec.input_dtype or _implied_dtype(spec)
     trials = [spec.input_shape] if spec.input_shape is not None else _implied_shapes(spec)
     if not trials:
@@ -188,7 +188,7 @@ def _check(spec: NetworkSpec) -> tuple[NetworkSpec, list[Shape]]:
 
 
 def _implied_dtype(spec: NetworkSpec) -> DType:
-    """What the first layer that cares wants."""
+    """Input dtype that the first layer with a fixed one requires; else float32."""
     for entry in spec.layers:
         kind = "any" if entry.layer in (None, OWN) else find_layer(str(entry.layer)).dtype
         if kind != "any":
@@ -197,7 +197,7 @@ def _implied_dtype(spec: NetworkSpec) -> DType:
 
 
 def _implied_shapes(spec: NetworkSpec) -> list[Shape]:
-    """Input shapes that the first layer tells by itself: one for `linear`, with two trial lengths where they are open."""
+    """Input shapes that the first layer implies: one for `linear`, with two trial lengths where they are open."""
     first = spec.layers[0] if spec.layers else None
     if first is None or first.layer in (None, OWN):
         return []

@@ -1,4 +1,4 @@
-"""A network as a table: each layer with its output shape, parameters and multiply-adds."""
+"""Summary table of a network: each layer with its output shape, parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Row:
         name: its path inside the network.
         kind: its class.
         output_shape: without the batch axis.
-        parameters: how many numbers are learnt.
+        parameters: number of parameters.
         multiply_adds: for one input.
     """
 
@@ -76,22 +76,22 @@ class Summary:
 def summarize(
     network: torch.nn.Module, input_shape: tuple[int, ...], input_dtype: str | torch.dtype | None = None
 ) -> Summary:
-    """Run `network` on one empty input of `input_shape` (without the batch axis) on the meta device and list its modules.
+    """Summarise a network: run it on one empty input of `input_shape` (no batch axis), on the meta device where it can.
 
-    A row is a module that runs and has none inside that do; a module that holds weights of its own beside those inside, or
-    uses their weights without running them, as attention does, has one as well. Each weight is counted once. Multiply-adds are
-    half of what torch.utils.flop_counter counts: convolutions and matrix products; recurrent layers use each of their weights
-    once a step.
+    A row is a module that runs and contains none that does; a module with weights of its own beside those inside, or that
+    uses inner weights without running their modules, as attention does, has a row too. Each weight is counted once. Multiply-adds
+    are half of what torch.utils.flop_counter counts: convolutions and matrix products; recurrent layers use each weight
+    once per step.
 
     Args:
-        network: left as it is.
+        network: not changed.
         input_shape: of one input.
-        input_dtype: "float32", or "int64" for tokens; None takes what the network says.
+        input_dtype: "float32", or "int64" for tokens; None takes the network's.
     """
     if input_dtype is None:
         input_dtype = getattr(network, "input_dtype", torch.float32)
     dtype = getattr(torch, input_dtype) if isinstance(input_dtype, str) else input_dtype
-    # recurrent layers walk every step, which the meta device does slowly
+    # recurrent layers run every step, which the meta device does slowly
     walks = any(isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase) for module in network.modules())
     # a forward may need numbers; or more than one input, where it squeezes the batch's axis away
     ways = [*([] if walks else [("meta", 1)]), ("cpu", 1)]
@@ -143,7 +143,7 @@ def _summarize(
 
 
 def _on(module: torch.nn.Module, device: str) -> torch.nn.Module:
-    """On the device; weights that have no numbers yet become 0."""
+    """Move a module to `device`; weights on the meta device become 0 on the CPU."""
     if device == "cpu" and any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         module = module.to_empty(device="cpu")
         for tensor in (*module.parameters(), *module.buffers()):
@@ -152,14 +152,14 @@ def _on(module: torch.nn.Module, device: str) -> torch.nn.Module:
 
 
 def _no_padding(module: torch.nn.Module) -> int:
-    """A token that no embedding takes for padding, so that every step is walked."""
+    """A token that no embedding takes for padding, so that every step is run."""
     padding = {getattr(part, "padding_idx", None) for part in module.modules()}
     tokens: list[int] = [1, 0, *range(2, len(padding) + 2)]
     return next(token for token in tokens if token not in padding)
 
 
 def _owned_parameters(network: torch.nn.Module, ran: Collection[str]) -> dict[str, int]:
-    """How many numbers each module that ran answers for: its own, and those of modules inside that did not run."""
+    """Parameter count per module that ran: its own parameters, and those of inner modules that did not run."""
     owned = dict.fromkeys(ran, 0)
     for path, parameter in network.named_parameters():  # a shared weight comes once
         owner = path.rpartition(".")[0]
@@ -174,12 +174,12 @@ def _inside(name: str, outer: str) -> bool:
 
 
 def _key(prefix: str, name: str) -> str:
-    """What the counter calls a module."""
+    """A module's key in torch's FlopCounterMode: `prefix`, or `prefix.name`."""
     return f"{prefix}.{name}" if name else prefix
 
 
 def _shape_of(output: Any) -> tuple[int, ...]:
-    """Without the batch axis; of several outputs the first one's."""
+    """Output shape without the batch axis; of several outputs the first one's."""
     while isinstance(output, tuple | list) and output:
         output = output[0]
     if isinstance(output, Mapping) and output:
@@ -188,7 +188,7 @@ def _shape_of(output: Any) -> tuple[int, ...]:
 
 
 def _steps_of(module: torch.nn.Module, x: Any) -> int:
-    """Steps that a recurrent module walks in one call: 1 for a cell."""
+    """Number of steps that a recurrent module runs in one call: 1 for a cell."""
     if isinstance(module, torch.nn.RNNCellBase):
         return 1
     if isinstance(x, torch.nn.utils.rnn.PackedSequence):

@@ -1,4 +1,4 @@
-"""What reaches a layer while a network is checked: tensors on the meta device, and what flows beside them."""
+"""Trial input of a layer in shape inference: tensors on the meta device, each with its forward state."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["ShapeUnknown", "TrialInput"]
 
 
 class ShapeUnknown(Exception):
-    """A layer depends on what is not known yet. `str()` of it says on what, and how to tell."""
+    """A shape or number that a layer depends on is not known yet; the message names it and how to give it."""
 
 
 @dataclass
 class TrialInput:
-    """What reaches a layer, on the meta device.
+    """Trial input of a layer, on the meta device.
 
     Attributes:
         tensors: one (2, ...) where the input's shape is known; else several, of different trial lengths.
-        besides: what flows beside each.
+        besides: the forward state of each tensor.
     """
 
     tensors: list[torch.Tensor]
@@ -32,7 +32,7 @@ class TrialInput:
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """Without the batch axis; None for a length that depends on one which is not known yet."""
+        """Shape without the batch axis; None for a length that depends on an unknown one."""
         lengths = zip(*(tensor.shape[1:] for tensor in self.tensors), strict=True)
         return tuple(each[0] if len(set(each)) == 1 else None for each in lengths)
 

@@ -1,1 +1,1 @@
-"""The commands that train and show data, one a file."""
+"""Commands for training, data inspection and the demo, one per file."""

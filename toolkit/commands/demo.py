@@ -1,4 +1,4 @@
-"""`toolkit demo`: the whole road on bundled data."""
+"""`toolkit demo`: the whole pipeline on bundled data."""
 
 from __future__ import annotations
 

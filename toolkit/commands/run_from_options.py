@@ -25,7 +25,7 @@ _KEYS = {
 
 
 def run_config(run: str | None, options: dict[str, Any]) -> RunConfig:
-    """What is to be trained: the TOML, the options over it, and --set over both.
+    """Run configuration: the TOML, overridden by the options, overridden by --set.
 
     Args:
         run: the TOML's path, or None.

@@ -28,7 +28,7 @@ Report = Callable[[str], None]
 
 
 def start_training(config: RunConfig, folder: Path, report: Report | None) -> dict[str, Any]:
-    """Train from the beginning. Raises ToolkitErrors for whatever does not fit."""
+    """Train from the beginning. Raises a ToolkitError for anything that does not fit."""
     model = _prepare(config, folder, report)
     _start_from(model, config, report)
     return _train(model, config, folder, None, report)
@@ -61,7 +61,7 @@ def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
 
 
 def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]:
-    """What a training would do, without doing it: (facts for JSON, text). Raises as `start_training` would."""
+    """Plan of a training, without training: (facts for JSON, text). Raises as `start_training` would."""
     model = _prepare(config, folder, None)
     if config.model.weights is not None:
         model.load_weights(config.model.weights)
@@ -102,10 +102,10 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
 
 
 def find_rate(config: RunConfig, picture: Path) -> dict[str, Any]:
-    """Try rising learning rates; draws the curve into `picture`."""
+    """Learning-rate range test; draws the curve into `picture`."""
     model = _prepare(config, picture.parent, None)
     _start_from(model, config, None)
-    left_out = ("lr", "epochs", "schedule", "warmup")  # what a search for the rate has no use for
+    left_out = ("lr", "epochs", "schedule", "warmup")  # settings that the range test does not use
     settings = {name: value for name, value in _arguments(config).items() if name not in left_out}
     return {"lr": model.find_lr(picture=picture, **settings), "picture": str(picture)}
 
@@ -169,7 +169,7 @@ def _transform(config: RunConfig) -> Any:
 
 
 def _start_from(model: nn, config: RunConfig, report: Report | None) -> None:
-    """Weights that were learnt before."""
+    """Load the pretrained weights that the configuration names."""
     found = None
     if config.model.pretrained is not None:
         found = model.load_pretrained(config.model.pretrained)
@@ -186,7 +186,7 @@ def _arguments(config: RunConfig) -> dict[str, Any]:
 
 
 def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, report: Report | None) -> dict[str, Any]:
-    model.plan(**_arguments(config))  # what does not fit is said before anything is written
+    model.plan(**_arguments(config))  # errors are raised before anything is written
     processes = setup(model.device)
     if processes.writes:
         make_folder(folder)

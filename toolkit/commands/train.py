@@ -1,4 +1,4 @@
-"""`toolkit train`: a run from options and a TOML, begun, resumed, planned, or searched for its learning rate."""
+"""`toolkit train`: start, resume or plan a run from options and a TOML, or find its learning rate."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def train(
 
 
 def _finished(facts: dict[str, Any], folder: Path) -> tuple[dict[str, Any], str]:
-    """What a training returns, with the text that closes it."""
+    """Result of a finished training: (facts for JSON, closing text)."""
     files = ", ".join(facts["files"])
     return facts, f"wrote {folder}: {files}\nnext: toolkit export {folder / 'best.pth'}"
 

@@ -1,4 +1,4 @@
-"""Pictures that came as arrays, prepared as a card says: resized, cropped and normalised as pictures in files are."""
+"""Pre-processing of pictures given as arrays: resize, crop and normalise by the card, as for picture files."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def apply_card(data: Dataset, card: ImageInput | None) -> Dataset:
     if not (card.resize or card.crop):
         return replace(data, card=normalized, inputs=data.inputs.with_card(normalized))
     pixels = data.inputs.pixels if known.layout == "NHWC" else data.inputs.pixels.transpose(0, 2, 3, 1)
-    resize = (
-        card.resize or known.size
-    )  # a picture of another size that is met in the field is brought to this one first
+    resize = card.resize or known.size  # after deployment a picture of another size is first resized to this one
     size = card.crop or (resize if isinstance(resize, tuple) else _by_shorter_side(resize, known.size))
     asked = replace(normalized, resize=resize, filter=card.filter, crop=card.crop, size=size)
     result = np.empty((len(data), *asked.shape), np.uint8)
@@ -57,5 +55,5 @@ def apply_card(data: Dataset, card: ImageInput | None) -> Dataset:
 
 
 def _by_shorter_side(length: int, size: tuple[int, int]) -> tuple[int, int]:
-    """As `runtime.preprocess.decode` brings the shorter side to `length`."""
+    """(height, width) with the shorter side `length`, rounded as `runtime.preprocess.decode` does."""
     return int(length * size[0] / min(size)), int(length * size[1] / min(size))

@@ -28,7 +28,7 @@ class Dataset:
 
     Attributes:
         task: what the targets are for.
-        card: how an input is prepared; it travels into the checkpoint and the ONNX file.
+        card: pre-processing of an input; also stored in the checkpoint and the ONNX file.
         inputs: N prepared inputs of `shape`; (views, *shape) where there are several views.
         targets: by task:
             classification: int64 (N,) class indices;
@@ -67,18 +67,18 @@ class Dataset:
 
     @property
     def dtype(self) -> Literal["float32", "int64"]:
-        """Of the prepared inputs: int64 for tokens, float32 for all else."""
+        """Dtype of the prepared inputs: int64 for tokens, else float32."""
         tokens = isinstance(self.card, TextInput) or (isinstance(self.card, ArrayInput) and self.card.dtype == "int64")
         return "int64" if tokens else "float32"
 
     @property
     def padding(self) -> int | None:
-        """The token that fills up short texts, or None."""
+        """The padding token, or None."""
         return self.card.padding if isinstance(self.card, TextInput) else None
 
     @property
     def vocabulary(self) -> int | None:
-        """How many tokens the texts are made of; None where the inputs are no texts."""
+        """Vocabulary size; None where the inputs are not texts."""
         return len(self.card.vocabulary) if isinstance(self.card, TextInput) else None
 
     def fingerprint(self) -> str:
@@ -90,7 +90,7 @@ class Dataset:
         return digest.hexdigest()
 
     def describe(self) -> str:
-        """One line: how many of what."""
+        """One-line description: number and kind of examples, classes or values."""
         shape = " x ".join(map(str, self.shape))
         if self.task == "regression":
             what = f"targets {', '.join(self.labels)}"
@@ -109,7 +109,7 @@ def class_targets(
     """Class names or numbers (N,) -> (indices int64 (N,), labels). Whole numbers are ordered as numbers, names as text.
 
     Args:
-        values: one a row.
+        values: one per row.
         labels: names for the sorted classes; None names them after themselves.
 
     Raises:
@@ -144,7 +144,7 @@ def class_targets(
 
 
 def _refuse_missing(values: Sequence[str] | np.ndarray) -> None:
-    """Before NumPy turns what is missing into the text 'nan' or 'None', a class like any other."""
+    """Raise InputError for missing or infinite labels, which NumPy would turn into classes named 'None' or 'nan'."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iubUS":
         return
     for row, value in enumerate(values, start=1):

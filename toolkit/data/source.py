@@ -1,4 +1,4 @@
-"""`--data PATH`: find out what lies there, and open it."""
+"""`--data PATH`: detect the kind of a data source, and open it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TEST_NAMES = ("test", "testing", "test_set")
 
 @dataclass(frozen=True)
 class Source:
-    """What a path holds: a part to train on, and where the source brings them, parts to validate and to test on."""
+    """Opened data source: a training part, and where the source has them, validation and test parts."""
 
     train: Dataset
     validation: Dataset | None = None
@@ -51,14 +51,14 @@ def open_source(
     text_options: Mapping[str, Any] | None = None,
     workers: int | None = None,
 ) -> Source:
-    """Open a data source by what lies at `path`.
+    """Open a data source; its kind follows from the files at `path`.
 
     - a folder with idx files (MNIST): the ``t10k`` files are the test part;
-    - a folder with one sub-folder a class; or with ``train`` (and ``val``, ``test``) folders of that kind;
-    - a folder of ``.txt`` files, one class a file, one text a line;
+    - a folder with one sub-folder per class; or with ``train`` (and ``val``, ``test``) folders of that kind;
+    - a folder of ``.txt`` files, one class per file, one text per line;
     - a ``.csv`` or ``.tsv`` table of numbers with the label in its last column, or with a column named ``text``;
     - an ``.npz`` file with ``data`` and ``label``;
-    - for the task "dense" a ``.txt`` file, one text a line, of which each next token is learnt.
+    - for the task "dense" a ``.txt`` file, one text per line, for next-token prediction.
 
     Args:
         path: the file or folder.
@@ -102,7 +102,7 @@ def open_source(
 
 
 def _holds_texts(path: Path, label: str | Sequence[str] | None) -> bool:
-    """Whether a table has a column named ``text`` that is not the label, and holds more than numbers."""
+    """True for a table with a column named ``text`` that is not the label and holds more than numbers."""
     header, rows = read_table(path)
     if "text" not in header or "text" in (
         (label,) if isinstance(label, str) else label or (header[-1],) * (len(header) != 2)
@@ -113,7 +113,7 @@ def _holds_texts(path: Path, label: str | Sequence[str] | None) -> bool:
 
 
 def _as_trained(part: Dataset, train: Dataset) -> Dataset:
-    """A part with the indices of the training part's classes; a small one may lack some of them."""
+    """A further part with its targets mapped to the training part's class indices; it may lack some classes."""
     unknown = [name for name in part.labels if name not in train.labels]
     if unknown or part.shape != train.shape:
         raise InputError(
@@ -131,7 +131,7 @@ def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _part(folder: Path, names: tuple[str, ...], train: Dataset) -> Dataset | None:
-    """A further part, prepared as the training part is, with the same classes."""
+    """Load a further part with the training part's pre-processing and classes."""
     child = _child(folder, names)
     if child is None:
         return None

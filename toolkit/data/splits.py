@@ -77,7 +77,7 @@ def three_way(
 
     Args:
         data: the data set.
-        shares: of the three parts, together 1; that of validation or test may be 0.
+        shares: of training, validation and test, together 1; that of validation or test may be 0.
         seed, groups: as for `split`.
 
     Raises:
@@ -95,9 +95,9 @@ def three_way(
 
 
 def same_inputs(data: Dataset) -> np.ndarray:
-    """int64 (N,): a number for each different input, so that a split can keep equal examples in one part.
+    """Group numbers int64 (N,), the same for equal inputs, so that a split can keep duplicates in one part.
 
-    An example that is in both parts is measured as if it were new, although it was learnt by heart.
+    An example in both parts is evaluated as if it were new, although it was trained on.
 
     Raises:
         InputError: the inputs are not in memory.
@@ -129,7 +129,7 @@ def _cut(data: Dataset, ends: Sequence[float], seed: int, groups: np.ndarray | N
 
 
 def _strata(data: Dataset) -> np.ndarray:
-    """int64 (N,): what should keep its share in every part: the class, the set of labels, alike or not."""
+    """Strata int64 (N,) of a stratified split: the class, the set of labels, or alike or not."""
     if data.task in ("classification", "embedding", "multilabel"):
         return np.unique(data.targets, axis=0, return_inverse=True)[1].reshape(-1)
     return np.zeros(len(data), np.int64)

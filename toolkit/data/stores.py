@@ -1,4 +1,4 @@
-"""Where prepared inputs come from: rows in memory, uint8 pictures in memory, or files read batch by batch.
+"""Stores of prepared inputs: rows in memory, uint8 pictures in memory, or files read batch by batch.
 
 All three give the same numbers, those of `runtime.preprocess`; they differ in memory only. Stores of pictures also give the
 pixels as they are before normalisation, for an augmentation.
@@ -36,7 +36,7 @@ class Store(Protocol):
         ...
 
     def raw(self) -> np.ndarray | None:
-        """What stands for the inputs in a fingerprint: those in memory, or a digest of the files; None for nothing."""
+        """Data of the inputs for a fingerprint: the rows in memory, or a digest of the files; None for neither."""
         ...
 
 
@@ -121,9 +121,9 @@ class FileStore:
 
     Args:
         paths: the files.
-        card: how they are prepared.
-        workers: threads that decode; None takes one a core.
-        whole: how they are prepared for an augmentation, where the card's crop is not to be taken first.
+        card: their pre-processing.
+        workers: threads that decode; None takes one per core.
+        whole: card for an augmentation, without the crop of `card`.
     """
 
     reads_files = True

@@ -1,4 +1,4 @@
-"""What was given as labels or values -> the targets of a task, and their names."""
+"""Targets of a task from labels or values, with their names."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["make_targets"]
 
 
 def make_targets(y: Any, task: Task, labels: Sequence[str] | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels or values, one entry a row -> (targets as `Dataset` has them, names of the classes or values).
+    """Labels or values, one entry per row -> (targets as `Dataset` has them, names of the classes or values).
 
     Args:
         y: for classification (N,) or (N, 1) names or whole numbers, or one-hot (N, K);
             for multilabel (N, K) of 0 and 1, or a list of N lists of names;
             for regression (N,) or (N, T) numbers;
-            for dense (N, L) or (N, H, W) whole numbers, or a list of N arrays (L_i,) of different lengths; -100 counts for
-            nothing.
-        task: what they are for.
-        labels: names of the classes or values; None takes what is in the data, or numbers them.
+            for dense (N, L) or (N, H, W) whole numbers, or a list of N arrays (L_i,) of different lengths; -100 is
+            ignored.
+        task: the task of the targets.
+        labels: names of the classes or values; None takes those in the data, or numbers them.
 
     Raises:
         InputError: the shape, the kind or a value does not fit the task, or there is another number of names.

@@ -1,1 +1,1 @@
-"""`toolkit demo`: the whole road on the handwritten digits that ship with the package."""
+"""`toolkit demo`: the whole pipeline on the bundled handwritten digits."""

@@ -1,4 +1,4 @@
-"""The whole road, step by step: pictures, train, export and verify, predict, embed, search, report."""
+"""The demo pipeline: pictures, train, export and verify, predict, embed, search, report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NEIGHBOURS = 10
 
 
 def run_demo(folder: Path, epochs: int, seed: int, report: Callable[[str], None] | None) -> Demo:
-    """Do the whole road in `folder`.
+    """Run the whole pipeline in `folder`.
 
     Raises:
         InputError: the folder holds something that is not an earlier demo.
@@ -76,7 +76,7 @@ def _note(demo: Demo, name: str, what: str, measured: str, started: float) -> No
 
 
 def _pictures(demo: Demo, seed: int) -> None:
-    """The digits as PNG files in class folders, as anyone's pictures would lie."""
+    """Write the digits as PNG files, one folder per class, as a user's pictures would be."""
     started = time.perf_counter()
     pictures, labels = digit_pictures()
     parts = split(load_digits(), 1 - _HELD_OUT_SHARE, seed)
@@ -141,7 +141,7 @@ def _export(demo: Demo) -> None:
 
 
 def _predict(demo: Demo, opened: Model, model: nn) -> None:
-    """The held-out pictures from their files, by the file alone; then the same by torch, label for label."""
+    """Predict the held-out picture files with the exported file alone, and compare label by label with torch."""
     started = time.perf_counter()
     pictures = images_in(demo.folder / "pictures" / "test")
     demo.predictions = opened.predict([str(path) for path in pictures])
@@ -175,7 +175,7 @@ def _search(demo: Demo, opened: Model) -> None:
         np.mean([Path(name).parent.name == Path(entry.query).parent.name for name in entry.ids]) for entry in found
     ]
     share = float(np.mean(shares))
-    # one query a digit
+    # one query per digit
     demo.neighbours = [
         next(entry for entry in found if Path(entry.query).parent.name == str(digit)) for digit in range(10)
     ]

@@ -1,4 +1,4 @@
-"""The record of a demo: its steps, figures and findings, which the report shows."""
+"""Record of a demo for its report: steps, figures and results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Demo", "Step"]
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did, what it measured, and how long it took."""
+    """One step: its action, its measurement and its duration."""
 
     name: str
     what: str
@@ -27,7 +27,7 @@ class Step:
 
 @dataclass
 class Demo:
-    """Everything that the report shows."""
+    """All content of the report."""
 
     folder: Path
     steps: list[Step] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Demo:
         return {"folder": str(self.folder), **self.facts, "steps": [vars(step) for step in self.steps]}
 
     def closing(self) -> str:
-        """The table of what was done and measured, and what to type next."""
+        """Closing text: the table of steps and measurements, and the next commands."""
         rows = [(step.name, step.what, step.measured, seconds_text(step.seconds)) for step in self.steps]
         total = seconds_text(sum(step.seconds for step in self.steps))
         model, picture = self.folder / "model.onnx", self.predictions[0].source

@@ -1,1 +1,1 @@
-"""Pictures of what was learnt."""
+"""Explanation and visualisation of networks and training."""

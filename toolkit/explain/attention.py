@@ -1,4 +1,4 @@
-"""What each position of a sequence attends to: the weights of attention layers."""
+"""Attention maps: the weights of attention layers for one input, and their heat maps."""
 
 from __future__ import annotations
 
@@ -49,14 +49,13 @@ def attention_maps(network: torch.nn.Module, inputs: torch.Tensor | np.ndarray) 
 def attention_png(
     weights: np.ndarray, tokens: Sequence[str] = (), *, title: str = "Attention", dpi: int = 110
 ) -> bytes:
-    """Attention weights (heads, queries, keys) -> PNG, one heat map a head: rows are the positions that look, columns what they
-    look at.
+    """Attention weights (heads, queries, keys) -> PNG, one heat map per head: rows are queries, columns keys.
 
     Args:
         weights: as `attention_maps` gives them for one layer.
-        tokens: what stands at each position; without it, or with more than 40, positions are numbered.
+        tokens: text of each position; without it, or with more than 40, positions are numbered.
         title: above the picture.
-        dpi: pixels an inch.
+        dpi: pixels per inch.
 
     Raises:
         InputError: `weights` has another number of axes.
@@ -95,7 +94,7 @@ def attention_png(
 
 @contextmanager
 def _weights(network: torch.nn.Module) -> Iterator[dict[str, np.ndarray]]:
-    """Within the ``with``: the weights of every attention that runs, by the path of the layer that runs it."""
+    """Context manager: {layer path: weights} of every attention that runs inside it."""
     watch = _Watch()
     with ExitStack() as stack:
         for name, module in network.named_modules():
@@ -108,7 +107,7 @@ def _weights(network: torch.nn.Module) -> Iterator[dict[str, np.ndarray]]:
 
 
 class _Watch(TorchFunctionMode):
-    """Sees the function that computes attention, and knows which layer is running."""
+    """Torch function mode that records attention weights, and tracks the running layer by hooks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +133,7 @@ class _Watch(TorchFunctionMode):
 
 
 def _ask_for_weights(_module: torch.nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """torch's own layer gives its weights, one set a head, when it is asked; the first four arguments are not about that."""
+    """Forward pre-hook of torch.nn.MultiheadAttention: request the weights per head, keep the first four arguments."""
     rest = zip(("need_weights", "attn_mask", "average_attn_weights", "is_causal"), inputs[4:], strict=False)
     return inputs[:4], {**dict(rest), **keywords, "need_weights": True, "average_attn_weights": False}
 
@@ -149,7 +148,7 @@ def _attention_weights(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> torch.Tensor:
-    """The weights inside of `torch.nn.functional.scaled_dot_product_attention`, which it does not give: (..., L, S)."""
+    """Recompute the weights (..., L, S) of `torch.nn.functional.scaled_dot_product_attention`."""
     if enable_gqa:  # several heads of the query share one of the key
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
     scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)

@@ -1,4 +1,4 @@
-"""Where in a picture a network's decision comes from: maps of the last layer that still has height and width.
+"""Class activation maps: evidence for a class, from the feature maps of the last layer with height and width.
 
 gradcam     R. R. Selvaraju et al., "Grad-CAM: Visual explanations from deep networks via gradient-based localization", 2017
 gradcam++   A. Chattopadhay et al., "Grad-CAM++: Generalized gradient-based visual explanations", 2018
@@ -26,14 +26,14 @@ __all__ = ["CAM_METHODS", "ClassActivation", "class_activation_map"]
 
 @dataclass(frozen=True)
 class ClassActivation:
-    """Where the evidence for one class lies.
+    """Class activation map of one class.
 
     Attributes:
         map: float32 (H, W) in 0..1, of the size of the input; 1 is the strongest evidence, all 0 where there is none.
         target: index of the class.
         probability: of that class, or None for a network with a single output.
-        layer: path of the layer whose maps were weighed.
-        method: how; one of `CAM_METHODS`.
+        layer: path of the layer whose feature maps were weighted.
+        method: one of `CAM_METHODS`.
     """
 
     map: np.ndarray
@@ -45,7 +45,7 @@ class ClassActivation:
 
 @dataclass(frozen=True)
 class _Case:
-    """One question: the input (1, C, H, W), the layer's maps (1, K, h, w) and the scores (1, classes) with their graph."""
+    """Arguments of a method: the input (1, C, H, W), the maps (1, K, h, w) and the scores (1, classes) with their graph."""
 
     network: torch.nn.Module
     input: torch.Tensor
@@ -54,7 +54,7 @@ class _Case:
     target: int
 
     def gradients(self) -> torch.Tensor:
-        """Of the target's score by the activations, (1, K, h, w)."""
+        """Gradients of the target's score by the activations, (1, K, h, w)."""
         (gradient,) = torch.autograd.grad(self.scores[0, self.target], self.activations, allow_unused=True)
         if gradient is None:
             raise SpecError(
@@ -71,7 +71,7 @@ def class_activation_map(
     layer: str | None = None,
     method: str = "gradcam",
 ) -> ClassActivation:
-    """Where in one picture the evidence for a class lies.
+    """Class activation map of one picture.
 
     The class's score is taken before a final softmax or sigmoid. Modes, gradients and the random state stay as they are.
 
@@ -81,7 +81,7 @@ def class_activation_map(
         target: index of the class; None takes the predicted one.
         layer: path of a layer that gives maps (1, K, h, w); None takes the last one with more than one position.
         method: "gradcam", "gradcam++", "cam" (networks of global average pooling and one linear layer), "scorecam"
-            (without gradients; one run for each channel) or "eigencam" (what stands out, whatever the class).
+            (without gradients; one run for each channel) or "eigencam" (first principal component, class-independent).
 
     Raises:
         InputError: `inputs` is not one picture, or the network cannot take it.
@@ -176,7 +176,7 @@ CAM_METHODS: dict[str, Callable[[_Case], torch.Tensor]] = {
 
 
 def _spatial_layer(network: torch.nn.Module, tensor: torch.Tensor, layer: str | None) -> str:
-    """The layer whose maps are weighed: the one that is named, or the last with more than one position."""
+    """Path of the layer whose feature maps are weighted: the named one, or the last with more than one position."""
     wanted = "*" if layer is None else find_layers(network, layer)
     with torch.no_grad(), record(network, wanted) as outputs:
         run(network, tensor)
@@ -203,6 +203,6 @@ def _resized(maps: torch.Tensor, size: torch.Size) -> torch.Tensor:
 
 
 def _scaled(found: torch.Tensor, tensor: torch.Tensor) -> np.ndarray:
-    """Evidence for the class only, scaled to 0..1, in the size of the input."""
+    """Positive part of a map, scaled to 0..1, resized to the input."""
     evidence = _resized(found.relu().float().nan_to_num(), tensor.shape[2:])[0, 0]
     return (evidence / evidence.max().clamp_min(torch.finfo(torch.float32).tiny)).clamp(0, 1).cpu().numpy()

@@ -1,4 +1,4 @@
-"""A map of evidence over the picture that it belongs to."""
+"""Figure of a class activation map over its picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLORS = "inferno"  # even in lightness, and unlike most pictures
 def overlay(
     image: torch.Tensor | np.ndarray, found: ClassActivation, *, card: Any = None, labels: Sequence[str] = ()
 ) -> bytes:
-    """The picture beside itself under its map, with class, probability and the meaning of the colours -> PNG.
+    """The picture, and beside it the picture under its map, with class, probability and colour bar -> PNG.
 
     Args:
         image: (H, W), (H, W, 3), (C, H, W) or (1, C, H, W); bytes, or numbers as the network receives them.
@@ -102,12 +102,12 @@ def picture_values(image: torch.Tensor | np.ndarray, card: Any = None) -> np.nda
 
 
 def _opaque(heat: Any) -> Any:
-    """The same colours without transparency, for the bar."""
+    """Colour map without transparency, for the colour bar."""
     from matplotlib.cm import ScalarMappable
 
     return ScalarMappable(norm=heat.norm, cmap=heat.cmap)
 
 
 def _percent(share: float) -> str:
-    """0.9996 -> '99.96 %', never rounded up to certainty."""
+    """0.9996 -> '99.96 %', never rounded up to 100 %."""
     return ">99.99 %" if 0.9999 < share < 1 else f"{share:.2%}".replace("%", " %")

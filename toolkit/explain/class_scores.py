@@ -1,4 +1,4 @@
-"""A network's scores for the classes before a final softmax or sigmoid, and the probabilities behind them."""
+"""Class scores before a final softmax or sigmoid, and probabilities from them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _FINAL = (torch.nn.Softmax, torch.nn.LogSoftmax, torch.nn.Sigmoid)
 
 
 def class_scores(network: torch.nn.Module, tensor: torch.Tensor) -> tuple[torch.Tensor, bool]:
-    """Scores (N, K) for inputs (N, ...), and whether the network ends in a sigmoid, a decision for each class alone.
+    """Class scores (N, K) for inputs (N, ...), and True if the network ends in a sigmoid (independent classes).
 
-    Where the network's last module is a softmax, a log-softmax or a sigmoid, the scores are what enters it: behind it,
+    Where the network's last module is a softmax, a log-softmax or a sigmoid, the scores are its input: after it,
     the gradient of a confident decision has vanished.
 
     Raises:

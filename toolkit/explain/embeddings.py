@@ -1,4 +1,4 @@
-"""Embeddings as points on paper: the two directions in which they differ most."""
+"""Embedding plot: projection on the first two principal components."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def principal_components(embeddings: torch.Tensor | np.ndarray, count: int = 2) 
         the rest is zeros. The largest weight of each component is positive.
 
     Raises:
-        InputError: it is no matrix of finite numbers with at least two rows.
+        InputError: `embeddings` is not a matrix of finite numbers with at least two rows.
     """
     values = torch.as_tensor(np.asarray(embeddings, np.float32))
     if values.ndim != 2 or len(values) < 2 or values.shape[1] < 1 or not bool(values.isfinite().all()):
@@ -64,7 +64,7 @@ def embedding_png(
         classes: whole numbers (N,), the class of each; None draws all alike.
         labels: names of the classes; without them they are shown by their indices.
         title: above the picture.
-        dpi: pixels an inch.
+        dpi: pixels per inch.
 
     Raises:
         InputError: `embeddings` is no matrix of finite numbers, or `classes` has another length.

@@ -1,4 +1,4 @@
-"""Run a network as it is used, and leave no trace: modes come back, and what cannot be run says why."""
+"""Evaluation of a network without side effects: modes and random state are restored, errors name the reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["as_input", "evaluation", "run"]
 
 @contextmanager
 def evaluation(network: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode within the ``with``; every module's mode and torch's random state are afterwards what they were."""
+    """Context manager: evaluation mode; every module's mode and torch's random state are restored afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     devices = {entry.device.index or 0 for entry in network.parameters() if entry.is_cuda}
     try:

@@ -1,4 +1,4 @@
-"""Features: what one layer of a network gives for each input."""
+"""Feature extraction: the output of one layer for each input."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def extract_feature(
     Args:
         network: any module, such as one of torchvision's.
         inputs: (N, ...) as the network takes them.
-        layer: a path as in `named_modules()` (``*`` stands for anything, if only one layer matches); None takes what
-            enters the last linear layer, which is the embedding of a classifier.
+        layer: a path as in `named_modules()` (``*`` stands for anything, if only one layer matches); None takes the
+            input of the last linear layer, the embedding of a classifier.
         keep_shape: leave the features in the layer's shape, such as (N, C, H, W).
-        batch_size: inputs that are run at a time.
+        batch_size: inputs per forward pass.
 
     Returns:
         float32 (N, D), or (N, ...) with `keep_shape`. Whole numbers (positions of a pooling layer, say) stay int64.

@@ -1,4 +1,4 @@
-"""The pictures of layers' outputs: grids of channels, heat maps, bars and strips."""
+"""Figures of layers' outputs: grids of channels, heat maps, bars and strips."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def total_figure(layers: Sequence[LayerOutput]) -> Any:
 
 
 def _drawable(values: np.ndarray, most: int) -> tuple[np.ndarray, int]:
-    """Values of at most three axes, the first being channels, `most` at most; and how many channels are shown (0: all)."""
+    """(Values of at most three axes and `most` channels on the first, number of channels shown, 0 for all)."""
     if values.ndim == 3 and values.shape[1:] == (1, 1):
         return values[:, 0, 0], 0
     if values.ndim > 3:  # the middle of each further axis, such as the depth of a volume
@@ -113,7 +113,7 @@ def _grid(channels: int, height: int, width: int) -> tuple[int, int]:
 
 
 def _draw(axes: Any, values: np.ndarray, *, labels: bool) -> Any:
-    """Draw into `axes`; returns what a colour bar explains, or None for bars."""
+    """Draw into `axes`; returns the object for a colour bar, or None for bars."""
     axes.tick_params(labelsize=9, colors=MUTED)
     axes.spines[:].set_visible(False)
     if values.ndim == 3:
@@ -189,7 +189,7 @@ def _draw_strips(axes: Any, vector: np.ndarray, *, labels: bool) -> Any:
 
 
 def _scale(values: np.ndarray) -> dict[str, Any]:
-    """One scale of colours for all of a layer's values; what is no number is grey."""
+    """Common colour scale of all of a layer's values; NaN is grey."""
     from matplotlib import colormaps
 
     finite = values[np.isfinite(values)]
@@ -207,7 +207,7 @@ def _whole_ticks(axes: Any) -> None:
 
 
 def _facts(values: np.ndarray, shown: int, *, short: bool = False) -> str:
-    """Shape, how many channels are shown, and the range."""
+    """Title text: shape, number of channels shown, and range of the values."""
     shape = f"({', '.join(['N', *map(str, values.shape)])})"
     count = f", {shown} of {len(values)} channels" if shown else ""
     finite = values[np.isfinite(values)]

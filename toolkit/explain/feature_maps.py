@@ -1,4 +1,4 @@
-"""What each layer makes of one input, as pictures; of a table's row, as text too."""
+"""Feature maps: every layer's output for one input, as pictures; for a table's row also as text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def visual_feature(
     in1img: bool = False,
     most_channels: int = 64,
 ) -> list[Path]:
-    """Write what each layer makes of one input.
+    """Write every layer's output for one input.
 
     Feature maps (C, H, W) become a grid of channels, sequences (L, D) a heat map, vectors bars or strips. All pictures of
     one layer share one scale of colours.
@@ -40,12 +40,12 @@ def visual_feature(
     Args:
         network: any module.
         inputs: (1, C, H, W), (1, F), (1, L) tokens or any other single input, as the network takes it.
-        folder: where the files go; made if missing. Files of the same names are replaced.
-        in1img: one picture of all layers side by side, total.png, instead of one for each layer.
-        most_channels: channels that a layer's own picture shows at most; its title says how many there are.
+        folder: output folder; created if missing. Files of the same names are replaced.
+        in1img: one picture of all layers side by side, total.png, instead of one per layer.
+        most_channels: maximum channels in a layer's own picture; its title states the total.
 
     Returns:
-        The paths of what was written, in the order of the layers: pictures, and for one row of a table
+        Paths of the written files, in the order of the layers: pictures, and for one row of a table
         (float (1, F)) also layer_data.txt with every layer's values.
 
     Raises:
@@ -74,7 +74,7 @@ def visual_feature(
 def layer_outputs(network: torch.nn.Module, inputs: torch.Tensor | np.ndarray) -> list[LayerOutput]:
     """The input and the output of every layer for one input (1, ...), in the order of execution.
 
-    Layers are the modules without modules inside. Of a network of more than 64, blocks are shown as in its drawing: see
+    Layers are the modules without modules inside. Of a network of more than 64, blocks are shown as in its diagram: see
     `toolkit.explain.diagram.boxes.diagram`. Dropout and identity, which change nothing in use, are left out.
 
     Raises:
@@ -100,7 +100,7 @@ def layer_outputs(network: torch.nn.Module, inputs: torch.Tensor | np.ndarray) -
 
 
 def _shown(network: torch.nn.Module, tensor: torch.Tensor, names: list[str]) -> list[str]:
-    """Those of the modules that ran which are shown: all without modules inside, or blocks where those are too many."""
+    """Modules to show, of those that ran: all leaf modules, or blocks where those are too many."""
     parents = {".".join(name.split(".")[:count]) for name in names for count in range(1, name.count(".") + 1)}
     leaves = [name for name in names if name not in parents]
     if len(leaves) <= _MOST_LAYERS:

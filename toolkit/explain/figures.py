@@ -1,4 +1,4 @@
-"""Figures into files: legible fonts for any script, colours that everyone can tell apart, titles for screen readers."""
+"""Figure files: fonts for any script, colour-blind-safe colours, titles for screen readers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FONTS = (
 
 
 def categories(count: int) -> list[tuple[str, str]]:
-    """`count` pairs of colour and marker, so that no two of the first 64 look alike without colour and shape together."""
+    """`count` pairs of colour and marker; the first 64 pairs are distinct."""
     return [
         (CATEGORIES[number % len(CATEGORIES)], _MARKERS[(number + number // len(CATEGORIES)) % len(_MARKERS)])
         for number in range(count)
@@ -49,7 +49,7 @@ def categories(count: int) -> list[tuple[str, str]]:
 
 
 def picture_kind(path: Path) -> Literal["png", "svg"]:
-    """What a picture's name ends in. Raises InputError where that is neither .svg nor .png."""
+    """File kind, "png" or "svg", from a picture's suffix. Raises InputError for another suffix."""
     kinds: dict[str, Literal["png", "svg"]] = {".png": "png", ".svg": "svg"}
     kind = kinds.get(path.suffix.lower())
     if kind is None:
@@ -63,8 +63,8 @@ def figure_bytes(figure: Any, kind: Literal["png", "svg"] = "png", *, title: str
     Args:
         figure: the figure.
         kind: "png" or "svg"; the text of an SVG stays text.
-        title: what the picture shows, kept in the file for readers who cannot see it.
-        dpi: pixels an inch of a PNG.
+        title: description of the picture, stored in the file for screen readers.
+        dpi: pixels per inch of a PNG.
     """
     from matplotlib import rc_context
 

@@ -1,4 +1,4 @@
-"""Listen to the layers of any network while it runs."""
+"""Forward hooks: record the outputs of any network's layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LayerCall:
 
 
 def find_layers(network: torch.nn.Module, names: str | Sequence[str]) -> list[str]:
-    """The paths of modules that `names` mean, in the order of the network.
+    """Paths of the modules that match `names`, in the order of the network.
 
     Args:
         network: any module.
@@ -49,10 +49,10 @@ def find_layers(network: torch.nn.Module, names: str | Sequence[str]) -> list[st
 def record(
     network: torch.nn.Module, names: str | Sequence[str] = "*", *, gradients: bool = False
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Within the ``with``: the outputs of these layers, by path, in the order in which they ran last.
+    """Context manager: {path: output} of the named layers, in the order in which they ran last.
 
     A layer that returns several tensors (a recurrent layer, say) gives its first. A layer that runs several times gives
-    its last output. Operations in place that come after a layer do not change what is recorded of it.
+    its last output. Later in-place operations do not change a recorded output.
 
     Args:
         network: any module.
@@ -90,7 +90,7 @@ def record(
 
 @contextmanager
 def record_calls(network: torch.nn.Module, *kinds: type[torch.nn.Module]) -> Iterator[list[LayerCall]]:
-    """Within the ``with``: every call of modules of these kinds, in order. The tensors keep their graph."""
+    """Context manager: every call of modules of the given classes, in order. The tensors keep their graph."""
     calls: list[LayerCall] = []
 
     def listener(name: str) -> Any:

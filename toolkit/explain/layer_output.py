@@ -1,4 +1,4 @@
-"""What one layer gave for one input, as plain data."""
+"""Layer output for one input, as plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["LayerOutput"]
 
 @dataclass(frozen=True)
 class LayerOutput:
-    """What one layer gave for one input.
+    """Output of one layer for one input.
 
     Attributes:
         number: position in the order of execution; 0 is the network's input.

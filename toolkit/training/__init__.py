@@ -1,4 +1,4 @@
-"""The training loop and what belongs to it."""
+"""Training: loop, losses, metrics, optimisation, checkpoints, pretrained weights and runs."""
 
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.loop import evaluate, fit

@@ -1,4 +1,4 @@
-"""A name, or a mapping with ``name`` and options, checked against the signature of what it builds.
+"""Named settings: a name, or a mapping with ``name`` and options, checked against a constructor's signature.
 
 Losses, optimisers, schedules and metrics are all asked for in this way: ``"SGD"``, or
 ``{"name": "SGD", "momentum": 0.9, "nesterov": True}``, from Python, JSON and TOML alike.
@@ -40,7 +40,7 @@ def find_name(name: Any, known: Iterable[str], what: str, ending: str = "") -> s
     """The known name that is `name` but for case, underscores, hyphens and spaces.
 
     Args:
-        name: what was asked for.
+        name: the name given.
         known: the registered names.
         what: named in the error, such as ``"loss"``.
         ending: may be left out of the name, such as ``"loss"`` at its end.
@@ -108,7 +108,7 @@ def plain(value: Any, what: str) -> Any:
 
 
 def _mismatch(value: Any, default: Any) -> str:
-    """What is expected where a value is not of the default's kind; empty where it is."""
+    """Text of the expected kind where a value is not of the default's kind; "" where it is."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if isinstance(default, bool):
         return "" if isinstance(value, bool) else "True or False"

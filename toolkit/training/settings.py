@@ -1,4 +1,4 @@
-"""What a training is asked to do. Plain values: they are kept in the checkpoint and in run.toml."""
+"""Training settings: plain values, stored in the checkpoint and in run.toml."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ class Settings:
 
     Attributes:
         optimizer, loss, schedule: a name, or a mapping with ``name`` and options; see `toolkit.training`.
-        metrics: names (or mappings) of what is measured on training and validation besides the loss.
+        metrics: names (or mappings) of the metrics measured on training and validation besides the loss.
         seed: of the initial weights, the order of the batches, augmentation and dropout.
         lr: learning rate; None takes the optimiser's usual one.
         epochs: passes over the training part.
-        batch_size: examples a step of one process.
+        batch_size: examples per step of one process.
         warmup: epochs (may be a fraction) over which the rate rises linearly, before the schedule.
         weight_decay: decoupled or L2, as the optimiser defines it.
         decay_all: also decay biases and normalisation weights; False decays matrices and kernels only.
         clip_norm: largest norm of all gradients together; None leaves them.
         clip_value: largest magnitude of one gradient; None leaves them.
-        accumulate: batches whose gradients are added up before a step of the optimiser.
+        accumulate: batches whose gradients are accumulated before a step of the optimiser.
         precision: "fp32"; "bf16" or "fp16" run the forward pass in mixed precision ("fp16" needs CUDA).
         ema: decay of an exponential moving average of the weights, such as 0.999; None keeps none.
         early_stopping: epochs without improvement after which to stop; None never does.
         min_delta: the least change that counts as improvement.
-        monitor: what decides the best epoch, such as "val_loss" or "val_acc"; None takes the task's usual one.
-        class_weights: "balanced", or one weight a class, for losses that take weights; None weighs all alike.
-        sampling: "all" examples once an epoch, or "balanced": drawn with replacement so that classes come equally often.
-        freeze: layer names (may hold *) whose weights stay as they are.
+        monitor: value that selects the best epoch, such as "val_loss" or "val_acc"; None takes the task's usual one.
+        class_weights: "balanced", or one weight per class, for losses that take weights; None weighs all alike.
+        sampling: "all" examples once per epoch, or "balanced": drawn with replacement, classes equally often.
+        freeze: layer names (may hold *) whose weights are frozen.
         rates: layer name (may hold *) -> factor of the learning rate, for fine-tuning.
         channels_last: keep pictures as (N, H, W, C) in memory.
         compile: run the network through torch.compile.

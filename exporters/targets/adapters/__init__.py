@@ -1,4 +1,4 @@
-"""Operators whose definition changed between two operator sets, each with the way back to the older one.
+"""Adapters for operators whose definition changed between two operator sets, each lowering to the older definition.
 
 Every step takes a node as one version defines it and returns nodes that the version before defines, so several versions are
 gone down one by one. An operator that changed only in the types it takes, or by an attribute that is not used, needs no step.

@@ -15,7 +15,7 @@ from exporters.targets.scope import CannotLower, Scope, attribute, set_attribute
 
 @step(13, "Softmax", "LogSoftmax", "Hardmax")
 def along_one_axis(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Before 13 all axes from `axis` on count as one; of the last axis that is the same, so another is moved there."""
+    """Lower Softmax: before 13 all axes from `axis` on are flattened, so `axis` is transposed to the end."""
     axis, rank = attribute(node, "axis", -1), scope.rank(node.input[0])
     assert isinstance(axis, int)
     if rank is None:
@@ -37,7 +37,7 @@ def along_one_axis(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(20, "Gelu")
 def gelu(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """x/2 * (1 + erf(x / sqrt 2)), or its approximation by tanh (Hendrycks and Gimpel, arXiv:1606.08415).
+    """Gelu: x/2 * (1 + erf(x / sqrt 2)), or its approximation by tanh (Hendrycks and Gimpel, arXiv:1606.08415).
 
     Written as ONNX Runtime's own fusion knows it, so that it runs as one operator there.
     """
@@ -62,7 +62,7 @@ def gelu(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(12, "Pow")
 def power(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Base and exponent of one type."""
+    """Lower Pow: cast the exponent to the type of the base."""
     base, exponent = (scope.element(name) for name in node.input)
     if base is None or exponent is None:
         raise CannotLower("Pow of values whose types are not known")
@@ -75,7 +75,7 @@ def power(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 
 def _numbers(node: onnx.NodeProto, scope: Scope) -> Callable[[float], str]:
-    """Makes scalars of the type of a node's first input."""
+    """Factory of scalar constants of the type of a node's first input."""
     element = scope.element(node.input[0])
     if element is None:
         raise CannotLower(f"{node.op_type} of a value whose type is not known")

@@ -24,7 +24,7 @@ _REDUCTIONS = (
 @step(18, *_REDUCTIONS)
 @step(13, "ReduceSum")
 def reduction(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Axes as an attribute. With `noop_with_empty_axes` and no axes nothing is reduced."""
+    """Lower a reduction: axes as an attribute. With `noop_with_empty_axes` and no axes nothing is reduced."""
     axes = constant_integers(node, 1, scope)
     unchanged = bool(attribute(node, "noop_with_empty_axes", 0)) and not axes
     if unchanged and node.op_type in ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"):
@@ -39,7 +39,7 @@ def reduction(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(13, "Squeeze", "Unsqueeze")
 def squeeze(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Axes as an attribute."""
+    """Lower Squeeze and Unsqueeze: axes as an attribute."""
     set_attribute(node, "axes", constant_integers(node, 1, scope))
     del node.input[1:]
     return [node]
@@ -47,7 +47,7 @@ def squeeze(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(18, "Split")
 def split_evenly(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """`num_outputs` shares, the last one smaller -> the lengths of the shares, where they are not all the same."""
+    """Lower Split with `num_outputs`: explicit lengths where the last share is smaller than the others."""
     count = attribute(node, "num_outputs")
     set_attribute(node, "num_outputs", None)
     if count is None:
@@ -69,14 +69,14 @@ def split_evenly(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(13, "Split")
 def split(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Lengths as an attribute."""
+    """Lower Split: lengths as an attribute."""
     set_attribute(node, "split", constant_integers(node, 1, scope))
     del node.input[1:]
     return [node]
 
 
 def constant_integers(node: onnx.NodeProto, position: int, scope: Scope) -> list[int] | None:
-    """An input that holds fixed integers, as a list; None where it is left out.
+    """Constant integer input as a list; None where it is left out.
 
     Raises:
         CannotLower: the input is computed; the older operator takes it as an attribute, which is fixed.

@@ -1,4 +1,4 @@
-"""The way from 11 to 9: limits, pads and ranges that became inputs, and axes counted from the end."""
+"""Lowering from 11 to 9: limits, pads and ranges that became inputs, and axes counted from the end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COUNTED_FROM_THE_END = (
 
 @step(11, *_COUNTED_FROM_THE_END)
 def axes_from_the_start(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Axes are counted from the start."""
+    """Lower negative axes: count them from the start."""
     for name in ("axis", "axes"):
         given = attribute(node, name)
         axes = given if isinstance(given, list) else [given] if isinstance(given, int) else []
@@ -53,7 +53,7 @@ def axes_from_the_start(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodePro
 
 @step(11, "Unsqueeze")
 def unsqueeze(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """New axes are counted from the start of the result."""
+    """Lower negative axes of Unsqueeze: count them from the start of the result."""
     axes, rank = attribute(node, "axes"), scope.rank(node.input[0])
     assert isinstance(axes, list)
     if any(axis < 0 for axis in axes):
@@ -65,7 +65,7 @@ def unsqueeze(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(11, "Clip")
 def clip(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Limits as attributes."""
+    """Lower Clip: limits as attributes."""
     if scope.element(node.input[0]) not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE):
         raise CannotLower("Clip of integers")
     for position, name in ((1, "min"), (2, "max")):
@@ -80,7 +80,7 @@ def clip(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(11, "Pad")
 def pad(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Lengths and value as attributes."""
+    """Lower Pad: lengths and value as attributes."""
     pads = constant_integers(node, 1, scope)
     value = scope.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(())
     if value is None:
@@ -93,7 +93,7 @@ def pad(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(11, "Gemm")
 def gemm(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """The third input is not left out."""
+    """Lower Gemm: add a zero for the third input where it is left out."""
     if len(node.input) < 3 or not node.input[2]:
         element = scope.element(node.input[0])
         if element is None:
@@ -105,7 +105,7 @@ def gemm(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(11, "TopK")
 def greatest(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """The greatest, in order, is all there is."""
+    """Lower TopK: drop `largest` and `sorted`; before 11 it gives the largest, sorted, only."""
     if not attribute(node, "largest", 1):
         raise CannotLower("TopK of the smallest (largest=0)")
     set_attribute(node, "largest", None)
@@ -115,7 +115,7 @@ def greatest(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(11, "Resize")
 def resize(node: onnx.NodeProto, _scope: Scope) -> list[onnx.NodeProto]:
-    """One rule for the coordinates (asymmetric), and scales only."""
+    """Lower Resize: asymmetric coordinates and scales only. Raises CannotLower for others."""
     coordinates = attribute(node, "coordinate_transformation_mode", "half_pixel")
     nearest = attribute(node, "mode", "nearest") == "nearest"
     if coordinates != "asymmetric" or (nearest and attribute(node, "nearest_mode", "round_prefer_floor") != "floor"):
@@ -150,7 +150,7 @@ def scatter(node: onnx.NodeProto, _scope: Scope) -> list[onnx.NodeProto]:
 
 @step(10, "Slice")
 def ranges(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Starts, ends and axes as attributes."""
+    """Lower Slice: starts, ends and axes as attributes."""
     starts, ends, axes, steps = (constant_integers(node, position, scope) for position in range(1, 5))
     if steps is not None and any(stride != 1 for stride in steps):
         raise CannotLower("Slice with steps")
@@ -167,7 +167,7 @@ def ranges(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(10, "TopK")
 def count(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """How many as an attribute."""
+    """Lower TopK: `k` as an attribute."""
     numbers = constant_integers(node, 1, scope)
     assert numbers is not None
     set_attribute(node, "k", numbers[0])

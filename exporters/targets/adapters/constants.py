@@ -1,4 +1,4 @@
-"""Constants of more kinds (12), and Dropout, which does nothing outside of training."""
+"""Constant with attributes of more kinds (12), and Dropout, the identity in inference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporters.targets.scope import CannotLower, Scope, constant_tensor
 
 @step(12, "Constant")
 def constant(node: onnx.NodeProto, _scope: Scope) -> list[onnx.NodeProto]:
-    """Plain numbers as a tensor."""
+    """Lower Constant: plain numbers as a tensor."""
     tensor = constant_tensor(node)
     if tensor is None:
         raise CannotLower("Constant that holds text or a sparse tensor")
@@ -23,7 +23,7 @@ def constant(node: onnx.NodeProto, _scope: Scope) -> list[onnx.NodeProto]:
 @step(13, "Dropout")
 @step(12, "Dropout")
 def dropout(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Outside of training the input, as it is."""
+    """Lower Dropout: the identity in inference."""
     training = len(node.input) > 2 and node.input[2]
     if (training and not _is_false(scope.constant(node.input[2]))) or (len(node.output) > 1 and node.output[1]):
         raise CannotLower("Dropout that is active, or whose mask is used")

@@ -17,7 +17,7 @@ from exporters.targets.scope import CannotLower, Scope, attribute
 
 @step(17, "LayerNormalization")
 def layer_normalisation(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """(x - mean) / sqrt(variance + epsilon) * scale + bias (Ba et al., arXiv:1607.06450)."""
+    """LayerNormalization: (x - mean) / sqrt(variance + epsilon) * scale + bias (Ba et al., arXiv:1607.06450)."""
     body = _Body(node, scope)
     mean_name, deviation_name = [*node.output[1:], "", ""][:2]
     given = body.widened()
@@ -32,7 +32,7 @@ def layer_normalisation(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodePro
 
 @step(23, "RMSNormalization")
 def root_mean_square_normalisation(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """x / sqrt(mean(x^2) + epsilon) * scale (Zhang and Sennrich, arXiv:1910.07467)."""
+    """RMSNormalization: x / sqrt(mean(x^2) + epsilon) * scale (Zhang and Sennrich, arXiv:1910.07467)."""
     body = _Body(node, scope)
     given = body.widened()
     body.finish(body.made("Div", given, body.root_mean_square(given)), node.input[1])
@@ -40,7 +40,7 @@ def root_mean_square_normalisation(node: onnx.NodeProto, scope: Scope) -> list[o
 
 
 class _Body:
-    """The nodes that take the place of one normalisation."""
+    """Builder of the nodes that replace one normalisation."""
 
     def __init__(self, node: onnx.NodeProto, scope: Scope) -> None:
         self.node, self.scope = node, scope
@@ -57,35 +57,35 @@ class _Body:
         self.inside = element if stays else TensorProto.FLOAT
 
     def made(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """Add a node; return the name of its output."""
+        """Add a node and return its output's name."""
         output = output or self.scope.new_value(f"{self.node.output[0]}_{operator.lower()}", self.inside)
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
     def number(self, content: float) -> str:
-        """A scalar."""
+        """Add a scalar constant."""
         kind = helper.tensor_dtype_to_np_dtype(self.inside)
         return self.scope.add_constant(np.array(content, kind), f"{self.node.output[0]}_constant")
 
     def widened(self) -> str:
-        """The input in the type that is worked in."""
+        """Cast the input to the type of the computation."""
         value = self.node.input[0]
         return value if self.inside == self.element else self.made("Cast", value, to=self.inside)
 
     def mean(self, value: str, output: str = "") -> str:
-        """Over the axes, which stay with length 1. The axes are an input of ReduceMean from 18 on."""
+        """Add a mean over the axes, which stay with length 1. The axes are an input of ReduceMean from 18 on."""
         if self.node.op_type == "RMSNormalization":
             axes = self.scope.add_constant(np.array(self.axes, np.int64), f"{self.node.output[0]}_axes")
             return self.made("ReduceMean", value, axes, output=output, keepdims=1)
         return self.made("ReduceMean", value, output=output, axes=self.axes, keepdims=1)
 
     def root_mean_square(self, value: str) -> str:
-        """sqrt(mean(value^2) + epsilon)."""
+        """Add sqrt(mean(value^2) + epsilon)."""
         square = self.mean(self.made("Pow", value, self.number(2.0)))
         return self.made("Sqrt", self.made("Add", square, self.number(self.epsilon)))
 
     def finish(self, value: str, scale: str, bias: str = "") -> None:
-        """Back to the type of the input, times the scale, plus the bias where there is one."""
+        """Cast back to the input's type, multiply by the scale, and add the bias where there is one."""
         if self.inside != self.element:
             value = self.made("Cast", value, to=self.element)
         product = self.made("Mul", value, scale, output="" if bias else self.node.output[0])

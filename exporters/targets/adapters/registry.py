@@ -1,4 +1,4 @@
-"""The registry of steps: how a node of one operator set is said in the one before it."""
+"""Registry of lowering steps: each rewrites a node of one operator set for the one before."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ def step(version: int, *operators: str) -> Callable[[Step], Step]:
 
 
 def find_step(operator: str, version: int) -> Step | None:
-    """The step of an operator from `version` downwards, where one is needed."""
+    """Lowering step of an operator from `version` to the version before; None where none is needed."""
     return _STEPS.get((operator, version))

@@ -13,7 +13,7 @@ from exporters.targets.scope import CannotLower, Scope, attribute, set_attribute
 
 @step(19, "Pad")
 def pad_wrapped(node: onnx.NodeProto, _scope: Scope) -> list[onnx.NodeProto]:
-    """Mode "wrap" came with 19."""
+    """Lower Pad: mode "wrap" came with 19."""
     if attribute(node, "mode", "constant") == "wrap":
         raise CannotLower("Pad with mode 'wrap'")
     return [node]
@@ -21,7 +21,7 @@ def pad_wrapped(node: onnx.NodeProto, _scope: Scope) -> list[onnx.NodeProto]:
 
 @step(18, "Pad")
 def pad_axes(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Some axes -> all axes, the others with 0."""
+    """Lower Pad: pads of some axes -> of all axes, the others 0."""
     axes = constant_integers(node, 3, scope)
     del node.input[3:]
     while node.input and not node.input[-1]:
@@ -39,7 +39,7 @@ def pad_axes(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(19, "Resize")
 def resize_modes(node: onnx.NodeProto, _scope: Scope) -> list[onnx.NodeProto]:
-    """The coordinates "half_pixel_symmetric" came with 19."""
+    """Lower Resize: the coordinates "half_pixel_symmetric" came with 19."""
     if attribute(node, "coordinate_transformation_mode", "half_pixel") == "half_pixel_symmetric":
         raise CannotLower("Resize with coordinate_transformation_mode 'half_pixel_symmetric'")
     return [node]
@@ -47,7 +47,7 @@ def resize_modes(node: onnx.NodeProto, _scope: Scope) -> list[onnx.NodeProto]:
 
 @step(18, "Resize")
 def resize_axes(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Some axes -> all axes, the others by 1; no antialiasing, and lengths as they are given."""
+    """Lower Resize: scales or sizes of some axes -> of all axes; no antialiasing, no aspect ratio policy."""
     if attribute(node, "antialias", 0):
         raise CannotLower("Resize with antialiasing (antialias=1)")
     if attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
@@ -74,7 +74,7 @@ def resize_axes(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 def _for_all_axes(
     node: onnx.NodeProto, position: int, places: list[int], rank: int, scope: Scope
 ) -> list[onnx.NodeProto]:
-    """Scales (position 2) or sizes (3) of some axes, put among 1 or the input's own lengths."""
+    """Expand scales (input 2) or sizes (input 3) of some axes to all, filled with 1 or the input's own lengths."""
     own, both, whole = (scope.new_name(f"{node.output[0]}_{word}") for word in ("own", "both", "whole"))
     if position == 2:
         first = helper.make_node("Constant", [], [own], value_floats=[1.0] * rank)
@@ -92,7 +92,7 @@ def _for_all_axes(
 
 @step(13, "Resize")
 def resize_inputs(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Region and scales are no longer left out: empty ones stand for none."""
+    """Lower Resize: replace omitted roi and scales by empty tensors."""
     inputs = [*node.input, "", ""][: max(3, len(node.input))]
     for position in (1, 2):
         if not inputs[position]:
@@ -103,7 +103,7 @@ def resize_inputs(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(20, "GridSample")
 def grid_sample(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """The modes under their earlier names; pictures only, no volumes."""
+    """Lower GridSample: earlier names of the modes; pictures only, no volumes."""
     if scope.rank(node.input[0]) not in (None, 4):
         raise CannotLower("GridSample of volumes")
     mode = attribute(node, "mode", "linear")
@@ -113,7 +113,7 @@ def grid_sample(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(13, "QuantizeLinear", "DequantizeLinear")
 def quantisation_axis(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """One scale for the whole tensor. Scales along an axis came with 13."""
+    """Lower quantisation: one scale per tensor only. Scales along an axis came with 13."""
     axes = scope.axes(node.input[1])
     if axes is None or any(length != 1 for length in axes):
         raise CannotLower(f"{node.op_type} with a scale for each channel")

@@ -16,7 +16,7 @@ _END = np.iinfo(np.int64).max
 
 @step(15, "Shape")
 def shape_range(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """All lengths, and of them those from `start` to `end`."""
+    """Lower Shape with a range: all lengths, then a Slice from `start` to `end`."""
     start, end = attribute(node, "start", 0), attribute(node, "end", _END)
     set_attribute(node, "start", None)
     set_attribute(node, "end", None)
@@ -30,7 +30,7 @@ def shape_range(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(14, "Reshape")
 def reshape(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Before 14 a zero always stands for the input's own length. A length that is computed is 0 for empty inputs only."""
+    """Lower Reshape: before 14 a zero means the input's own length. A computed length is 0 for empty inputs only."""
     if attribute(node, "allowzero", 0):
         shape = scope.constant(node.input[1])
         if shape is not None and not shape.all():
@@ -41,7 +41,7 @@ def reshape(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
 
 @step(14, "Trilu")
 def triangle(node: onnx.NodeProto, scope: Scope) -> list[onnx.NodeProto]:
-    """Keep x[i, j] where j - i >= k (upper) or j - i <= k (lower); the rest is 0."""
+    """Lower Trilu: keep x[i, j] where j - i >= k (upper) or j - i <= k (lower); the rest is 0."""
     value, output = node.input[0], node.output[0]
     element = scope.element(value)
     if element is None:

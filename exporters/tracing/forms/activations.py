@@ -10,10 +10,10 @@ __all__ = ["StableLogSigmoid", "leaky_relu_of_rrelu", "stable_log_sigmoid"]
 
 
 class StableLogSigmoid(torch.nn.Module):
-    """(...) -> (...): log(sigmoid(x)) = -softplus(-x), which does not underflow to -inf below about -100."""
+    """LogSigmoid (...) -> (...): log(sigmoid(x)) = -softplus(-x), which does not underflow to -inf below about -100."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """A tensor of any shape -> the same shape."""
+        """Apply elementwise; the shape stays."""
         return input.clamp(max=0) - (-input.abs()).exp().log1p()
 
 

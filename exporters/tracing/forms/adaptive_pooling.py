@@ -24,12 +24,12 @@ Size: TypeAlias = "Length | Sequence[Length | None] | None"
 
 
 def adaptive_average(input: torch.Tensor, output_size: Size, axes: int) -> torch.Tensor:
-    """(..., L1, ...) -> (..., size1, ...) over the last `axes` axes: the mean of every window; None keeps an axis."""
+    """Adaptive average pooling (..., L1, ...) -> (..., size1, ...) of the last `axes` axes; None keeps an axis."""
     return _pooled(input, output_size, axes, _average_axis)
 
 
 def adaptive_maximum(input: torch.Tensor, output_size: Size, axes: int) -> torch.Tensor:
-    """As the average, with the greatest value of every window."""
+    """Adaptive maximum pooling, with the arguments of `adaptive_average`."""
     return _pooled(input, output_size, axes, _maximum_axis)
 
 
@@ -43,7 +43,7 @@ def _pooled(
 
 
 def _windows(length: Length, count: Length, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first position of every window, and the one behind its last: (n,) each."""
+    """Window bounds: the first position of every window, and the one after its last, (n,) each."""
     numbers = torch.arange(count, device=device)
     cells: Any = count
     starts = (numbers * length) // cells
@@ -51,7 +51,7 @@ def _windows(length: Length, count: Length, device: torch.device) -> tuple[torch
 
 
 def _average_axis(input: torch.Tensor, axis: int, count: Length) -> torch.Tensor:
-    """A product with the matrix (L, n) that holds 1 / (length of the window) where a position is in it."""
+    """Average one axis by a product with a matrix (L, n) of 1 / (window length) inside each window."""
     if _is_same(count, 1):
         return input.mean(axis, keepdim=True)
     starts, ends = _windows(input.shape[axis], count, input.device)
@@ -61,7 +61,7 @@ def _average_axis(input: torch.Tensor, axis: int, count: Length) -> torch.Tensor
 
 
 def _maximum_axis(input: torch.Tensor, axis: int, count: Length) -> torch.Tensor:
-    """Gather the windows, the shorter ones filled up with their last position, and take the maximum of each."""
+    """Maximum over one axis: gather the windows, the shorter ones filled up with their last position, and reduce."""
     if _is_same(count, 1):
         return input.amax(axis, keepdim=True)
     length = input.shape[axis]
@@ -74,7 +74,7 @@ def _maximum_axis(input: torch.Tensor, axis: int, count: Length) -> torch.Tensor
 
 
 def _exports_well(input: torch.Tensor, output_size: Size, axes: int) -> bool:
-    """Global pooling, and cells that divide fixed lengths, are one node by themselves."""
+    """Test for pooling that exports as one node: global, or cells that divide fixed lengths."""
     sizes, lengths = _each(output_size, axes), input.shape[input.ndim - axes :]
     if all(_is_same(count, 1) for count in sizes) and len({*sizes}) == 1:
         return all(isinstance(length, int) for length in lengths)
@@ -129,7 +129,7 @@ def average_of_zoo(module: AdaptiveAvgPool) -> torch.nn.Module:
 
 @form(AdaptiveMaxPool)
 def maximum_of_zoo(module: AdaptiveMaxPool) -> torch.nn.Module:
-    """As the average."""
+    """Form of model_zoo's maximum pooling, as `average_of_zoo`."""
     return _of_torch(module.output_size, "AdaptiveMaxPool")
 
 
@@ -145,5 +145,5 @@ def _each(value: Any, axes: int) -> tuple[Any, ...]:
 
 
 def _is_same(count: Length | None, length: Length) -> bool:
-    """Whether two lengths are equal for certain; a dynamic one must not be frozen by the question."""
+    """Test that two lengths are equal and both static; comparing a dynamic length would freeze it."""
     return isinstance(count, int) and isinstance(length, int) and count == length

@@ -23,7 +23,7 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    """(..., L, E) and twice (..., S, E) -> (..., L, E), as torch."""
+    """Scaled dot-product attention as torch's: query (..., L, E), key and value (..., S, E) -> (..., L, E)."""
     parts = (query, key, value)
     axes = query.ndim
     if enable_gqa or axes < 3 or any(part.ndim != axes for part in parts):

@@ -1,4 +1,4 @@
-"""Average pooling that the exporter gets wrong without a word, or freezes: an own divisor, and `ceil_mode` over dynamic lengths."""
+"""Average pooling that the exporter gets silently wrong, or freezes: `divisor_override`, and `ceil_mode` over dynamic lengths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["DividedAverage", "average_rounded_up"]
 
 
 class DividedAverage(torch.nn.Module):
-    """(N, C, ...) -> (N, C, ...'): the mean of each window times kernel positions / divisor, as torch defines it.
+    """Average pooling with a divisor (N, C, ...) -> (N, C, ...'): window mean times kernel positions / divisor.
 
     The module's padding counts (`count_include_pad`) or not; with an own divisor it makes no difference: the sum is the same.
     """
@@ -34,7 +34,7 @@ class DividedAverage(torch.nn.Module):
         self.pool = kind(self.kernel, self.stride)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """(N, C, ...) -> (N, C, ...')."""
+        """Pool (N, C, ...) -> (N, C, ...')."""
         # Zeros are added beforehand, on the far side as many as a last, incomplete window lacks.
         pads: list[int] = []
         for axis in reversed(range(self.axes)):
@@ -53,7 +53,7 @@ class DividedAverage(torch.nn.Module):
 
 @form(torch.nn.AvgPool2d, torch.nn.AvgPool3d)
 def divided_average(module: torch.nn.AvgPool2d | torch.nn.AvgPool3d) -> torch.nn.Module | None:
-    """Only where a divisor is given."""
+    """Form of average pooling with `divisor_override`; None without one."""
     if module.divisor_override is None:
         return None
     return DividedAverage(module, 2 if isinstance(module, torch.nn.AvgPool2d) else 3)
@@ -66,7 +66,7 @@ def average_rounded_up(
     padding: tuple[int, ...],
     count_include_pad: bool,
 ) -> torch.Tensor | None:
-    """`ceil_mode` over lengths that may be dynamic: zeros behind, and each sum by the positions that count.
+    """Average pooling with `ceil_mode`, dynamic lengths: pad with zeros, divide sums by the positions that count.
 
     None where a window may begin in the far padding, which torch leaves out.
     """

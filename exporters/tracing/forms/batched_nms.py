@@ -13,7 +13,7 @@ __all__ = ["suppressed_by_class"]
 def suppressed_by_class(
     boxes: torch.Tensor, scores: torch.Tensor, idxs: torch.Tensor, iou_threshold: float
 ) -> torch.Tensor:
-    """(A, 4), (A,), (A,) -> positions of the boxes that are left: each class moved to a place of its own, where no other is."""
+    """Class-wise suppression, boxes (A, 4), scores (A,), classes (A,) -> kept positions: offsets keep classes from overlapping."""
     import torchvision
 
     places = idxs.to(boxes) * (boxes.max() + 1)

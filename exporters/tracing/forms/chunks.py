@@ -1,4 +1,4 @@
-"""Splitting a dynamic axis into equal parts: torch.chunk asks for one length, as there may be fewer parts than it was asked for."""
+"""Chunking of a dynamic axis: torch.chunk fixes the length, as it may give fewer parts than requested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["equal_chunks"]
 
 @function_form(torch.chunk, torch.Tensor.chunk)
 def equal_chunks(input: torch.Tensor, chunks: int, dim: int = 0) -> Any:
-    """Parts of a length that is known to be a multiple of `chunks`, such as two batches that were put together before."""
+    """Split a length known to be a multiple of `chunks`, such as two concatenated batches, into equal parts."""
     from torch.fx.experimental.symbolic_shapes import statically_known_true
 
     length = input.shape[dim]

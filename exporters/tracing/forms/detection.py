@@ -1,4 +1,4 @@
-"""What the export forms of torchvision's detectors share: the same computation for a whole batch, with every shape fixed.
+"""Base of the export forms of torchvision's detectors: the same computation for a whole batch, with every shape fixed.
 
 torchvision goes through the pictures one by one and keeps lists of as many boxes as are left. Here boxes that do not count
 stay where they are with a score of 0, so that a batch of any size is one graph. Height and width are fixed.
@@ -20,7 +20,7 @@ __all__ = ["DenseDetector", "clip", "one_class_each", "ratios"]
 
 
 class DenseDetector(torch.nn.Module, abc.ABC):
-    """(N, 3, H, W) -> as PaddedDetections, but without a shape that depends on the values."""
+    """Batched detector, (N, 3, H, W) -> results as PaddedDetections, without a shape that depends on the values."""
 
     def __init__(self, padded: PaddedDetections) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class DenseDetector(torch.nn.Module, abc.ABC):
         self.most = padded.most
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """As PaddedDetections."""
+        """Detect with the results of PaddedDetections."""
         batch, size = self._prepare(images)
         features = self.detector.backbone(batch)
         features = {"0": features} if isinstance(features, torch.Tensor) else dict(features)
@@ -45,10 +45,10 @@ class DenseDetector(torch.nn.Module, abc.ABC):
     def detect(
         self, batch: torch.Tensor, size: tuple[int, int], features: dict[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
-        """Prepared pictures (N, 3, H', W'), of which `size` is not padding, and feature maps -> boxes, scores and labels."""
+        """Detect on prepared pictures (N, 3, H', W'), `size` without padding, and feature maps: boxes, scores and labels."""
 
     def _prepare(self, images: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
-        """GeneralizedRCNNTransform for a whole batch: normalise, resize, pad. Also the size before padding."""
+        """GeneralizedRCNNTransform for a whole batch: normalise, resize, pad. Also returns the size before padding."""
         transform = self.detector.transform
         height, width = self._prepared_size(images)
         mean = images.new_tensor(transform.image_mean)[:, None, None]
@@ -68,7 +68,7 @@ class DenseDetector(torch.nn.Module, abc.ABC):
         return int(height * scale), int(width * scale)
 
     def anchors(self, generator: Any, batch: torch.Tensor, maps: list[torch.Tensor]) -> torch.Tensor:
-        """(A, 4): the same for every picture."""
+        """Anchors (A, 4), the same for every picture."""
         result: torch.Tensor = generator(SimpleNamespace(tensors=batch, image_sizes=[None]), maps)[0]
         return result
 
@@ -81,20 +81,20 @@ class DenseDetector(torch.nn.Module, abc.ABC):
         least: float,
         classes: int,
     ) -> dict[str, torch.Tensor]:
-        """Candidates (N, C, 4), (N, C), (N, C) -> the best D after suppression within each class."""
+        """Select the best D of candidates (N, C, 4), (N, C), (N, C) after suppression within each class."""
         left = kept(boxes, one_class_each(scores, labels, classes), overlap, least).amax(1)
         scores, boxes, labels = best(scores * left, self.most, boxes, labels)
         return {"boxes": boxes, "scores": scores, "labels": labels}
 
 
 def one_class_each(scores: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """(N, C) and (N, C) -> (N, K, C): each score in its class's row, 0 in the others."""
+    """Spread scores (N, C) by classes (N, C) -> (N, K, C): each score in its class's row, 0 in the others."""
     own = labels[:, None] == torch.arange(classes, device=labels.device)[:, None]
     return torch.where(own, scores[:, None], 0.0)
 
 
 def clip(boxes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """(..., 4) -> the same within a picture of `size` (height, width)."""
+    """Clip boxes (..., 4) to a picture of `size` (height, width)."""
     height, width = size
     return torch.stack(
         [
@@ -108,6 +108,6 @@ def clip(boxes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def ratios(size: Sequence[int], original: Sequence[int], like: torch.Tensor) -> torch.Tensor:
-    """What boxes of a picture of `size` are multiplied by to be boxes of the `original`, (4,)."""
+    """Scale factors (4,) that map boxes of a picture of `size` to the `original` size."""
     height, width = (to / of for of, to in zip(size, original, strict=True))
     return like.new_tensor([width, height, width, height])

@@ -1,4 +1,4 @@
-"""Export forms of functions: what stands in for a function of torch, however the network calls it, while it is traced.
+"""Export forms of functions: replacements for functions of torch during tracing, however the network calls them.
 
 `torch.overrides.TorchFunctionMode` sees every call of torch's own functions and of tensor methods. Functions that are plain
 Python (torchvision's) are not seen by it; their names are swapped in the modules that hold them.
@@ -52,7 +52,7 @@ def function_form(*functions: Any, symbolic: bool = False) -> Callable[[F], F]:
 
 
 def python_form(module: str, name: str) -> Callable[[F], F]:
-    """Register the form of a function that torch cannot see called; its package need not be installed.
+    """Register the form of a plain Python function, unseen by torch; its package need not be installed.
 
     Raises:
         ValueError: it has a form already.
@@ -68,7 +68,7 @@ def python_form(module: str, name: str) -> Callable[[F], F]:
 
 
 class _Swaps(TorchFunctionMode):
-    """Calls the forms in place of the functions; inside a form functions are the ordinary ones."""
+    """Function mode that calls the forms in place of the functions; inside a form the ordinary functions run."""
 
     def __init__(self, symbolic: bool) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ def run_under(module: torch.nn.Module, mode: Callable[[], TorchFunctionMode]) ->
 
 @contextlib.contextmanager
 def _swapped_names() -> Iterator[None]:
-    """Put the forms of Python functions wherever a loaded module knows the ordinary one by name."""
+    """Replace Python functions by their forms in every loaded module that holds them by name."""
     forms = {
         id(function): (function, form)
         for (module, name), form in _PYTHON_FORMS.items()
@@ -136,5 +136,5 @@ def _swapped_names() -> Iterator[None]:
 
 
 def _may_hold(name: str, module: Any) -> bool:
-    """The forms themselves call the ordinary functions."""
+    """Test that names in a module may be swapped; the forms' own modules keep the ordinary functions."""
     return hasattr(module, "__dict__") and not name.startswith("exporters.tracing.forms")

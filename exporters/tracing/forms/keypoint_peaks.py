@@ -1,4 +1,4 @@
-"""Where heat maps, resized to boxes of any sizes, have their maximum: one box after the other, as each has another size."""
+"""Keypoint peaks: positions of the maxima of heat maps resized to their boxes, box by box as sizes differ."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _(maps: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
 
 
 def keypoints_of(maps: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """As torchvision's heatmaps_to_keypoints.
+    """Keypoints from heat maps, as torchvision's heatmaps_to_keypoints.
 
     Args:
         maps: (R, K, M, M).
@@ -52,12 +52,12 @@ def keypoints_of(maps: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor,
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Operator of this file -> the ONNX function that the exporter writes for it."""
+    """Translation table: operator of this file -> the ONNX function that the exporter writes for it."""
     return {torch.ops.onnx_edge_toolkit.peaks.default: _onnx_peaks}
 
 
 def _onnx_peaks(maps: Any, sizes: Any) -> Any:
-    """A Scan over the boxes; the resized map has another size in each step, what it gives has not."""
+    """ONNX Scan over the boxes: the resized map's size differs by step, the results' does not."""
     import onnx_ir
     from onnx import parser
     from onnxscript import opset18

@@ -1,4 +1,4 @@
-"""Loops over time in a network's own forward, as one scan: tracing writes out as many steps as the example has.
+"""Loops over time in a network's own forward as one scan; plain tracing would unroll the example's steps.
 
 A loop of the kind
 
@@ -6,7 +6,7 @@ A loop of the kind
         h = self.cell(x[:, t], h)
         steps.append(self.head(h))
 
-is carried over from step to step (`h`), takes one slice of each sequence (`x[:, t]`), and leaves one value a step in each list
+is carried over from step to step (`h`), takes one slice of each sequence (`x[:, t]`), and leaves one value per step in each list
 (`steps`). Where the number of steps is dynamic it runs as torch's `scan`, which becomes ONNX's Scan; elsewhere as it is.
 The function is compiled anew from its own source for as long as the network is traced.
 """
@@ -54,7 +54,7 @@ def loop_forms(module: torch.nn.Module) -> Iterator[None]:
 
 
 def scanned(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """A function whose loops over time run as scans, or None where it holds none, or its source is not to be had."""
+    """Rewrite a function's loops over time as scans; None where it has none, or its source is not available."""
     if not isinstance(function, types.FunctionType) or function.__closure__ or function.__code__.co_flags & 0x20:
         return None
     try:
@@ -84,7 +84,7 @@ def scanned(function: Callable[..., Any]) -> Callable[..., Any] | None:
 
 
 class _Loop:
-    """One loop that can be scanned: what it carries, what it slices, what it collects."""
+    """One scannable loop: its carried variables, sliced sequences and collected lists."""
 
     def __init__(self, loop: ast.For, step: str, count: ast.expr, number: int) -> None:
         self.loop, self.step, self.count, self.number = loop, step, count, number
@@ -94,7 +94,7 @@ class _Loop:
 
     @classmethod
     def read(cls, loop: ast.For, before: set[str], number: int) -> _Loop | None:
-        """The loop, or None where it is another kind."""
+        """Parse a loop; None where it is of another kind."""
         match loop:
             case ast.For(
                 target=ast.Name(id=step),
@@ -117,7 +117,7 @@ class _Loop:
         return None if repeated or not found.carried or _stores_elsewhere(loop) else found
 
     def statements(self) -> list[ast.stmt]:
-        """The loop as it is and as a scan, of which one runs."""
+        """Statements that run the loop as it is, or as a scan."""
         inner = [self._collect(part) for part in copy.deepcopy(self.loop.body)]
         slices = _Slices(self.step, f"{_PREFIX}slice")
         inner = [slices.visit(part) for part in inner]
@@ -164,7 +164,7 @@ class _Slices(ast.NodeTransformer):
         self.names: list[str] = []
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """One slice, where all other axes are taken whole."""
+        """Rewrite one slice, where all other axes are taken whole."""
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         places = [place for place, part in enumerate(parts) if isinstance(part, ast.Name) and part.id == self.step]
         others = [part for place, part in enumerate(parts) if place not in places]
@@ -181,7 +181,7 @@ class _Joins(ast.NodeTransformer):
     """`torch.stack(steps, 1)` and `torch.cat` -> a function that takes the steps as one tensor too."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """A call of one of the two."""
+        """Rewrite a call of torch.stack or torch.cat."""
         self.generic_visit(node)
         match node.func:
             case ast.Attribute(value=ast.Name(id="torch"), attr="stack" | "cat"):
@@ -194,7 +194,7 @@ def _stored(statement: ast.stmt) -> set[str]:
 
 
 def _stores_elsewhere(loop: ast.For) -> bool:
-    """Whether it writes into a tensor or an attribute, which a scan does not."""
+    """Test for a loop that writes into a tensor or an attribute, which a scan cannot."""
     nodes = [node for part in loop.body for node in ast.walk(part)]
     return any(isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store) for node in nodes)
 
@@ -204,14 +204,14 @@ def _is_dynamic(count: Any) -> bool:
 
 
 def _each(values: Any) -> Any:
-    """What a step hands on may be none of what it was given."""
+    """Clone tensors: a scan's carried values must not alias its inputs."""
     return _pytree.tree_map(torch.clone, values)
 
 
 def _scan(
     body: Callable[..., Any], first: Any, slices: tuple[Any, ...], count: Any, names: list[str]
 ) -> tuple[Any, Any]:
-    """Run `body` over `count` steps. Returns what is carried at the end, and each step's values, one tensor (count, ...) each."""
+    """Run `body` over `count` steps. Returns the final carry, and the steps' values, one tensor (count, ...) each."""
     from torch._higher_order_ops.scan import scan
 
     for name, value in zip(names, first, strict=True):
@@ -227,7 +227,7 @@ def _scan(
 
 
 def _join(function: Callable[..., torch.Tensor], steps: Any, dim: int = 0, **options: Any) -> torch.Tensor:
-    """torch.stack or torch.cat of a list of steps; of one tensor (count, ...) of them, by moving its first axis."""
+    """Join steps as torch.stack or torch.cat do; steps in one tensor (count, ...) by moving its first axis."""
     if not isinstance(steps, torch.Tensor):
         return function(steps, options.pop("axis", dim), **options)
     axis = options.pop("axis", dim)

@@ -1,4 +1,4 @@
-"""Masks of boxes -> masks of the whole picture, without a loop over the boxes.
+"""Pasting of box masks into masks of the whole picture, without a loop over the boxes.
 
 torchvision resizes each mask to its box and copies it into an empty picture. Bilinear resizing is separable: a product with one
 matrix for the rows and one for the columns, which can also put the result in its place; outside of the box they are 0.
@@ -14,7 +14,7 @@ __all__ = ["paste_masks"]
 
 
 def paste_masks(masks: torch.Tensor, boxes: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """As torchvision's paste_masks_in_image with its padding of 1.
+    """Paste masks as torchvision's paste_masks_in_image with its padding of 1.
 
     Args:
         masks: (N, D, M, M), values from 0 to 1.
@@ -35,7 +35,7 @@ def paste_masks(masks: torch.Tensor, boxes: torch.Tensor, size: Sequence[int]) -
 
 
 def _placed(start: torch.Tensor, end: torch.Tensor, length: int, side: int) -> torch.Tensor:
-    """Resizing `side` positions to start .. end and putting them there: matrices (N, D, length, side)."""
+    """Matrices (N, D, length, side) that resize `side` positions to start .. end and place them there."""
     count = (end - start + 1).clamp(min=1)[..., None]
     place = torch.arange(length, device=start.device) - start[..., None]  # (N, D, length), within the resized mask
     at = ((place + 0.5) * (side / count.to(torch.float32)) - 0.5).clamp(0, side - 1)

@@ -1,4 +1,4 @@
-"""Functions of torch that have no ONNX function, or one for few lengths only, written by those that have one."""
+"""Numeric functions of torch without an ONNX function, or with one for few lengths only, rewritten by others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["affine_grid", "distances", "median", "product_so_far", "search_sorte
 
 @function_form(torch.cdist)
 def distances(x1: torch.Tensor, x2: torch.Tensor, p: float = 2.0, compute_mode: str | None = None) -> torch.Tensor:
-    """(..., P, M), (..., R, M) -> (..., P, R): the p-norm of every difference. torch itself chooses by the number of rows."""
+    """Pairwise p-norm distances (cdist): (..., P, M), (..., R, M) -> (..., P, R). torch itself chooses by the number of rows."""
     difference = (x1.unsqueeze(-2) - x2.unsqueeze(-3)).abs()
     if p == 0:
         return (difference != 0).to(x1.dtype).sum(-1)
@@ -28,7 +28,7 @@ def distances(x1: torch.Tensor, x2: torch.Tensor, p: float = 2.0, compute_mode: 
 def _so_far(
     input: torch.Tensor, dim: int, neutral: float, reduce: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """Reduce positions 0 .. i of an axis, for every i: all pairs of positions at once, (..., L, L)."""
+    """Cumulative reduction of positions 0 .. i for every i, over all pairs of positions at once, (..., L, L)."""
     last = input.movedim(dim, -1)
     numbers = torch.arange(last.shape[-1], device=input.device)
     pairs = torch.where(numbers <= numbers[:, None], last.unsqueeze(-2), torch.full((), neutral, dtype=input.dtype))
@@ -37,14 +37,14 @@ def _so_far(
 
 @function_form(torch.cumprod, torch.Tensor.cumprod)
 def product_so_far(input: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> torch.Tensor:
-    """The product of positions 0 .. i, for every i; exact for zeros and signs, as a sum of logarithms is not."""
+    """Cumulative product of positions 0 .. i, for every i; exact for zeros and signs, as a sum of logarithms is not."""
     given = input if dtype is None else input.to(dtype)
     return _so_far(given, dim, 1, lambda pairs: pairs.prod(-1))
 
 
 @function_form(torch.median, torch.Tensor.median)
 def median(input: torch.Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The lower of the two middle values, and its position."""
+    """Median (the lower of two middle values), and its position."""
     if dim is None:
         flat = input.flatten()
         return flat.sort().values[(flat.shape[0] - 1) // 2]
@@ -70,7 +70,7 @@ def search_sorted(
     side: str | None = None,
     sorter: torch.Tensor | None = None,
 ) -> Any:
-    """How many entries of the sequence (..., K) are smaller than each value (..., V), or equal to it where `right`."""
+    """Insertion positions (..., V): number of entries (..., K) below each value (..., V), or equal where `right`."""
     if sorter is not None or not isinstance(input, torch.Tensor):
         return NotImplemented
     entries = sorted_sequence if sorted_sequence.ndim == 1 else sorted_sequence.unsqueeze(-2)
@@ -81,7 +81,7 @@ def search_sorted(
 
 @function_form(functional.affine_grid)
 def affine_grid(theta: torch.Tensor, size: Any, align_corners: bool | None = None) -> Any:
-    """(N, 2, 3) -> (N, H, W, 2): where each pixel of an (H, W) picture comes from, in -1 .. 1."""
+    """Affine sampling grid (N, 2, 3) -> (N, H, W, 2): source position of each pixel, in -1 .. 1."""
     if len(size) != 4:
         return NotImplemented
 

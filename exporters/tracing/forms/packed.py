@@ -18,14 +18,14 @@ __all__ = ["lengths_of", "packed_sequence", "padded_sequence"]
 
 
 def lengths_of(data: torch.Tensor, batch_sizes: torch.Tensor) -> torch.Tensor:
-    """Padded data (L, N, ...) and batch sizes (longest,) -> (N,) int64, the real steps of each row."""
+    """Row lengths, (N,) int64, from padded data (L, N, ...) and batch sizes (longest,)."""
     rows = torch.arange(data.shape[1], device=batch_sizes.device)
     return (batch_sizes[:, None] > rows).sum(0)
 
 
 @function_form(torch._pack_padded_sequence, symbolic=True)
 def packed_sequence(input: torch.Tensor, lengths: torch.Tensor, batch_first: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """(N, L, ...) or (L, N, ...) and lengths (N,), the longest first -> (data, batch sizes) as above."""
+    """Pack padded rows (N, L, ...) or (L, N, ...), lengths (N,) descending: (data, batch sizes) as above."""
     data = input.transpose(0, 1) if batch_first else input
     longest: Any = lengths.max().item()
     torch._check(longest >= 1)
@@ -38,7 +38,7 @@ def packed_sequence(input: torch.Tensor, lengths: torch.Tensor, batch_first: boo
 def padded_sequence(
     data: torch.Tensor, batch_sizes: torch.Tensor, batch_first: bool, padding_value: float, total_length: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The packed sequence above -> (N, total_length, ...) or (total_length, N, ...), and the lengths (N,)."""
+    """Unpack a packed sequence as above: (N, total_length, ...) or (total_length, N, ...), and the lengths (N,)."""
     lengths = lengths_of(data, batch_sizes)
     longest = batch_sizes.shape[0]
     if not statically_known_true(total_length == data.shape[0]):

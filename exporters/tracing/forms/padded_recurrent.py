@@ -14,7 +14,7 @@ __all__ = ["PaddedRecurrent", "padded_recurrent", "rolled_cells"]
 
 
 class PaddedRecurrent(torch.nn.Module):
-    """(N, L, in) and a mask (N, L), True where a step is real, or None -> (N, L, D * hidden), or (N, D * hidden).
+    """Recurrent layers: (N, L, in), mask (N, L) of real steps or None -> (N, L, D * hidden), or (N, D * hidden).
 
     Args:
         core: the layers.
@@ -29,7 +29,7 @@ class PaddedRecurrent(torch.nn.Module):
         self.drops_mask = last_step
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """As the layer it stands for."""
+        """Run with the arguments and results of the replaced layer."""
         steps = None if mask is None else SequenceMask(mask)
         front = x if steps is None else steps.to_front(x)
         outputs, last = self.core(front, lengths=None if steps is None else steps.lengths)
@@ -43,13 +43,13 @@ class PaddedRecurrent(torch.nn.Module):
 
 @form(RNN, GRU, LSTM, symbolic=True)
 def padded_recurrent(module: RNN | GRU | LSTM) -> PaddedRecurrent:
-    """Whole layers; packing is what a graph cannot hold."""
+    """Form of model_zoo's masked recurrent layers, without packing, which a graph cannot hold."""
     return PaddedRecurrent(onnx_recurrent(module.core), module.last_step)
 
 
 @form(RNNCell, GRUCell, LSTMCell, symbolic=True)
 def rolled_cells(module: RNNCell | GRUCell | LSTMCell) -> PaddedRecurrent:
-    """Cells that are unrolled step by step in torch: the same as one layer."""
+    """Form of cells that torch unrolls step by step: one recurrent layer."""
     cells = [cell for cell in (module.forward_cell, module.backward_cell) if cell is not None]
     weights = [(cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh) for cell in cells]
     activation = getattr(cells[0], "nonlinearity", "tanh").capitalize()

@@ -29,7 +29,7 @@ _SHOWN: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 def pad(
     input: torch.Tensor, pad: Sequence[int | torch.SymInt], mode: str = "constant", value: float | None = None
 ) -> Any:
-    """(..., L, ...) -> (..., before + L + after, ...): `pad` holds a pair for each axis, the last axis first.
+    """Pad (..., L, ...) -> (..., before + L + after, ...): `pad` holds a pair per axis, the last axis first.
 
     Negative widths cut positions off. Plain numbers, and widths that are none of a length, export well as they are.
     """

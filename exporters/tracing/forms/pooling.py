@@ -23,7 +23,7 @@ def max_pool_of_one_axis(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """(..., C, L) -> (..., C, L'), and the positions of the maxima where asked for: pooling over (1, L)."""
+    """Maximum pooling (..., C, L) -> (..., C, L'), and positions where asked for, as pooling over (1, L)."""
     kernel = _each(kernel_size, 1)
     wide = ((1, *kernel), (1, *_each(stride or kernel, 1)), (0, *_each(padding, 1)), (1, *_each(dilation, 1)))
     result = _pooled(input.unsqueeze(-2), *wide, ceil_mode, return_indices)
@@ -40,7 +40,7 @@ def max_pool_rounded_up(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """(..., C, H, W) -> (..., C, H', W'); only where `ceil_mode` meets a dynamic length."""
+    """Maximum pooling with `ceil_mode` over dynamic lengths: (..., C, H, W) -> (..., C, H', W')."""
     if not ceil_mode:
         return NotImplemented
     kernel = _each(kernel_size, 2)

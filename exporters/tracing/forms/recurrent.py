@@ -61,7 +61,7 @@ class OnnxRecurrent(torch.nn.Module):
                 self.register_buffer(f"{kind}{number}", torch.stack(parts))
 
     def _onnx_weights(self, weights: Weights) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """W (gates * hidden, in), R (gates * hidden, hidden), B (2 * gates * hidden,) of one direction."""
+        """ONNX weights W (gates * hidden, in), R (gates * hidden, hidden), B (2 * gates * hidden,) of one direction."""
         inner, recurrent = self._reordered(weights[0]), self._reordered(weights[1])
         biases = [inner.new_zeros(len(inner)) if bias is None else self._reordered(bias) for bias in weights[2:]]
         return inner, recurrent, torch.cat(biases)
@@ -71,7 +71,7 @@ class OnnxRecurrent(torch.nn.Module):
         return torch.cat([gates[gate] for gate in _ORDER[self.operator]])
 
     def forward(self, input: torch.Tensor, hx: Any = None, lengths: torch.Tensor | None = None) -> tuple[Any, Any]:
-        """(N, L, in) -> (outputs (N, L, directions * hidden), last states (layers * directions, N, hidden)).
+        """Run (N, L, in) -> (outputs (N, L, directions * hidden), last states (layers * directions, N, hidden)).
 
         Args:
             input: float32; or a PackedSequence as `exporters.tracing.forms.packed` has it, and one comes back.
@@ -93,7 +93,7 @@ class OnnxRecurrent(torch.nn.Module):
         return steps.transpose(0, 1) if self.batch_first else steps, finals
 
     def _packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
-        """Rows are sorted by length in a packed sequence, states are not: as torch does it, both ways."""
+        """Run a packed sequence: its rows are sorted by length, so states are permuted and back, as in torch."""
         data, batch_sizes, order, back = input
         if hx is not None and order is not None:
             hx = self._each_state(hx, order)
@@ -108,7 +108,7 @@ class OnnxRecurrent(torch.nn.Module):
         return states.index_select(1, order)
 
     def _run(self, steps: torch.Tensor, hx: Any, lengths: torch.Tensor | None) -> tuple[torch.Tensor, Any]:
-        """(L, N, in) -> (L, N, directions * hidden) and the last states."""
+        """Run all layers: (L, N, in) -> (L, N, directions * hidden) and the last states."""
         first = () if hx is None else hx if self.operator == "LSTM" else (hx,)
         last: list[tuple[torch.Tensor, ...]] = []
         for layer in range(self.num_layers):
@@ -122,7 +122,7 @@ class OnnxRecurrent(torch.nn.Module):
     def _layer(
         self, layer: int, steps: torch.Tensor, states: list[torch.Tensor], lengths: torch.Tensor | None
     ) -> tuple[torch.Tensor, ...]:
-        """(L, N, in) -> (L, N, directions * hidden) and the last states, each (directions, N, hidden)."""
+        """Run one layer: (L, N, in) -> (L, N, directions * hidden), last states (directions, N, hidden) each."""
         length, rows, _ = steps.shape
         state_count = 2 if self.operator == "LSTM" else 1
         outputs, *last = torch.onnx.ops.symbolic_multi_out(
@@ -147,7 +147,7 @@ class OnnxRecurrent(torch.nn.Module):
 
 @form(torch.nn.RNN, torch.nn.GRU, torch.nn.LSTM, symbolic=True)
 def onnx_recurrent(module: torch.nn.RNNBase) -> OnnxRecurrent:
-    """Called as the module itself, and beyond that with `lengths`. Raises SpecError for an LSTM with projections."""
+    """Form of RNN, GRU and LSTM, which also takes `lengths`. Raises SpecError for an LSTM with projections."""
     if module.proj_size:
         raise SpecError(
             f"An LSTM with proj_size={module.proj_size} cannot be exported: ONNX's LSTM has no projection. Put a linear layer "

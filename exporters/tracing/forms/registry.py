@@ -1,4 +1,4 @@
-"""Export forms: what stands in for a module while it is traced, because torch.export refuses it or writes it badly.
+"""Export forms: replacements for modules during tracing, where torch.export refuses a module or writes it badly.
 
 The network that the user trains, and that the finished file is compared with, always stays the ordinary one.
 """
@@ -51,7 +51,7 @@ def form(*classes: type[torch.nn.Module], symbolic: bool = False) -> Callable[[F
 
 
 def find_form(module: torch.nn.Module, *, symbolic: bool = True) -> torch.nn.Module | None:
-    """The export form of one module (its children not counted), or None where it is to be traced as it is.
+    """Find the export form of one module (its children not counted); None where it is traced as it is.
 
     A subclass takes its base's form only where it runs its base's `forward`; a module with hooks keeps them, and so stays.
     `symbolic` False leaves out those that only torch.export can trace.
@@ -107,7 +107,7 @@ def apply_forms(module: torch.nn.Module, *, symbolic: bool = True) -> Iterator[l
 
 @contextlib.contextmanager
 def ordinary_attention() -> Iterator[None]:
-    """Attention by its ordinary operators: in evaluation torch takes fused ones that hold no dynamic length."""
+    """Within the ``with``, attention uses ordinary operators: torch's fused ones hold no dynamic length."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -10,14 +10,14 @@ __all__ = ["OnnxResponseNorm", "onnx_response_norm"]
 
 
 class OnnxResponseNorm(torch.nn.Module):
-    """(N, C, H, W) -> the same shape, by ONNX's LRN; it computes nothing in torch. Other axes run the module itself."""
+    """LocalResponseNorm as ONNX's LRN, (N, C, H, W), symbolic only. Other ranks run the module itself."""
 
     def __init__(self, module: torch.nn.LocalResponseNorm) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """As the module."""
+        """Normalise as the module does."""
         norm = self.module
         if input.ndim != 4:
             result: torch.Tensor = norm(input)
@@ -33,5 +33,5 @@ class OnnxResponseNorm(torch.nn.Module):
 
 @form(torch.nn.LocalResponseNorm, symbolic=True)
 def onnx_response_norm(module: torch.nn.LocalResponseNorm) -> OnnxResponseNorm | None:
-    """Where the window has a middle: an even one reaches one channel further back in torch, and forward in ONNX."""
+    """Form for odd windows; None for even ones, which reach one channel further back in torch, and forward in ONNX."""
     return OnnxResponseNorm(module) if module.size % 2 else None

@@ -49,11 +49,11 @@ class DenseRetinaNet(DenseDetector):
         return self.select(boxes, values, labels, net.nms_thresh, net.score_thresh, classes)
 
     def scores(self, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """(N, A, K) from 0 to 1."""
+        """Scores (N, A, K) from 0 to 1."""
         return outputs["cls_logits"].sigmoid()
 
     def decode(self, codes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-        """(N, C, 4) and (N, C, 4) -> boxes (N, C, 4)."""
+        """Decode boxes: regressions (N, C, 4) and anchors (N, C, 4) -> boxes (N, C, 4)."""
         boxes: torch.Tensor = self.detector.box_coder.decode_single(codes.reshape(-1, 4), anchors.reshape(-1, 4))
         return boxes.reshape(codes.shape)
 
@@ -62,11 +62,11 @@ class DenseFCOS(DenseRetinaNet):
     """FCOS (https://arxiv.org/abs/1904.01355): the same with a score of centredness."""
 
     def scores(self, outputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The geometric mean of both."""
+        """Scores: geometric mean of class probability and centredness."""
         return (outputs["cls_logits"].sigmoid() * outputs["bbox_ctrness"].sigmoid()).sqrt()
 
     def decode(self, codes: torch.Tensor, anchors: torch.Tensor) -> torch.Tensor:
-        """As RetinaNet's, by distances to the four sides."""
+        """Decode boxes as RetinaNet's, from distances to the four sides."""
         boxes: torch.Tensor = self.detector.box_coder.decode(codes, anchors)
         return boxes
 
@@ -103,7 +103,7 @@ _FORMS = {"RetinaNet": DenseRetinaNet, "FCOS": DenseFCOS, "SSD": DenseSSD}
 
 @form(PaddedDetections, symbolic=True)  # its suppression and peaks are operators of torch.export's only
 def dense_detector(module: PaddedDetections) -> DenseDetector:
-    """By the detector's family."""
+    """Export form of a detector, by its family."""
     from exporters.tracing.forms.two_stage_detection import DenseRCNN
 
     return _FORMS.get(str(module.family), DenseRCNN)(module)

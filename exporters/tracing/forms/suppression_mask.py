@@ -16,13 +16,13 @@ __all__ = ["best", "kept", "translations"]
 
 @torch.library.custom_op("onnx_edge_toolkit::kept", mutates_args=())
 def kept(boxes: torch.Tensor, scores: torch.Tensor, overlap: float, least: float) -> torch.Tensor:
-    """What is left of overlapping boxes, each class by itself (ONNX NonMaxSuppression).
+    """Suppression mask of overlapping boxes, each class by itself (ONNX NonMaxSuppression).
 
     Args:
         boxes: (N, A, 4), two opposite corners of each.
         scores: (N, K, A).
-        overlap: of two boxes that overlap by a greater part of their union, the one of the lower score goes.
-        least: boxes whose score is not above it go.
+        overlap: of two boxes with a greater intersection over union, the one of the lower score is dropped.
+        least: boxes whose score is not above this are dropped.
 
     Returns:
         (N, K, A) of 0 and 1.
@@ -44,7 +44,7 @@ def _(boxes: torch.Tensor, scores: torch.Tensor, overlap: float, least: float) -
 
 
 def best(scores: torch.Tensor, count: int, *others: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The highest scores of each row, in falling order, and what belongs to them.
+    """Top scores of each row, in falling order, with the other tensors' entries at the same positions.
 
     Args:
         scores: (N, A).
@@ -63,12 +63,12 @@ def best(scores: torch.Tensor, count: int, *others: torch.Tensor) -> tuple[torch
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Operator of this package -> the ONNX function that the exporter writes for it."""
+    """Translation table: operator of this package -> the ONNX function that the exporter writes for it."""
     return {torch.ops.onnx_edge_toolkit.kept.default: _onnx_kept}
 
 
 def _onnx_kept(boxes: Any, scores: Any, overlap: float, least: float) -> Any:
-    """NonMaxSuppression names (picture, class, box) of what is left: just the places that ScatterND writes a 1 to."""
+    """ONNX function of `kept`: NonMaxSuppression gives (picture, class, box), where ScatterND writes 1."""
     from onnx import TensorProto, helper
     from onnxscript import opset18
 

@@ -13,7 +13,7 @@ __all__ = ["PaddedEncoder", "causal_if_said"]
 
 
 class PaddedEncoder(torch.nn.Module):
-    """The encoder's layers one after the other, with the zeros that the nested path leaves at padded positions.
+    """Encoder layers in sequence, with zeros at padded positions as torch's nested path leaves them.
 
     torch takes that path where every row's padding is at its end, and the ordinary one for the whole batch elsewhere.
     """
@@ -30,7 +30,7 @@ class PaddedEncoder(torch.nn.Module):
         src_key_padding_mask: torch.Tensor | None = None,
         is_causal: bool | None = None,
     ) -> torch.Tensor:
-        """(N, L, E) -> (N, L, E). `src_key_padding_mask` (N, L) is True where a position is padding."""
+        """Encode (N, L, E) -> (N, L, E). `src_key_padding_mask` (N, L) is True where a position is padding."""
         result = src
         for layer in self.layers:
             result = layer(result, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal))
@@ -43,11 +43,11 @@ class PaddedEncoder(torch.nn.Module):
 
 @form(torch.nn.TransformerEncoder)
 def padded_encoder(module: torch.nn.TransformerEncoder) -> torch.nn.Module | None:
-    """Only where torch would take the nested path."""
+    """Form of an encoder where torch would take the nested path; None elsewhere."""
     return PaddedEncoder(module) if module.use_nested_tensor and module.mask_check else None
 
 
 @python_form("torch.nn.modules.transformer", "_detect_is_causal_mask")
 def causal_if_said(mask: torch.Tensor | None, is_causal: bool | None = None, size: Any = None) -> bool:
-    """Whether a mask is the causal one: torch looks at its numbers, which a graph cannot; the mask itself is used then."""
+    """Causal flag as the caller gives it: torch inspects the mask's numbers, which a graph cannot; without it the mask is used."""
     return bool(is_causal)

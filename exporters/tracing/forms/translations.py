@@ -1,4 +1,4 @@
-"""What the exporter writes for the operators that the export forms bring along."""
+"""Translation table for the custom operators of the export forms."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ __all__ = ["translations"]
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Operator -> the function that writes it with ONNX's own, as torch.onnx.export takes them."""
+    """Custom operator -> its ONNX translation function, as torch.onnx.export's custom_translation_table takes them."""
     return {**suppression_mask.translations(), **keypoint_peaks.translations()}

@@ -1,4 +1,4 @@
-"""Export form of torchvision's Faster R-CNN (https://arxiv.org/abs/1506.01497) and what is built on it."""
+"""Export form of torchvision's Faster R-CNN (https://arxiv.org/abs/1506.01497) and its Mask and Keypoint variants."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class DenseRCNN(DenseDetector):
     def _proposals(
         self, batch: torch.Tensor, size: tuple[int, int], maps: list[torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Boxes that may hold something (N, P, 4), and which of them are there at all (N, P)."""
+        """Region proposals (N, P, 4), and the mask of valid ones (N, P)."""
         network = self.detector.rpn
         objectness, codes = network.head(maps)
         anchors = self.anchors(network.anchor_generator, batch, maps)
@@ -96,7 +96,7 @@ class DenseRCNN(DenseDetector):
     def _masks(
         self, features: dict[str, torch.Tensor], found: dict[str, torch.Tensor], size: tuple[int, int]
     ) -> torch.Tensor:
-        """Each box's mask for its own class, (N, D, M, M)."""
+        """Masks of the boxes for their own classes, (N, D, M, M)."""
         heads = self.heads
         pooled = _pooled(heads.mask_roi_pool, features, found["boxes"], size)
         logits = heads.mask_predictor(heads.mask_head(pooled))  # (N * D, K, M, M)
@@ -106,7 +106,7 @@ class DenseRCNN(DenseDetector):
 
 
 def _pooled(pool: Any, features: dict[str, torch.Tensor], boxes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """MultiScaleRoIAlign for a batch: boxes (N, P, 4) -> what the feature maps hold there, (N * P, C, S, S).
+    """MultiScaleRoIAlign for a batch: boxes (N, P, 4) -> pooled features (N * P, C, S, S).
 
     The map that a box is taken from depends on its area (https://arxiv.org/abs/1612.03144, equation 1).
     """
@@ -131,5 +131,5 @@ def _pooled(pool: Any, features: dict[str, torch.Tensor], boxes: torch.Tensor, s
 
 
 def _not_smaller(boxes: torch.Tensor, least: float) -> torch.Tensor:
-    """(..., 4) -> (...): where both sides are at least that long."""
+    """Mask of boxes, (..., 4) -> (...) bool, whose sides are both at least that long."""
     return (boxes[..., 2] - boxes[..., 0] >= least) & (boxes[..., 3] - boxes[..., 1] >= least)

@@ -1,4 +1,4 @@
-"""The ways from a torch module to an ONNX graph; each writes a file that is then compared with torch."""
+"""Routes from a torch module to an ONNX graph; each writes a file that is then compared with torch."""
 
 from exporters.tracing.routes.legacy import by_legacy_exporter
 from exporters.tracing.routes.route import BranchFound, Route, RouteFailed

@@ -1,4 +1,4 @@
-"""Shapes at which a graph may differ from its network, because tracing followed one side of a branch without a word."""
+"""Extra probes: shapes at which a graph may differ, because tracing silently followed one side of a branch."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _PROBES = 32
 
 
 def probes_beyond(subject: Subject, conditions: Iterable[str], lowest: Mapping[str, int]) -> Iterator[Probe]:
-    """Shapes that do not meet what torch.export noted of several lengths together, where torch itself runs.
+    """Probes at shapes that violate torch.export's conditions on several lengths together, where torch itself runs.
 
-    It reports a condition on one length, such as ``n <= 20``, and keeps one on a product of two to itself.
+    torch.export reports a condition on one length, such as ``n <= 20``, but not one on a product of lengths.
 
     Args:
         subject: its inputs and axes.
@@ -51,7 +51,7 @@ def probes_beyond(subject: Subject, conditions: Iterable[str], lowest: Mapping[s
 
 
 def probes_at_numbers(subject: Subject, numbers: Iterable[int]) -> Iterator[Probe]:
-    """Every dynamic axis at these lengths and one more, smaller ones first, where torch itself runs."""
+    """Probes of every dynamic axis at these lengths and one more, smaller ones first, where torch itself runs."""
     wanted = sorted({*_LIKELY, *numbers, *(number + 1 for number in numbers)})
     shapes = (
         {name: length}
@@ -63,7 +63,7 @@ def probes_at_numbers(subject: Subject, numbers: Iterable[int]) -> Iterator[Prob
 
 
 def numbers_in(code: types.CodeType) -> set[int]:
-    """The whole numbers that a function's code names, also within its inner functions."""
+    """Integer constants in a function's code, inner functions included."""
     found: set[int] = set()
     values: list[Any] = [step.argval for step in dis.get_instructions(code) if step.opname.startswith("LOAD_")]
     values += code.co_consts
@@ -79,7 +79,7 @@ def numbers_in(code: types.CodeType) -> set[int]:
 
 
 def _small_first(lengths: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
-    """Every combination of places, those of the smallest sum first."""
+    """Every combination of positions, in ascending order of their sum."""
     for total in range(sum(len(one) - 1 for one in lengths) + 1):
         yield from _places(lengths, total)
 

@@ -1,4 +1,4 @@
-"""What torch.export says a graph would need of a length, read from its message: bounds, multiples, and conditions."""
+"""Guards: torch.export's conditions on lengths, parsed from its message: bounds, multiples, and conditions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _ROUNDINGS: dict[str, Callable[[Any], Any]] = {
 
 
 def constants_of(text: str) -> list[tuple[int, int]]:
-    """(place of the axis, its length) of every axis that became a constant."""
+    """Constants: (position of the axis, its length) of every axis that became a constant."""
     found = re.findall(
         r"You marked _?axis(\d+) as dynamic but your code specialized it to be a constant \((\d+)\)", text
     )
@@ -54,13 +54,13 @@ def constants_of(text: str) -> list[tuple[int, int]]:
 
 
 def guards_of(text: str) -> list[Guard]:
-    """Every condition that the declared lengths do not meet."""
+    """Conditions that the declared lengths do not meet: (position of the axis, condition)."""
     found = re.findall(r"Not all values of _?axis(\d+) = .*? satisfy the generated guard (.*)", text)
     return [(int(place), _LENGTH.sub("n", guard).strip().removesuffix(".")) for place, guard in found]
 
 
 def violations(guard: str, lengths: range) -> list[int] | None:
-    """The lengths at which a condition does not hold, or None where it is none of one length by plain arithmetic."""
+    """Lengths at which a condition does not hold; None where it is not plain arithmetic of one length."""
     try:
         tree = ast.parse(guard, mode="eval").body
         return [length for length in lengths if not _value(tree, {"n": length})]
@@ -69,7 +69,7 @@ def violations(guard: str, lengths: range) -> list[int] | None:
 
 
 def condition_on(text: str, axes: Axes, names: Sequence[str]) -> ast.expr | None:
-    """A condition of an exported program on its dynamic lengths, which are called by their place in `names`; None of another."""
+    """Parse an exported program's condition on its dynamic lengths, named by position in `names`; None for another one."""
 
     def called(found: re.Match[str]) -> str:
         place, axis = int(found[1]), int(found[2])
@@ -83,7 +83,7 @@ def condition_on(text: str, axes: Axes, names: Sequence[str]) -> ast.expr | None
 
 
 def holds(condition: ast.expr, names: Sequence[str], lengths: Mapping[str, int]) -> bool | None:
-    """Whether a condition of `condition_on` is met at these lengths; None where it is no plain arithmetic."""
+    """Evaluate a condition of `condition_on` at these lengths; None where it is not plain arithmetic."""
     try:
         return bool(_value(condition, {f"axis{place}": lengths[name] for place, name in enumerate(names)}))
     except (ValueError, ArithmeticError, RecursionError):
@@ -91,7 +91,7 @@ def holds(condition: ast.expr, names: Sequence[str], lengths: Mapping[str, int])
 
 
 def _value(node: ast.AST, lengths: Mapping[str, int]) -> Any:
-    """Numbers, lengths by name, + - * / // %, roundings, comparisons, and. Raises ValueError for anything else."""
+    """Evaluate numbers, named lengths, + - * / // %, roundings, comparisons, and. Raises ValueError for others."""
     match node:
         case ast.Constant(value=int() | float()):
             return node.value

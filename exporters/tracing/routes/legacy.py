@@ -1,4 +1,4 @@
-"""The exporter over TorchScript tracing: it freezes every loop and branch, so only the comparison says what it is worth."""
+"""Legacy exporter over TorchScript tracing: it freezes every loop and branch, so only the comparison shows whether it is right."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def by_legacy_exporter(subject: Subject, path: Path) -> tuple[Probe, ...]:
         with them is frozen.
 
     Raises:
-        BranchFound: it asks whether a tensor or a length is true.
+        BranchFound: the network branches on a tensor or a length.
         RouteFailed: the exporter fails, with its reason.
     """
     size = sum(tensor.numel() * tensor.element_size() for tensor in subject.module.state_dict().values())
@@ -85,7 +85,7 @@ def by_legacy_exporter(subject: Subject, path: Path) -> tuple[Probe, ...]:
 
 @contextlib.contextmanager
 def _quiet_descriptors() -> Iterator[None]:
-    """Where it fails it prints its graph from C++, past Python's own streams."""
+    """Redirect file descriptors 1 and 2 to /dev/null: a failing exporter prints its graph from C++."""
     kept: list[tuple[int, int]] = []
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -112,12 +112,12 @@ _PYTHON_METHODS = tuple(str(Path(torch.__file__).parent / name) for name in ("_t
 
 
 class _Branches(TorchFunctionMode):
-    """Notes where the network's own code asks whether a tensor is true: tracing follows one side without a word.
+    """Function mode that records branches on tensors in the network's code: tracing silently follows one side.
 
     Values and, while tracing, lengths are tensors. torch's own checks of its arguments do not count.
 
     Attributes:
-        found: where it asks.
+        found: positions of the branches.
         frozen: code that makes a plain number of a tensor, such as `len(x)`: the number is frozen, whatever becomes of it.
     """
 
@@ -145,7 +145,7 @@ _OWN = (str(Path(torch.__file__).parent), str(Path(__file__).parents[2]))
 
 
 def _open_outputs(subject: Subject, names: list[str]) -> dict[str, dict[int, str]]:
-    """Output -> the axes whose lengths change with the inputs', found by running torch at another shape."""
+    """Dynamic axes of the outputs: output -> axes whose lengths change with the inputs', found by running torch."""
     lengths = example_lengths(subject)
     others = {
         name: next(

@@ -1,4 +1,4 @@
-"""Names in the traced file: the outputs as the card calls them, and the dynamic axes as they were asked for."""
+"""Naming in the traced file: outputs as in the card, dynamic axes as requested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLACEHOLDER = "toolkit output "
 
 
 def name_axes_and_outputs(path: Path, subject: Subject) -> None:
-    """Rename in place. Weights in a second file stay there."""
+    """Rename outputs and dynamic axes in place. External data stay where they are."""
     model = onnx.load(path, load_external_data=False)
     names = subject.output_names
     taken = {name: f"{name}_inside" for name in names}
@@ -38,7 +38,7 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
 
 
 def _name_axes(graph: onnx.GraphProto, subject: Subject) -> None:
-    """torch calls them s25 and 2*s16; other expressions of them keep their form, with our names in it."""
+    """Rename torch's symbolic lengths (s25, 2*s16); other expressions keep their form, with the names in it."""
     names: dict[str, str] = {}
     for value, axes in zip(graph.input, subject.axes, strict=False):
         for axis, name in axes.items():

@@ -1,4 +1,4 @@
-"""What every route shares: its shape as a function, its example, its silence, and how it fails."""
+"""Common parts of the routes: function signature, example inputs, silencing, and errors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Route: TypeAlias = Callable[[Subject, Path], tuple[Probe, ...]]
 
 
 class RouteFailed(CheckFailed):
-    """This way does not lead to a file; another may."""
+    """A route fails to write a file; another may succeed."""
 
 
 class BranchFound(CheckFailed):
-    """The network goes another way for other shapes or values: no route may freeze one side of it, tried or not."""
+    """The network branches on shapes or values, and no route may freeze one side."""
 
 
 def example_inputs(subject: Subject) -> tuple[torch.Tensor, ...]:
-    """Inputs to trace with: never a batch of 1, which is baked in, and no two dynamic axes of equal length where torch takes it."""
+    """Example inputs for tracing: no batch of 1, which would be baked in, and no two dynamic axes of equal length where possible."""
     if "batch" not in example_lengths(subject):
         rows = subject.rows or len(subject.samples[0])
         return tuple(cycle(sample, rows) for sample in subject.samples)
@@ -46,7 +46,7 @@ def example_inputs(subject: Subject) -> tuple[torch.Tensor, ...]:
 
 
 def _usable(subject: Subject, name: str, length: int) -> int:
-    """A dynamic length of 1 would be baked in as a batch of 1 is."""
+    """Length for tracing along a dynamic axis: 1, which would be baked in, is replaced by another valid length."""
     span = subject.ranges.get(name)
     if length > 1 or span is None:
         return length

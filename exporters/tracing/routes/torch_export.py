@@ -42,7 +42,7 @@ _LENGTHS_RUN = 6
 
 @dataclass(frozen=True)
 class _Bounds:
-    """What is declared of one axis: multiples of `step` from `minimum` to `maximum`, the example's length among them."""
+    """Declared lengths of one axis: multiples of `step` from `minimum` to `maximum`, including the example's."""
 
     example: int
     minimum: int = 1
@@ -50,7 +50,7 @@ class _Bounds:
     step: int = 1
 
     def dim(self, name: str) -> Any:
-        """torch's own description."""
+        """Dimension as torch.export.Dim."""
         highest = None if self.maximum is None else self.maximum // self.step
         lowest = -(-self.minimum // self.step)
         root = torch.export.Dim(name if self.step == 1 else f"_{name}", min=lowest, max=highest)
@@ -61,7 +61,7 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
     """Write the traced and optimised graph.
 
     Returns:
-        Probes at the edges of what torch.export asked for beyond what was declared, and beyond what it noted without a word.
+        Probes just outside the bounds that torch.export added to the declared ones, and outside its unreported conditions.
 
     Raises:
         BranchFound: the network has a branch on one of the dynamic lengths.
@@ -75,7 +75,7 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
     try:
         for attempt in range(_ATTEMPTS):
             try:
-                with quiet(), apply_forms(subject.module), _told_equal(subject):
+                with quiet(), apply_forms(subject.module), _equal_lengths(subject):
                     program = torch.export.export(
                         subject.module, examples, dynamic_shapes=_shapes(subject, names, bounds), strict=False
                     )
@@ -101,10 +101,10 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
 
 
 @contextlib.contextmanager
-def _told_equal(subject: Subject) -> Iterator[None]:
-    """Within the ``with`` torch.export knows from the start that axes of one name have one length.
+def _equal_lengths(subject: Subject) -> Iterator[None]:
+    """Within the ``with``, declare to torch.export that axes of one name have equal lengths.
 
-    By itself it finds that out where they first meet, and before may have asked for a condition on their sum.
+    Otherwise it learns that only where they first meet, and may already have asked for a condition on their sum.
     """
 
     def tell(_module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -130,7 +130,7 @@ def _declared(subject: Subject, name: str, example: int) -> _Bounds:
 
 
 def _shapes(subject: Subject, names: list[str], bounds: dict[str, _Bounds]) -> Any:
-    """One mapping an input; the wrapper takes *inputs, which torch.export sees as one tuple."""
+    """Dynamic shapes, one mapping per input; the wrapper takes *inputs, which torch.export sees as one tuple."""
     if not names:
         return None
     dims = {name: bounds[name].dim(f"axis{place}") for place, name in enumerate(names)}
@@ -155,7 +155,7 @@ def _write(subject: Subject, program: torch.export.ExportedProgram, path: Path) 
 
 
 def _narrowed(text: str, names: list[str], bounds: dict[str, _Bounds]) -> dict[str, _Bounds]:
-    """The bounds with torch.export's suggested fixes; only those that keep an axis dynamic are read."""
+    """Bounds narrowed by torch.export's suggested fixes; only fixes that keep an axis dynamic are read."""
     found = dict(bounds)
     for place, guard in guards_of(text):
         found[names[place]] = _above(guard, found[names[place]])
@@ -176,7 +176,7 @@ def _narrowed(text: str, names: list[str], bounds: dict[str, _Bounds]) -> dict[s
 
 
 def _above(guard: str, bounds: _Bounds) -> _Bounds:
-    """Torch asks that a length which comes out of the network be none of 1: raise the minimum above those where it is.
+    """Raise the minimum above the lengths that violate a guard, such as that a length within the network is not 1.
 
     The lengths left out are probed afterwards. A condition that is not met above the example is no bound.
     """
@@ -218,7 +218,7 @@ def _depends(name: str, how: str) -> BranchFound:
 
 
 def _explained(error: Exception, names: list[str]) -> BranchFound | RouteFailed:
-    """A guard that is no bound is a branch on a length; a length that became a constant may have another reason."""
+    """Error of a failed export: BranchFound for a guard that is no bound, RouteFailed for a constant length."""
     text = str(error)
     for place, length in constants_of(text):
         called = "batch size" if names[place] == "batch" else names[place]

@@ -12,7 +12,7 @@ import pytest
 
 import runtime.index
 from runtime.errors import VectorIndexError
-from runtime.index import VectorIndex, store
+from runtime.index import VectorIndex, connection
 
 
 def filled(folder: Path) -> Path:
@@ -175,7 +175,7 @@ def test_closed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = filled(tmp_path / "index")
     (folder / "matrix.f32").unlink()
-    monkeypatch.setattr(store.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(connection.os, "access", lambda path, mode: False)
     with runtime.index.open(folder) as index:
         assert index.search([0.0, 1.0, 0.0], k=2).ids == ["id 1", "id 4"]
         with pytest.raises(VectorIndexError, match="cannot be read or written"):
@@ -183,7 +183,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "WAIT_SECONDS", 0.1)
     with runtime.index.open(tmp_path / "index", dim=3) as index:
         other = sqlite3.connect(tmp_path / "index" / "index.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""The layers that `add()` knows by name, one module a family. Importing this package fills `LAYERS`."""
+"""The layers that `add()` knows by name, one module per family. Importing this package fills `LAYERS`."""
 
 from toolkit.builder.activations import ACTIVATIONS, find_activation
 from toolkit.builder.layers import (

@@ -1,4 +1,4 @@
-"""Layers whose steps look at each other. Padded steps are looked at by none when a mask arrives."""
+"""Self-attention layers. Under a mask no real step attends to a padded one."""
 
 from __future__ import annotations
 

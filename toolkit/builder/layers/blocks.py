@@ -1,4 +1,4 @@
-"""The blocks that known convolutional networks are built of."""
+"""Blocks of ResNet and GoogLeNet as layers."""
 
 from __future__ import annotations
 

@@ -209,5 +209,5 @@ def _check_same(padding: Any, stride: Any) -> None:
 
 
 def _three(value: int | tuple[int, ...]) -> tuple[int, ...]:
-    """One number an axis, for up to three axes."""
+    """One number per axis, for up to three axes."""
     return (value,) * 3 if isinstance(value, int) else (*value, *value, *value)[:3]

@@ -19,5 +19,5 @@ def linear(*, size: Size, bias: bool = True, flatten: bool = True) -> torch.nn.M
 
 @layer()
 def bilinear(*, size: tuple[int, int, int], bias: bool = True) -> torch.nn.Module:
-    """(N, ..., size[0] + size[1]) -> (N, ..., size[2]): the last axis is cut into two vectors, multiplied by a learnt form."""
+    """(N, ..., size[0] + size[1]) -> (N, ..., size[2]): the last axis split in two, a learnt bilinear form of both."""
     return SplitBilinear(*size, bias=bias)

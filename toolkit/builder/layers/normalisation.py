@@ -134,7 +134,7 @@ def local_response_norm(*, size: int = 5, alpha: float = 1e-4, beta: float = 0.7
 
 
 def _inferred(size: int | None) -> int:
-    """The builder has filled it in."""
+    """`size`, which the builder has filled in. Raises ValueError for None."""
     if size is None:
         raise ValueError("size was not given; the number of channels is expected.")
     return size

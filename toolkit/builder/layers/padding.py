@@ -1,4 +1,4 @@
-"""A frame around what arrives: of zeros, of a constant, mirrored, or repeated."""
+"""Padding layers: zeros, a constant, reflection, or replication of the edges."""
 
 from __future__ import annotations
 

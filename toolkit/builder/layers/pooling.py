@@ -1,4 +1,4 @@
-"""Pooling: the greatest value or the mean of windows, of a fixed number of cells, or of everything; and its undoing."""
+"""Pooling: maximum or mean of windows, adaptive to a number of cells, or global; and max unpooling."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def maxpool1d(
     return_indices: bool = False,
     ceil_mode: bool = False,
 ) -> torch.nn.Module:
-    """(N, C, L) -> (N, C, L'), the greatest value of each window; return_indices keeps its place for maxunpool1d."""
+    """(N, C, L) -> (N, C, L'), the maximum of each window; return_indices keeps its index for maxunpool1d."""
     _check_padding(kernel_size, padding)
     return torch.nn.MaxPool1d(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
 
@@ -61,7 +61,7 @@ def maxpool(
     return_indices: bool = False,
     ceil_mode: bool = False,
 ) -> torch.nn.Module:
-    """(N, C, H, W) -> (N, C, H', W'), the greatest value of each window; return_indices keeps its place for maxunpool2d."""
+    """(N, C, H, W) -> (N, C, H', W'), the maximum of each window; return_indices keeps its index for maxunpool2d."""
     _check_padding(kernel_size, padding)
     return torch.nn.MaxPool2d(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
 
@@ -75,7 +75,7 @@ def maxpool3d(
     dilation: Whole3 = 1,
     ceil_mode: bool = False,
 ) -> torch.nn.Module:
-    """(N, C, D, H, W) -> (N, C, D', H', W'), the greatest value of each window."""
+    """(N, C, D, H, W) -> (N, C, D', H', W'), the maximum of each window."""
     _check_padding(kernel_size, padding)
     return torch.nn.MaxPool3d(kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
 
@@ -142,19 +142,19 @@ def adaptive_avgpool3d(*, output_size: Cells3) -> torch.nn.Module:
 
 @layer(axes=2)
 def adaptive_maxpool1d(*, output_size: Whole1) -> torch.nn.Module:
-    """(N, C, L) -> (N, C, output_size), the greatest values of that many parts."""
+    """(N, C, L) -> (N, C, output_size), the maxima of that many parts."""
     return AdaptiveMaxPool(output_size, 1)
 
 
 @layer(axes=3, aliases=("adaptive_maxpool",))
 def adaptive_maxpool2d(*, output_size: Cells2) -> torch.nn.Module:
-    """(N, C, H, W) -> (N, C, *output_size), the greatest values of that many parts; None keeps an axis."""
+    """(N, C, H, W) -> (N, C, *output_size), the maxima of that many parts; None keeps an axis."""
     return AdaptiveMaxPool(output_size, 2)
 
 
 @layer(axes=4)
 def adaptive_maxpool3d(*, output_size: Cells3) -> torch.nn.Module:
-    """(N, C, D, H, W) -> (N, C, *output_size), the greatest values of that many parts; None keeps an axis."""
+    """(N, C, D, H, W) -> (N, C, *output_size), the maxima of that many parts; None keeps an axis."""
     return AdaptiveMaxPool(output_size, 3)
 
 
@@ -166,7 +166,7 @@ def global_avgpool() -> torch.nn.Module:
 
 @layer(axes=(2, 3, 4))
 def global_maxpool() -> torch.nn.Module:
-    """(N, C, ...) -> (N, C), the greatest value of each channel."""
+    """(N, C, ...) -> (N, C), the maximum of each channel."""
     return GlobalMaxPool()
 
 

@@ -1,4 +1,4 @@
-"""Layers that read a sequence step by step, and skip its padded steps when a mask arrives."""
+"""Recurrent layers; under a mask they skip padded steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of layers: what `add()` knows by name, and what each layer says about its input."""
+"""Registry of layers: the names that `add()` knows, and each layer's requirements on its input."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Layer:
     Attributes:
         name: as given to `add()`, in lower case.
         function: keyword arguments -> torch module.
-        in_axis: what `size`, or its first number, must equal: the length of this axis of the input (batch axis not
-            counted; -1 is the last), or the vocabulary. None where `size` means something else.
-        axes: how many axes one input may have (batch axis not counted), or None for any number.
+        in_axis: axis of the input whose length `size`, or its first number, must equal (batch axis not
+            counted; -1 is the last), or "vocabulary". None where `size` means something else.
+        axes: allowed numbers of axes of one input (batch axis not counted), or None for any number.
         flattens: the input is flattened first when it has more than one axis, and `size[0]` counts all its features.
             A layer with a parameter `flatten` does so only while that is True, and else counts the last axis.
         sequence: the first axis is time: (N, length, features).
         dtype: "float32", "int64" (tokens), or "any".
-        aliases: other names it is found by.
+        aliases: other accepted names.
     """
 
     name: str
@@ -61,13 +61,13 @@ class Layer:
 
     @functools.cached_property
     def size_is_pair(self) -> bool:
-        """Whether `size` is (in, out), so that one whole number means the second, with the first inferred."""
+        """True if `size` is a pair (in, out): a single number is then `out`, and `in` is inferred."""
         hint = typing.get_type_hints(self.function)["size"]
         return any(typing.get_origin(option) is tuple for option in (hint, *typing.get_args(hint)))
 
     @property
     def takes(self) -> str:
-        """The shapes that may arrive, in words: "(N, channels, height, width)"."""
+        """Accepted input shapes, in words: "(N, channels, height, width)"."""
         if self.axes is None:
             return "(N, ...)"
         words = dict(_AXES)
@@ -130,12 +130,12 @@ def names_of(entry: Layer) -> tuple[str, ...]:
 
 
 def plain_name(name: str) -> str:
-    """Lower case without underscores: 'Conv_Transpose2d' and 'convtranspose2d' are the same name."""
+    """Normalised name, lower case without underscores: 'Conv_Transpose2d' and 'convtranspose2d' are the same."""
     return name.lower().replace("_", "")
 
 
 def find_layer(name: str) -> Layer:
-    """Look a layer up, without case; and without underscores where that leaves one. Raises SpecError with the closest names."""
+    """Look up a layer, ignoring case, and underscores if unambiguous. Raises SpecError with the closest names."""
     found = LAYERS.get(str(name).lower())
     if found is not None:
         return found

@@ -1,4 +1,4 @@
-"""Layers that move numbers and compute none: flatten, reshape, squeeze, permute, enlarge."""
+"""Shape layers: flatten, reshape, squeeze, unsqueeze, permute, transpose, upsample."""
 
 from __future__ import annotations
 

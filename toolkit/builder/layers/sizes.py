@@ -25,7 +25,7 @@ PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    """(in, out) as it is; the builder has filled the first number in."""
+    """`size` as a pair (in, out); the builder has filled in the first number."""
     if not isinstance(size, tuple):
         raise ValueError(f"size={size} lacks what comes in; (in, out) is expected.")
     return size

@@ -1,4 +1,4 @@
-"""What makes a padding mask: embedded tokens, and steps of one value."""
+"""Layers that make a padding mask: token embedding, and masking of steps by value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An augmentation: random changes of the training pictures, the same for an example whoever makes its batch."""
+"""Augmentation: random transforms of training pictures, reproducible per example whichever process makes the batch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Augmentation:
 
     Attributes:
         steps: in the order in which they are applied.
-        crops: what an evaluation looks at instead of the one crop at the centre; None for that one.
+        crops: several crops for evaluation instead of the centre crop; None for the centre crop.
     """
 
     steps: tuple[Step, ...]
@@ -42,7 +42,7 @@ class Augmentation:
 
     @classmethod
     def from_setting(cls, setting: Any) -> Augmentation:
-        """Read back what `to_setting` gave. Raises InputError as `read_steps`, and for what is not augmentation."""
+        """Inverse of `to_setting`. Raises InputError as `read_steps`, and for steps that are not augmentation."""
         steps = read_steps(setting)
         crops = [step for step in steps if kind_of(step.name) == "crops"]
         if len(crops) > 1:
@@ -58,16 +58,16 @@ class Augmentation:
 
     @property
     def crop(self) -> tuple[int, int] | None:
-        """(height, width) that the steps leave, and with it what an evaluation crops at the centre; None leaves all."""
+        """Size (height, width) of evaluation crops: that of `crops`, or of the last step that sets one; else None."""
         if self.crops is not None:
             return self.crops.size
         return next((tuple(step.arguments["size"]) for step in reversed(self.steps) if step.name in _SIZED), None)
 
     def prepare(self, data: Dataset) -> Dataset:
-        """The data set as it is trained and evaluated with this augmentation.
+        """The data set prepared for training and evaluation with this augmentation.
 
-        Where a random crop leaves less than the whole picture, an evaluation sees as much from the centre: the card says so,
-        and the data set keeps the whole pictures for the training. Otherwise it comes back as it is.
+        Where a random crop leaves less than the whole picture, evaluation takes a centre crop of that size (in the card),
+        and the data set keeps the whole pictures for training. Otherwise it is returned unchanged.
 
         Raises:
             InputError: the data are not pictures, the targets lie on the pictures, or the crop is larger than they are.
@@ -123,7 +123,7 @@ class Augmentation:
         return _brought_to(now, size or tuple(pictures.shape[-2:]), pictures.shape[1])
 
     def _functions(self) -> list[tuple[str, Callable[..., Any]]]:
-        """One entry for each kernel, and one for all the steps between two of them."""
+        """(name, function) per batch kernel, and per run of other steps between two kernels."""
         if not self._built:
             between: list[Step] = []
             for step in (*self.steps, None):
@@ -149,7 +149,7 @@ def _kernel(name: str, arguments: Mapping[str, Any]) -> Callable[..., torch.Tens
 
 
 def _one_by_one(transforms: Sequence[Any]) -> Callable[..., torch.Tensor | list[torch.Tensor]]:
-    """torchvision draws from torch's global generator, which is seeded for each picture and put back afterwards."""
+    """Apply transforms picture by picture; torch's global generator is seeded per picture and restored afterwards."""
 
     def apply(pictures: torch.Tensor, seeds: np.ndarray) -> torch.Tensor | list[torch.Tensor]:
         generator = torch.default_generator
@@ -171,7 +171,7 @@ def _one_by_one(transforms: Sequence[Any]) -> Callable[..., torch.Tensor | list[
 def _applied(
     apply: Callable[..., Any], pictures: torch.Tensor | list[torch.Tensor], seeds: np.ndarray
 ) -> torch.Tensor | list[torch.Tensor]:
-    """Where an earlier step left pictures of several sizes, each is a batch of its own."""
+    """Apply a function to a batch; pictures of several sizes, a list, one by one."""
     if len(pictures) == 0:
         return pictures
     if isinstance(pictures, torch.Tensor):
@@ -211,7 +211,7 @@ def _module(step: Step) -> Any:
 
 
 def _on_unit_scale(transform: Callable[..., Any]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """uint8 pictures are given to it as 0..1 and come back as uint8."""
+    """Wrap a transform for float pictures: uint8 in, scaled to 0..1 for it, uint8 out."""
     from torchvision.transforms.v2.functional import to_dtype
 
     def apply(picture: torch.Tensor) -> torch.Tensor:

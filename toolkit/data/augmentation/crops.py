@@ -29,7 +29,7 @@ class Crops:
 
     @classmethod
     def from_step(cls, step: Step) -> Crops:
-        """From the step FiveCrop or TenCrop."""
+        """Crops of a step FiveCrop or TenCrop."""
         height, width = step.arguments["size"]
         return cls(step.name, (height, width), bool(step.arguments.get("vertical_flip", False)))
 
@@ -39,7 +39,7 @@ class Crops:
 
     @property
     def count(self) -> int:
-        """How many crops a picture has: 5 or 10."""
+        """Number of crops per picture: 5 or 10."""
         return 5 if self.name == "FiveCrop" else 10
 
     def __call__(self, pictures: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
-"""Flips and crops of a whole batch at once: what nearly every augmentation has, without a call for each picture.
+"""Batch kernels of flips and crops: the most frequent random transforms, without a call per picture.
 
-torchvision draws for one picture a call; here the numbers of all pictures are drawn together, each from its own seed,
+torchvision draws for one picture per call; here the numbers of all pictures are drawn together, each from its own seed,
 and the pixels are moved by slices. The pixels are those of torchvision for the same place and side.
 """
 

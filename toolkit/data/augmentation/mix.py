@@ -30,7 +30,7 @@ class Mix:
 
     @classmethod
     def from_setting(cls, setting: Any) -> Mix:
-        """Read back what `to_setting` gave. Raises InputError for what is not one step that mixes."""
+        """Inverse of `to_setting`. Raises InputError for anything but one mixing step."""
         steps = read_steps(setting)
         if len(steps) != 1 or not mixes(steps[0]):
             raise InputError(f"{setting!r:.80} does not say how to mix; one of MixUp and CutMix is expected.")
@@ -69,7 +69,7 @@ class Mix:
 
 
 def mixes(step: Step) -> bool:
-    """Whether a step mixes a batch. Raises InputError for a container that holds both such steps and others."""
+    """True if a step mixes a batch: MixUp, CutMix, or a container of these. Raises InputError for a mixed container."""
     if step.name in _NAMES:
         return True
     if step.name not in CONTAINERS or not step.inside:

@@ -1,4 +1,4 @@
-"""Which transforms there are, and what each is for: the card, the augmentation, a batch, an evaluation, or none of ours."""
+"""Transform names by kind: for the card, the augmentation, a batch, an evaluation, or refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _REFUSED = {
 
 
 def kind_of(name: str) -> Kind:
-    """What a transform is for.
+    """Kind of a transform, by its name.
 
     Raises:
         InputError: there is none of this name, or it cannot be used on pictures here.
@@ -68,7 +68,7 @@ def kind_of(name: str) -> Kind:
 
 @functools.cache
 def known_names() -> tuple[str, ...]:
-    """Every name that is accepted: torchvision's transforms (version 2) of pictures, and ours."""
+    """Accepted names: torchvision's transforms (version 2) of pictures, and ours."""
     from torchvision.transforms import v2
 
     found = [name for name, value in vars(v2).items() if inspect.isclass(value) and issubclass(value, v2.Transform)]

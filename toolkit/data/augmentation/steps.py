@@ -1,4 +1,4 @@
-"""What a user writes -> steps: plain JSON in several forms, or torchvision's own objects."""
+"""Transform parser: plain JSON in several forms, or torchvision's objects -> steps."""
 
 from __future__ import annotations
 
@@ -90,14 +90,14 @@ def _step(name: Any, value: Any) -> Step:
 
 
 def _pair(value: Any) -> dict[str, Any]:
-    """The familiar short form of Normalize: (means, deviations)."""
+    """Arguments of Normalize in its short form (means, deviations)."""
     if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(item, list | tuple) for item in value):
         return {"mean": value[0], "std": value[1]}
     raise InputError(f"Normalize takes (means, deviations), one number a channel; {value!r} was given.")
 
 
 def _step_of(transform: Any) -> Step:
-    """One of torchvision's objects, of version 1 or 2, read back from its attributes."""
+    """A torchvision transform (version 1 or 2) -> step, read from its attributes."""
     name = type(transform).__name__
     kind_of(name)
     if name in CONTAINERS:
@@ -114,7 +114,7 @@ def _step_of(transform: Any) -> Step:
 
 
 def _given(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of an object's attributes that differ from the defaults."""
+    """Attributes of a transform that differ from the defaults."""
     given = {}
     for key, value in values.items():
         default = parameters_of(name)[key].default
@@ -125,10 +125,10 @@ def _given(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(value: Any, what: str) -> Any:
-    """A value as JSON holds it: tuples become lists, enumerations their text, NumPy's numbers Python's.
+    """JSON-serialisable value: tuples become lists, enumerations their text, NumPy's numbers Python's.
 
     Raises:
-        InputError: JSON has nothing for it.
+        InputError: JSON cannot represent it.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""Familiar transforms -> the card's pre-processing, and what is random beside it.
+"""Transforms -> the card's deterministic pre-processing, and the random augmentation.
 
-Pictures are prepared once as the card says, and augmented afterwards, before they are normalised: resizing comes first whatever the
-order given, and an order in which that would mean something else is refused.
+Pictures are resized by the card, then augmented, then normalised: resizing comes first whatever the
+order given, and an order for which that changes the result is refused.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def parse_transform(
 ) -> tuple[ImageInput, Augmentation | None, Mix | None]:
     """Transforms -> (the card to load the pictures with, the random changes, the mixing of batches).
 
-    Nothing random reaches the card. A random crop that leaves less than the resized picture is met in an evaluation by one at
+    Nothing random reaches the card. For a random crop smaller than the resized picture, evaluation takes a crop at
     the centre: load the data with the card that is returned, then `Augmentation.prepare` gives the data set whose card says so.
 
     Args:
@@ -64,7 +64,7 @@ def parse_transform(
         color: "RGB" or "grayscale".
 
     Raises:
-        InputError: a transform or an argument is unknown, cannot be part of what it is needed for, or the order does not fit.
+        InputError: a transform or an argument is unknown, cannot be used in its place, or the order does not fit.
     """
     plan = _Plan(ImageInput("input", color, size=(1, 1)))
     for step in read_steps(transform):
@@ -74,7 +74,7 @@ def parse_transform(
 
 @dataclass
 class _Plan:
-    """What the steps read so far come to."""
+    """Partial result of reading the steps: card, augmentation steps, mixing, crops."""
 
     card: ImageInput
     steps: list[Step] = field(default_factory=list)
@@ -83,7 +83,7 @@ class _Plan:
     normalized: bool = False
 
     def add(self, step: Step) -> None:
-        """Put one step where it belongs."""
+        """Add one step to the card, the augmentation, the mixing or the crops."""
         kind = kind_of(step.name)
         if kind == "mix" or (kind == "container" and mixes(step)):
             if self.mix is not None:
@@ -171,7 +171,7 @@ class _Plan:
         self.card, self.normalized = replace(self.card, mean=tuple(map(float, mean)), std=tuple(map(float, std))), True
 
     def _on_pixels(self, step: Step) -> Step:
-        """A random step as it is applied: before the normalisation, to values from 0 to 1."""
+        """A random step with its values converted for pixels from 0 to 1, before the normalisation."""
         if step.name != "RandomErasing":
             return replace(step, inside=tuple(map(self._on_pixels, step.inside)))
         value = step.arguments.get("value", 0.0)
@@ -209,7 +209,7 @@ def _check_conversion(step: Step) -> None:
 
 
 def _resized(size: Any) -> tuple[int, int] | int:
-    """(height, width), or one number for the shorter side."""
+    """Size of a Resize step: (height, width), or one number for the shorter side."""
     if isinstance(size, int) or (isinstance(size, list) and len(size) == 1):
         return size_of("Resize", size)[0]
     height, width = size_of("Resize", size)
@@ -225,7 +225,7 @@ def _resized_again(first: Sequence[int], size: tuple[int, int] | int) -> tuple[i
 
 
 def _square(side: int, crop: tuple[int, int]) -> tuple[int, int]:
-    """What is kept of pictures whose shorter side is `side`, so that they all have one size and the crop at the centre stays the same.
+    """Common size (height, width) to keep of pictures with shorter side `side`, for which the centre crop is the same.
 
     The margin is a multiple of four: half of it, on each side, is even, and rounding to the even pixel gives the same start.
     """

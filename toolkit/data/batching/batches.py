@@ -1,4 +1,4 @@
-"""Whole batches from memory: one index_select a batch, no Python for each example.
+"""Batches from memory: one index_select per batch, no Python code per example.
 
 Pictures that are augmented, cut into several crops or read from files may be prepared by worker processes instead; which
 process prepares a batch changes nothing in it.
@@ -28,33 +28,33 @@ from toolkit.data.stores import PictureStore, PixelStore
 __all__ = ["Batches"]
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-# What each step is tried on before the training, so that one that cannot work is refused at once.
+# Each step is tried on this before the training, so that one that cannot work is refused at once.
 _TRIALS = 8
 
 
 class Batches:
-    """Iterates over (inputs (B, ...), targets (B, ...)) tensors, as the data set has them.
+    """Iterable of batches (inputs (B, ...), targets (B, ...)), tensors as the data set has them.
 
     The order of epoch e follows from (seed, e) alone, the augmentation of example i from (seed, e, i), the mixing of batch b from
     (seed, e, b): a resumed training sees the same batches, with any number of workers. The global random states stay as they are.
 
     Args:
         data: the data set; one that an augmentation has prepared, where there is one (`Augmentation.prepare`).
-        indices: int64 positions in it that belong here; None for all.
-        batch_size: at most so many of one process; the last batch may be smaller.
-        shuffle: another order each epoch.
-        seed: of everything that is drawn.
+        indices: int64 positions of the data set to serve; None for all.
+        batch_size: examples per batch and process; the last batch may be smaller.
+        shuffle: reshuffle every epoch.
+        seed: seed of all random draws.
         augment: random changes of the pictures; None for none.
         mix: MixUp or CutMix, which makes the targets soft, float32 (B, K).
         crops: several crops of each picture, inputs (B, crops, C, H, W); for an evaluation.
-        sampling: "all" examples once an epoch; "balanced" draws as many with replacement, classes equally often.
+        sampling: "all" examples once per epoch; "balanced" draws as many with replacement, classes equally often.
         workers: processes that prepare batches ahead; 0 prepares them here. Inputs that lie in memory ready need none.
         pin_memory: batches in page-locked memory, from which ``.to("cuda", non_blocking=True)`` copies beside the computation.
 
     Attributes:
         epoch: the number of the next epoch; iterating counts on.
         start: batches to leave out at the beginning of the next epoch; the epoch that does so sets it back to 0.
-        rank, world: of how many processes this is which; each gets its contiguous share of every global batch of
+        rank, world: number of this process, and of processes; each gets its contiguous share of every global batch of
             batch_size * world examples. The shares of the last one differ by one example at most, and may be empty.
 
     Raises:
@@ -98,7 +98,7 @@ class Batches:
         self._maker.check(self.indices)
         self._pool: WorkerPool | None = None
         if self._maker.plain and isinstance(data.inputs, PixelStore):
-            data.inputs.take(torch.empty(0, dtype=torch.int64))  # what can be prepared once is, before the first epoch
+            data.inputs.take(torch.empty(0, dtype=torch.int64))  # one-time preparation, before the first epoch
 
     def __len__(self) -> int:
         """Steps of an epoch, the same for every process."""
@@ -106,7 +106,7 @@ class Batches:
 
     @property
     def examples(self) -> int:
-        """How many examples an epoch has, of all processes together."""
+        """Number of examples per epoch, over all processes."""
         return len(self.indices)
 
     def targets(self) -> torch.Tensor:
@@ -191,7 +191,7 @@ class _Maker:
         return self.augment is None and self.mix is None and self.crops is None
 
     def check(self, indices: np.ndarray) -> None:
-        """Try everything once on the first picture."""
+        """Try each transform once on the first picture, to raise its errors before the training."""
         if self.mix is not None:
             self.mix.check(self.data)
         if self.augment is not None and self.crops is not None:

@@ -1,4 +1,4 @@
-"""Which examples an epoch has, in which order, and whose they are. All of it follows from the seed and the epoch alone."""
+"""Samplers: examples of an epoch, their order, and each process's share; a function of seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def shuffled_order(indices: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 
 
 def check_balanced(data: Dataset) -> None:
-    """Raise InputError where examples have no single class to balance by."""
+    """Raise InputError for data without one class per example."""
     if data.task != "classification":
         raise InputError(
             f"sampling='balanced' draws classes equally often; the data are {data.describe()}, without one class an example. "
@@ -30,7 +30,7 @@ def balanced_order(indices: np.ndarray, targets: np.ndarray, seed: int, epoch: i
     Args:
         indices: int64 (n,) positions in the data set.
         targets: int64 (N,) classes of the whole data set.
-        seed, epoch: what the draw follows from.
+        seed, epoch: determine the draw.
     """
     random = np.random.default_rng((seed, epoch))
     present = targets[indices]
@@ -41,7 +41,7 @@ def balanced_order(indices: np.ndarray, targets: np.ndarray, seed: int, epoch: i
 
 
 def repeats_of(order: np.ndarray) -> np.ndarray:
-    """int64 (n,): how often each entry came before in `order`: [7, 2, 7, 7] -> [0, 0, 1, 2]."""
+    """Number of earlier occurrences of each entry of `order`, int64 (n,): [7, 2, 7, 7] -> [0, 0, 1, 2]."""
     by_value = np.argsort(order, kind="stable")
     ordered = order[by_value]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(order) else by_value

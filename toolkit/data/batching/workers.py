@@ -1,4 +1,4 @@
-"""Worker processes that make batches ahead, and hand them over in order: the numbers are those of one process."""
+"""Worker processes that make batches ahead, and return them in order; results equal those of a single process."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["WorkerPool"]
 
 
 class WorkerPool:
-    """Runs `make(job)` in worker processes; they stay between epochs, until `close` or until the pool is gone.
+    """Pool of worker processes that run `make(job)`; they live across epochs, until `close` or the pool is freed.
 
     Args:
-        make: called in the workers; everything it holds is shared with them.
-        workers: how many processes.
-        pin_memory: hand the batches over in page-locked memory, for a GPU.
+        make: called in the workers, which share everything it holds.
+        workers: number of processes.
+        pin_memory: return batches in page-locked memory, for a GPU.
     """
 
     def __init__(self, make: Callable[[Any], Any], workers: int, pin_memory: bool = False) -> None:
@@ -83,7 +83,7 @@ class WorkerPool:
 
 
 class _Jobs(Sampler[Any]):
-    """What is to be made in this epoch."""
+    """Sampler of the current epoch's jobs."""
 
     def __init__(self) -> None:
         self.now: Sequence[Any] = ()
@@ -107,7 +107,7 @@ class _Made(Dataset[Any]):
 
 
 class _Failure:
-    """A worker's error on its way, without the traceback that DataLoader would write into its message."""
+    """Exception of a worker, passed on without the traceback that DataLoader would write into its message."""
 
     def __init__(self, kind: type[ToolkitError], message: str) -> None:
         self.kind, self.message = kind, message
@@ -124,7 +124,7 @@ def _as_it_is(value: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without two warnings: of more workers than cores, which the caller asked for, and of a fork beside threads.
+    """Suppress two warnings: of more workers than cores (the caller's choice), and of a fork beside threads.
 
     The workers run torch with one thread and hold none of the parent's locks.
     """

@@ -21,7 +21,7 @@ from toolkit.data.stores import FileStore, PictureStore
 
 __all__ = ["augmentation_sheet", "data_facts", "data_sheet"]
 
-# Means and deviations are measured on so many pictures, and sizes read from so many files, evenly spaced over the set.
+# Number of pictures for means and deviations, and of files for sizes, evenly spaced over the set.
 MEASURED = 2000
 _BAR_COLOR = "#3b6fb6"
 _CELL, _CAPTION = 1.15, 0.24  # inches
@@ -37,9 +37,9 @@ def augmentation_sheet(
     seed: int = 0,
     dpi: int = 110,
 ) -> bytes:
-    """One picture a row: first as it is, then as a training sees it, epoch by epoch -> PNG.
+    """Augmentation sheet, one picture per row: the original, then as training sees it, epoch by epoch -> PNG.
 
-    Where nothing but the crops of an evaluation was asked for, these are shown instead.
+    Where only the crops of an evaluation are given, these are shown instead.
 
     Args:
         data: pictures, as they were loaded.
@@ -48,7 +48,7 @@ def augmentation_sheet(
         rows: pictures, from as many classes as there are.
         columns: the original and `columns` - 1 samples.
         seed: of the choice and of the changes.
-        dpi: dots an inch.
+        dpi: dots per inch.
 
     Raises:
         InputError: the data are no pictures, or cannot be augmented so.
@@ -86,14 +86,14 @@ def augmentation_sheet(
 
 
 def data_sheet(data: Dataset, *, columns: int = 8, classes: int = 20, seed: int = 0, dpi: int = 110) -> bytes:
-    """Samples of each class, one class a row, and how many examples each has -> PNG.
+    """Data sheet: samples of each class, one class per row, and the number of examples per class -> PNG.
 
     Args:
         data: pictures.
-        columns: samples a class.
-        classes: at most so many rows; the bars show all classes.
+        columns: samples per class.
+        classes: maximum number of rows; the bars show all classes.
         seed: of the choice.
-        dpi: dots an inch.
+        dpi: dots per inch.
 
     Raises:
         InputError: the data are no pictures.
@@ -122,12 +122,12 @@ def data_sheet(data: Dataset, *, columns: int = 8, classes: int = 20, seed: int 
 
 
 def data_facts(data: Dataset) -> dict[str, Any]:
-    """What there is to know of a set of pictures, as plain values for JSON.
+    """Statistics of a picture data set, as plain values for JSON.
 
     Returns:
         ``task``, ``examples``, ``classes`` (name -> count), ``shape`` (C, H, W as prepared), ``sizes`` ("height x width" of the
-        files -> count; of the prepared pictures where there are no files), ``mean`` and ``deviation`` (one a channel, of pixels
-        from 0 to 1, before normalisation) and ``measured`` (how many pictures these are of).
+        files -> count; of the prepared pictures where there are no files), ``mean`` and ``deviation`` (per channel, of pixels
+        from 0 to 1, before normalisation) and ``measured`` (number of pictures they are computed on).
 
     Raises:
         InputError: the data are no pictures.
@@ -161,7 +161,7 @@ def _pictures(data: Dataset) -> tuple[PictureStore, ImageInput]:
 
 
 def _looks(pixels: torch.Tensor, card: ImageInput) -> torch.Tensor:
-    """(n, C, H, W), whatever the card's layout."""
+    """Pictures in the card's layout -> (n, C, H, W)."""
     return pixels if card.layout == "NCHW" else pixels.permute(0, 3, 1, 2)
 
 
@@ -284,6 +284,6 @@ def _short(name: str, length: int = 24) -> str:
 def _png(figure: Any, dpi: int) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box where no font has it
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box where no font has the glyph
         figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

@@ -1,1 +1,1 @@
-"""Readers of labelled data, one kind of source a file: each returns a `Dataset`."""
+"""Readers of labelled data, one kind of source per file: each returns a `Dataset`."""

@@ -29,7 +29,7 @@ def load_arrays(
 
     Args:
         x: (N, ...). uint8 pictures (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels are scaled to 0..1 and the
-            card says so; anything else is taken as it is, as float32. A list of N arrays (L_i, F) of different lengths is
+            card says so; other arrays are converted to float32 only. A list of N arrays (L_i, F) of different lengths is
             filled up with zeros, as `load_sequences` does.
         y: as `make_targets` takes it: for classification (N,) or (N, 1) labels or one-hot (N, K); for regression (N,) or
             (N, T) numbers; for several labels at once (N, K) of 0 and 1; for a class at each position (N, L) or (N, H, W).
@@ -55,7 +55,7 @@ def load_arrays(
 
 
 def array_inputs(x: Any, *, tokens: bool = False) -> tuple[InputCard, Store]:
-    """Inputs (N, ...) as `load_arrays` takes them -> how they are prepared, and the prepared inputs.
+    """Inputs (N, ...) as `load_arrays` takes them -> (the card's input, the prepared inputs).
 
     Raises:
         InputError: as `load_arrays`.
@@ -127,7 +127,7 @@ def _channels_first(rows: np.ndarray) -> np.ndarray | None:
 
 
 def _is_ragged(x: Any) -> bool:
-    """N sequences (L_i, F), or arrays (L_i,), whose lengths differ; lists of numbers are taken for rows that are broken."""
+    """True for N arrays (L_i, F) or (L_i,) whose lengths differ; ragged lists of numbers count as malformed rows."""
     if not isinstance(x, list | tuple) and not (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Data frames of other libraries, whichever the caller has -> a data set."""
+"""Data frames (pandas, polars, pyarrow, or a mapping of columns) -> a data set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["is_frame", "join_labels", "load_frame"]
 
 
 def is_frame(value: Any) -> bool:
-    """Whether it has named columns: a frame of pandas or polars, a table of pyarrow, or a mapping of columns."""
+    """True for a value with named columns: a frame of pandas or polars, a table of pyarrow, or a mapping of columns."""
     named = hasattr(value, "columns") or hasattr(value, "column_names")
     return isinstance(value, Mapping) or (named and hasattr(value, "__getitem__"))
 
@@ -68,14 +68,14 @@ def load_frame(
 
 
 def join_labels(frame: Any, labels: Any) -> tuple[dict[str, Any], list[str]]:
-    """Columns and labels that are kept apart -> (all columns by name, the labels' names), as `load_frame` takes them.
+    """Join columns with separate labels -> (all columns by name, the labels' names), as `load_frame` takes them.
 
     Args:
         frame: the columns of numbers.
         labels: a series, an array (N,), a list, or a frame with one or several columns; rows belong together by position.
 
     Raises:
-        InputError: a column of the labels has the name of one of the numbers.
+        InputError: a label column has the name of a feature column.
     """
     columns = {name: _column(frame, name) for name in _names(frame)}
     if is_frame(labels):
@@ -147,7 +147,7 @@ def _labels(frame: Any, name: str) -> np.ndarray:
     """One column of class names or whole numbers."""
     column = _column(frame, name)
     for number, cell in enumerate(column.tolist(), start=1):
-        # what is missing is None, NaN or a mark of its library; only it differs from itself or says it is missing
+        # a missing value is None, NaN or its library's marker, which differ from themselves or report being missing
         missing = cell is None or (isinstance(cell, float) and not np.isfinite(cell)) or type(cell).__name__ == "NAType"
         if missing or cell == "":
             raise InputError(

@@ -1,4 +1,4 @@
-"""A folder of pictures, one sub-folder a class -> a data set."""
+"""A folder of pictures, one sub-folder per class -> a data set."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def load_images(
     labels: Sequence[str] | None = None,
     workers: int | None = None,
 ) -> Dataset:
-    """Pictures in one sub-folder a class -> a data set; classes in the order of the folders' names.
+    """Pictures in one sub-folder per class -> a data set; classes in the order of the folders' names.
 
     Args:
         root: the folder.
@@ -52,7 +52,7 @@ def load_images(
         size: (height, width) to stretch every picture to; None keeps the size that all pictures share.
         card: the whole pre-processing instead of `color` and `size`; its `size` may be (1, 1) to be found.
         labels: names for the classes, in the order of the folders; None takes the folders' names.
-        workers: threads that decode; None takes one a core.
+        workers: threads that decode; None takes one per core.
 
     Raises:
         InputError: there are no class folders, a picture is unreadable, or sizes differ and none is asked for.
@@ -80,7 +80,7 @@ def load_images(
 
 
 def _full_card(card: ImageInput, files: list[Path]) -> ImageInput:
-    """The card with the size that comes out, measured on the files where the card leaves it open."""
+    """The card with its output size filled in, measured on the files where the card leaves it open."""
     if card.crop is not None:
         return replace(card, size=card.crop)
     if isinstance(card.resize, tuple):
@@ -104,7 +104,7 @@ def _full_card(card: ImageInput, files: list[Path]) -> ImageInput:
             f"transform {{'Resize': [{common[0]}, {common[1]}]}}."
         )
     shape = next(iter(sizes))
-    # a picture of another size that is met in the field is brought to the size of the training
+    # after deployment a picture of another size is resized to the training's size
     return replace(card, size=shape, resize=shape)
 
 
@@ -115,7 +115,7 @@ def _picture_size(path: Path, orientation: str) -> tuple[int, int]:
             turned = orientation == "exif" and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return (image.width, image.height) if turned else (image.height, image.width)
     except Exception:
-        whole = open_image(path)  # says what is wrong
+        whole = open_image(path)  # raises with the reason
         return whole.height, whole.width
 
 
@@ -135,7 +135,7 @@ def _store(files: list[Path], card: ImageInput, workers: int | None) -> Store:
 
 
 def _before_crop(card: ImageInput) -> ImageInput:
-    """The card without its crop where all pictures then have one size: a random crop in training needs what lies around."""
+    """The card without its crop where all pictures then have one size: a random crop in training needs the margin."""
     if card.crop is None or not isinstance(card.resize, tuple):
         return card
     return replace(card, size=card.resize, crop=None)

@@ -18,12 +18,12 @@ __all__ = ["load_pairs", "load_triplets"]
 
 
 def load_pairs(x1: Any, x2: Any, same: Any, *, card: InputCard | None = None, source: str = "pairs") -> Dataset:
-    """Two inputs an example, and whether they are alike -> a data set with two views.
+    """Pairs, two inputs per example, and whether they are alike -> a data set with two views.
 
     Args:
         x1, x2: (N, ...) each, as `load_arrays` takes them; with a `card` whatever it prepares, such as texts.
         same: (N,); True, 1: alike; False, 0, -1: not alike.
-        card: how the inputs are prepared; None takes arrays.
+        card: pre-processing of the inputs; None takes arrays.
         source: named in the card.
 
     Raises:
@@ -42,7 +42,7 @@ def load_pairs(x1: Any, x2: Any, same: Any, *, card: InputCard | None = None, so
 def load_triplets(
     anchor: Any, positive: Any, negative: Any, *, card: InputCard | None = None, source: str = "triplets"
 ) -> Dataset:
-    """Three inputs an example -> a data set with three views: the positive is like the anchor, the negative is not.
+    """Triplets -> a data set with three views per example: the positive is like the anchor, the negative is not.
 
     Args:
         anchor, positive, negative: (N, ...) each, as for `load_pairs`.
@@ -56,7 +56,7 @@ def load_triplets(
 
 
 def _views(given: tuple[Any, ...], names: tuple[str, ...], card: InputCard | None) -> tuple[InputCard, np.ndarray]:
-    """-> (the one card of all views, the prepared inputs (N, views, ...))."""
+    """Prepare the views of pairs or triplets -> (their common card, prepared inputs (N, views, ...))."""
     found: list[tuple[InputCard, np.ndarray]] = []
     for values in given:
         if card is not None:

@@ -1,4 +1,4 @@
-"""Sequences of different lengths -> a data set of one length, filled up with zeros."""
+"""Sequences of different lengths -> a data set of one length, padded with zeros."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def load_sequences(
 ) -> Dataset:
     """N sequences of different lengths -> a data set.
 
-    Begin the network with a ``masking`` layer, and layers with a memory leave out the steps that were filled up.
+    With a ``masking`` layer first in the network, recurrent and attention layers skip the padded steps.
 
     Args:
         sequences: N arrays (L_i, F), or (L_i,) for one feature.
-        y: as `make_targets` takes it, one entry a sequence; for the task "dense" N arrays (L_i,), a class at each step, or
+        y: as `make_targets` takes it, one entry per sequence; for the task "dense" N arrays (L_i,), a class at each step, or
             (S_i,) of any lengths for a loss that aligns them itself (CTC).
         task: what `y` is for.
         labels: class names.
-        length: steps that are kept; longer sequences are cut at their end. None takes the longest.
+        length: maximum steps; longer sequences are truncated at their end. None takes the longest.
         scale: bring each feature to mean 0 and deviation 1 over all steps; both are kept in the card.
         source: named in the card.
 
     Raises:
-        InputError: a sequence is empty, differs in its features or holds what is no finite number, or `y` does not fit.
+        InputError: a sequence is empty, differs in its features or holds a non-finite value, or `y` does not fit.
     """
     arrays = [_numbers(sequence, index) for index, sequence in enumerate(sequences)]
     if not arrays:
@@ -89,7 +89,7 @@ def _numbers(sequence: Any, index: int) -> np.ndarray:
 
 
 def _cut(targets: np.ndarray, length: int) -> np.ndarray:
-    """A class at each step, brought to the inputs' length."""
+    """Per-step classes (N, length): truncated, or padded with `IGNORED`, to the inputs' length."""
     result = np.full((len(targets), length), IGNORED, np.int64)
     kept = min(length, targets.shape[1])
     result[:, :kept] = targets[:, :kept]

@@ -139,7 +139,7 @@ def one_column(columns: Sequence[str]) -> str:
 
 
 def _class_names(texts: list[str], where: str) -> list[str]:
-    """'0.0' as saved by many programs means the class 0. Raises InputError for numbers that name no class."""
+    """Class labels as text, '0.0' (as many programs save it) read as '0'. Raises InputError for non-integer numbers."""
     if not all(map(is_number, texts)):
         return texts
     for row, text in enumerate(texts, start=1):
@@ -153,7 +153,7 @@ def _class_names(texts: list[str], where: str) -> list[str]:
 
 
 def _check_flags(header: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str], source: str) -> None:
-    """Names in a label column are the commonest misunderstanding: a label is a column of its own."""
+    """Raise InputError for names in a multilabel column (a common mistake): each label is a column of 0 and 1."""
     for name in columns:
         cells = [row[header.index(name)] for row in rows]
         row = next((number for number, cell in enumerate(cells, start=1) if cell and not is_number(cell)), None)
@@ -165,7 +165,7 @@ def _check_flags(header: Sequence[str], rows: Sequence[Sequence[str]], columns: 
 
 
 def _check_header(header: Sequence[str], source: str) -> None:
-    """A header of numbers is the first row, unless it numbers the columns, as data frames without names do."""
+    """Raise InputError for a missing header: a first line of numbers other than the columns' positions."""
     if all(map(is_number, header)) and list(header) not in _numbered(len(header)):
         raise InputError(
             f"{source} begins with the numbers {', '.join(header[:4])}{', ...' if len(header) > 4 else ''}; a header, a name "

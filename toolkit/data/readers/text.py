@@ -46,17 +46,17 @@ def load_texts(
 
     Args:
         texts: N texts.
-        y: as `make_targets` takes it, one entry a text. Without it the task is "dense": at each token the one that follows,
+        y: as `make_targets` takes it, one entry per text. Without it the task is "dense": at each token the next one,
             as a language model learns.
         task: what `y` is for.
         labels: class names.
         level: tokens are characters, or words and single punctuation marks.
-        length: tokens that are kept of a text; longer ones are cut at their end, shorter ones filled up. None takes those of
+        length: tokens per text; longer texts are truncated at their end, shorter ones padded. None takes those of
             the longest text, at most 1,000.
         word2idx: the vocabulary: {token: index}, or the tokens in order. None builds it from the texts.
-        min_count, size: of a vocabulary that is built: how often a token must occur, and the most tokens.
-        lowercase, normalization, strip_accents: what is done to a text before it is cut into tokens; see `TextInput`.
-        column: in which column of a table the texts lie.
+        min_count, size: of a vocabulary that is built: minimum occurrences of a token, and maximum number of tokens.
+        lowercase, normalization, strip_accents: normalisation of a text before tokenisation; see `TextInput`.
+        column: column of the texts in a table.
         source: named in the card.
 
     Raises:
@@ -110,17 +110,17 @@ def token_dataset(
     labels: Sequence[str] | None = None,
     source: str = "tokens",
 ) -> Dataset:
-    """Texts that were looked up before: tokens with their vocabulary -> a data set.
+    """Tokenised texts with their vocabulary -> a data set.
 
     Args:
         x: whole numbers (N, L), positions in the vocabulary.
-        y: whole numbers (N, L), the token to tell at each position (the one that follows, say): the task is "dense" then, and
+        y: whole numbers (N, L), the target token at each position (the next one, say): the task is "dense" then, and
             the labels are the vocabulary, where the task is not "dense" with labels of its own. Else as `make_targets` takes
             it, for `task`.
         word2idx: {token: index}, that as JSON text, or the tokens in the order of their indices. A token named ``<pad>`` (or
-            as others name it) fills up, and counts for nothing in `y`.
-        task: what `y` is for, where it is not one token a position.
-        labels: class names, where `y` is not one token a position.
+            another usual name) is padding, and is ignored in `y`.
+        task: the task of `y`, where it is not one token per position.
+        labels: class names, where `y` is not one token per position.
         source: named in the card.
 
     Raises:
@@ -162,7 +162,7 @@ def text_files(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def load_text_folder(folder: str | os.PathLike[str], **options: Any) -> Dataset:
-    """A folder of ``.txt`` files, one class a file, one text a line -> a data set; the classes are named after the files.
+    """A folder of ``.txt`` files, one class per file (its name), one text per line -> a data set.
 
     Args:
         folder: the folder.
@@ -227,7 +227,7 @@ _FORMS = ("NFC", "NFKC", "none")
 
 
 def _check_options(lowercase: Any, strip_accents: Any, normalization: Any, min_count: Any, size: Any) -> None:
-    """What is done to a text, and the limits of a vocabulary."""
+    """Check the text normalisation options and the limits of a vocabulary. Raises InputError."""
     for name, value in (("lowercase", lowercase), ("strip_accents", strip_accents)):
         if not isinstance(value, bool):
             raise InputError(f"{name}={value!r} was given; True or False is expected.")
@@ -275,7 +275,7 @@ def _tokens(values: Any, vocabulary: int, what: str) -> np.ndarray:
 
 
 def _next_tokens(rows: np.ndarray, card: TextInput, source: str) -> Dataset:
-    """Rows (N, length) -> all but the last token, and at each the one that follows."""
+    """Rows (N, length) -> (all but the last token, the next token at each)."""
     targets = rows[:, 1:].copy()
     if card.padding is not None:
         targets[targets == card.padding] = IGNORED

@@ -1,4 +1,4 @@
-"""The items of somebody else's data set: (x, y) in any of the usual forms."""
+"""Items of a user's torch data set: (x, y) in any of the usual forms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_item(items: Any, index: int, called: str) -> Item:
         item = items[index]
     except ToolkitError:
         raise
-    except Exception as error:  # a stranger's code
+    except Exception as error:  # a user's code, which may raise anything
         raise InputError(f"{called} failed on its item {index}: {type(error).__name__}: {error}.") from error
     return _parts(item, index, called)
 
@@ -69,7 +69,7 @@ def _plain(x: Any, index: int, called: str) -> Any:
 
 
 def read_items(source: Iterable[Any], total: int | None, called: str, *, inputs: bool = True) -> list[Item]:
-    """All items, with a bar where it takes long."""
+    """All items, with a progress bar where it takes long."""
     found: list[Item] = []
     try:
         for index, item in enumerate(_bar(source, total)):
@@ -77,7 +77,7 @@ def read_items(source: Iterable[Any], total: int | None, called: str, *, inputs:
             found.append((x if inputs else None, y))
     except ToolkitError:
         raise
-    except Exception as error:  # a stranger's code
+    except Exception as error:  # a user's code, which may raise anything
         raise InputError(f"{called} failed on its item {len(found)}: {type(error).__name__}: {error}.") from error
     if not found:
         raise InputError(f"{called} is empty; at least one item is expected.")

@@ -48,7 +48,7 @@ def load_torch_dataset(
     """A torch Dataset or DataLoader -> a data set.
 
     A data set with a length is read into memory in its own order, whatever order a loader would shuffle it into; one that is
-    large, or whose items change from one look to the next (random transforms), is served item by item. Others, and loaders with
+    large, or whose items change between accesses (random transforms), is served item by item. Others, and loaders with
     a ``collate_fn`` or a sampler of their own, are read once.
 
     Args:
@@ -88,7 +88,7 @@ def load_torch_dataset(
 
 
 class ItemStore:
-    """Items of a data set, fetched when they are taken, and prepared as `card` says."""
+    """Store of a data set's items, fetched when they are taken, and prepared by `card`."""
 
     def __init__(
         self, items: Any, count: int, prepare: Callable[[list[np.ndarray]], torch.Tensor], called: str
@@ -104,7 +104,7 @@ class ItemStore:
         return self.prepare(found)
 
     def raw(self) -> None:
-        """Nothing is held in memory."""
+        """None: no inputs are held in memory."""
         return
 
 
@@ -136,7 +136,7 @@ def _served(
 
 
 def _items_of(loader: DataLoader[Any]) -> Any:
-    """What a loader loads: its data set, the part that its sampler names, or the loader itself where only it knows."""
+    """Items of a loader: its data set, its sampler's subset, or the loader itself with its own collation or order."""
     sampler, batch_sampler = loader.sampler, loader.batch_sampler
     own_batches = batch_sampler is not None and type(batch_sampler) is not BatchSampler
     if loader.collate_fn not in (default_collate, default_convert) or own_batches or loader.drop_last:
@@ -162,7 +162,7 @@ def _length(items: Any) -> int:
 
 
 def _changes(items: Any, called: str) -> bool:
-    """Whether an item differs from one look to the next, as it does behind a random transform."""
+    """True if one of the first items differs between two accesses, as with a random transform."""
     state = torch.get_rng_state()
     try:
         for index in range(min(3, len(items))):

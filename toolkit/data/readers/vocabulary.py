@@ -17,7 +17,7 @@ __all__ = ["PADDING", "UNKNOWN", "build_vocabulary", "find_token", "read_vocabul
 PADDING = "<pad>"
 UNKNOWN = "<unknown>"
 
-# How others name the two.
+# Other usual names of the padding and unknown tokens.
 _PADDING_NAMES = (PADDING, "<PAD>", "[PAD]", "<blank>", "")
 _UNKNOWN_NAMES = (UNKNOWN, "<unk>", "<UNK>", "[UNK]", "<UNKNOWN>")
 
@@ -34,13 +34,13 @@ def build_vocabulary(
 ) -> tuple[str, ...]:
     """Texts -> their tokens, most frequent first, equally frequent ones in the order of their code points.
 
-    The padding comes first and stands for nothing; the token for unknown ones is second.
+    The padding token comes first, the token for unknown ones second.
 
     Args:
-        texts: what to count.
+        texts: texts to count.
         level: "character" or "word".
         min_count: rarer tokens are left out, and become unknown.
-        size: at most so many tokens, with the two special ones; None for all.
+        size: maximum number of tokens, including the two special ones; None for all.
         lowercase, normalization, strip_accents: as `TextInput` has them.
 
     Raises:

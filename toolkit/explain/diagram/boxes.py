@@ -1,4 +1,4 @@
-"""Which parts of a network are shown: the layers, with blocks of several branches closed unless asked for."""
+"""Boxes of a network diagram: its layers, with branched blocks closed unless asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from toolkit.explain.diagram.flow import INPUT, Call
 
 __all__ = ["Box", "Diagram", "diagram"]
 
-_FEWEST = 4  # a diagram of fewer boxes says too little: its blocks are opened
+_FEWEST = 4  # a diagram of fewer boxes shows too little: its blocks are opened
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def diagram(root: Call, depth: int | None = None, most: int = 60) -> Diagram:
 
     Args:
         root: what `trace_flow` found.
-        depth: how many blocks deep to look: 1 shows the network's own parts, 2 what is in them, and so on. None opens
+        depth: depth of blocks to open: 1 shows the network's own parts, 2 what is in them, and so on. None opens
             every block through which data takes one way only, leaves those with branches closed (residual and inception
             blocks), and opens the outermost of them too where hardly a box would be left.
         most: with `depth` None, blocks are closed again, the innermost first, until there are no more boxes than this.
@@ -62,7 +62,7 @@ def diagram(root: Call, depth: int | None = None, most: int = 60) -> Diagram:
 
 
 def _straight(root: Call, opened: set[int]) -> set[int]:
-    """`opened` with every block that can be reached in it and in which data takes one way only."""
+    """`opened`, plus every unbranched block reachable in it."""
     # one class is drawn one way: where some of its blocks have branches, all stay closed
     branched = {type(call.module) for call, _ in _levels(root) if call.has_layers and call.branched}
     found = set(opened)

@@ -1,4 +1,4 @@
-"""A drawing of a network: boxes from top to bottom, arrows with the shapes that flow along them."""
+"""Network diagram: boxes from top to bottom, arrows with the shapes that flow along them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def draw_network(
         input_shape: of one input, without the batch axis.
         kind: "png" or "svg".
         input_dtype: "float32", or "int64" for tokens.
-        depth: how many blocks deep to look; None opens what is a plain sequence and leaves blocks with branches closed.
+        depth: depth of blocks to open; None opens plain sequences and leaves branched blocks closed.
         title: above the drawing; None takes the network's class.
 
     Returns:
@@ -64,7 +64,7 @@ def draw_network(
 
 
 def _nodes(found: Diagram, input_shape: tuple[int, ...], root: Call) -> list[DiagramNode]:
-    """The input, every box and the output."""
+    """Nodes of the figure: the input, every box and the output."""
     nodes = [DiagramNode("input", "", "", 0, shape_text(input_shape), "end")]
     for box in found.boxes:
         call = box.call

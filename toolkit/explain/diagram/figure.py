@@ -1,4 +1,4 @@
-"""The figure of a diagram: boxes that say what they are, arrows with the shapes that flow along them. Needs no torch."""
+"""The figure of a diagram: boxes with text, arrows with the tensors' shapes. Needs no torch."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _STYLES = {
 
 @dataclass(frozen=True)
 class DiagramNode:
-    """What one box says: a name and a kind above, arguments and parameters below. Without a kind it is a pill.
+    """Text of one box: name and kind above, arguments and parameters below. Without a kind it is drawn as a pill.
 
     Attributes:
         name, kind, arguments: in words.
-        parameters: how many numbers its weights have.
-        shape: of what leaves it, in words.
-        family: which colour it has: a key of `_STYLES`.
+        parameters: number of parameters.
+        shape: output shape, in words.
+        family: selects the colour: a key of `_STYLES`.
     """
 
     name: str
@@ -139,7 +139,7 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def _cut(text: str, most: int, at: str = "") -> str:
-    """The beginning of `text`, up to the last `at` that fits."""
+    """Truncated text of at most `most` characters, cut after the last `at` where there is one, with an ellipsis."""
     text = re.sub(r"\s+", " ", text)
     if len(text) <= most:
         return text
@@ -148,5 +148,5 @@ def _cut(text: str, most: int, at: str = "") -> str:
 
 
 def _tail(text: str, most: int) -> str:
-    """The end of a path tells more than its beginning."""
+    """Last `most` characters of a path, with an ellipsis before them: its end is more specific than its beginning."""
     return text if len(text) <= most else "…" + text[-(most - 1) :]

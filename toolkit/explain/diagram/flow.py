@@ -1,4 +1,4 @@
-"""How data flows through a network: which layer feeds which, block within block, found by running it once."""
+"""Forward trace: the data flow between a network's layers, nested by block, recorded in one run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from toolkit.explain.evaluation import evaluation, run
 __all__ = ["INPUT", "Call", "trace_flow"]
 
 _NAMES = {"iadd": "add", "isub": "sub", "imul": "mul", "concat": "cat", "concatenate": "cat"}
-INPUT = -1  # stands for what entered the block, among its calls
+INPUT = -1  # the block's input, among the positions of its calls
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Call:
         module: None for functions.
         input_shape: of its first tensor, without the batch axis.
         output_shape: of its first tensor, without the batch axis.
-        sources: where its inputs come from: positions among the calls of the block around it, or `INPUT`.
+        sources: origins of its inputs: positions among the calls of the enclosing block, or `INPUT`.
         calls: what ran inside it, in order.
         output: positions among `calls` (or `INPUT`) where its output comes from.
     """
@@ -47,9 +47,9 @@ class Call:
 
     @property
     def has_layers(self) -> bool:
-        """Whether modules ran inside it that say more than it does.
+        """True if the modules that ran inside should be shown in place of this one.
 
-        They do not where most of the weights are its own, as in attention, nor where it runs one module with weights again
+        False where most of the weights are its own, as in attention, or where it runs one module with weights again
         and again, as a recurrent layer does with its cell.
         """
         inner = Counter(
@@ -64,17 +64,17 @@ class Call:
 
     @property
     def branched(self) -> bool:
-        """Whether data takes more than one way through it: some call inside is not fed by the one before it alone."""
+        """True if data takes more than one path through it: some inner call has inputs other than the previous call."""
         straight = all(call.sources == (position - 1,) for position, call in enumerate(self.calls))
         return not (straight and self.output == (len(self.calls) - 1,))
 
 
 def trace_flow(network: torch.nn.Module, input_shape: Sequence[int], *, dtype: torch.dtype = torch.float32) -> Call:
-    """Run the network once on an input of `input_shape` (without the batch axis) and note what feeds what.
+    """Trace the data flow of one run on an input of `input_shape` (without the batch axis).
 
-    A copy runs on the meta device, which computes shapes only; a network that cannot, or would be slow there, is run on
-    one value throughout. Functions between modules are seen where they join several tensors; others, such as a reshape,
-    belong to the arrow. Masks (tensors of bool) say where data counts, and are no data: no arrow stands for them.
+    A copy runs on the meta device, which computes shapes only; a network that cannot run there, or only slowly, gets
+    a constant input. Functions between modules are recorded where they join several tensors; others, such as a reshape,
+    belong to the arrow. Masks (bool tensors) are not data and get no arrow.
 
     Raises:
         InputError: the network cannot take the input.
@@ -91,7 +91,7 @@ def trace_flow(network: torch.nn.Module, input_shape: Sequence[int], *, dtype: t
 
 
 def _no_padding(network: torch.nn.Module) -> int:
-    """A token that no embedding takes for padding: there might be nothing left to attend to."""
+    """A token that no embedding takes for padding: an input of padding only would leave nothing to attend to."""
     padding = {getattr(module, "padding_idx", None) for module in network.modules()}
     return next(token for token in range(len(padding) + 1) if token not in padding)
 
@@ -107,7 +107,7 @@ def _shadow(network: torch.nn.Module) -> torch.nn.Module:
 
 
 def _with_numbers(network: torch.nn.Module) -> torch.nn.Module:
-    """The network, or a copy with zeros where it was only described on the meta device."""
+    """The network; where it lies on the meta device, a copy on the CPU filled with zeros."""
     state = [*network.parameters(), *network.buffers()]
     if not any(entry.is_meta for entry in state):
         return network
@@ -132,7 +132,7 @@ def _traced(network: torch.nn.Module, tensor: torch.Tensor) -> Call:
 
 
 class _Frame:
-    """The block that is running, and which of its calls each tensor in it came from."""
+    """Running block of the trace, with the originating call of each tensor in it."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -148,7 +148,7 @@ class _Frame:
 
 
 class _Watch(TorchFunctionMode):
-    """Hands the origin of tensors on through functions, and keeps the stack of blocks that are running."""
+    """Torch function mode that propagates the origins of tensors, and keeps the stack of running blocks."""
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ _FAMILIES = (  # part of a class's name -> family; the first that fits
 
 
 def family(call: Call) -> str:
-    """Convolution, linear, pooling, normalization, activation, sequence, shape, block or function."""
+    """Layer family: convolution, linear, pooling, normalization, activation, sequence, shape, block or function."""
     if call.module is None:
         return "function"
     if call.has_layers:
@@ -39,7 +39,7 @@ def family(call: Call) -> str:
 
 
 def arguments_text(call: Call) -> str:
-    """What sets the layer apart from others of its class, such as ``1 → 6, 5×5, padding 2``."""
+    """A layer's main arguments, such as ``1 → 6, 5×5, padding 2``."""
     module: Any = call.module
     if module is None:
         return ""
@@ -83,7 +83,7 @@ def arguments_text(call: Call) -> str:
 
 
 def count_layers(call: Call) -> int:
-    """How many layers without layers inside ran in a call; 1 for such a layer."""
+    """Number of leaf layers that ran in a call; 1 for a leaf layer."""
     if not call.has_layers:
         return 1
     inner = [entry for entry in call.calls if entry.module is not None]
@@ -91,7 +91,7 @@ def count_layers(call: Call) -> int:
 
 
 def _unless(module: Any, **usual: int) -> list[str]:
-    """Arguments that differ from what they usually are."""
+    """Text of the arguments that differ from their usual values."""
     found = []
     for name, value in usual.items():
         given = getattr(module, name, value)

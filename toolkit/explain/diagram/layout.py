@@ -1,4 +1,4 @@
-"""Where the boxes of a diagram go: ranks from top to bottom, branches side by side in lanes, wrapped into columns."""
+"""Diagram layout: ranks from top to bottom, branches side by side in lanes, wrapped into columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Route:
 
 @dataclass
 class Layout:
-    """Places of nodes, which count from 0 in an order in which every arrow goes forwards.
+    """Layout of nodes numbered from 0 in topological order.
 
     Attributes:
         ranks: rank of each node, from the top.
@@ -41,9 +41,9 @@ class Layout:
 
 
 def lay_out(sources: Sequence[Iterable[int]], rows: int) -> Layout:
-    """Place nodes; `sources` are those before each node. A column holds about `rows` ranks.
+    """Lay out nodes; `sources` are the predecessors of each. A column holds about `rows` ranks.
 
-    The longest way through goes straight down lane 0. Every other branch, and every arrow that passes over ranks (the
+    The longest path goes straight down lane 0. Every other branch, and every arrow that passes over ranks (the
     shortcut of a residual block), takes the first lane that is free as long as it needs it. A column ends only where a single
     arrow goes on.
     """
@@ -79,7 +79,7 @@ def lay_out(sources: Sequence[Iterable[int]], rows: int) -> Layout:
 
 
 class _Taken:
-    """Which ranks of each lane are in use."""
+    """Occupied ranks of each lane."""
 
     def __init__(self) -> None:
         self.lanes: list[list[tuple[int, int]]] = []
@@ -97,7 +97,7 @@ class _Taken:
 
 
 def _paths(after: Sequence[Sequence[int]], ranks: Sequence[int]) -> list[list[int]]:
-    """The nodes in branches: the longest way first, then what is left, each going on as long as it can."""
+    """Partition of the nodes into paths: the longest first, then the others by rank, each greedily extended."""
     length = [1] * len(after)
     for node in reversed(range(len(after))):
         length[node] = 1 + max((length[target] for target in after[node]), default=0)

@@ -1,4 +1,4 @@
-"""A diagram's layout in inches: where boxes lie on the paper, and the lines of the arrows between them."""
+"""A diagram's layout in inches: positions of the boxes, and paths of the arrows between them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RADIUS = 0.08
 
 
 class Places:
-    """Where nodes of the given (width, height) lie; y goes downwards.
+    """Positions of nodes of the given (width, height); y goes downwards.
 
     Attributes:
         width, height: of the whole drawing.
@@ -94,7 +94,7 @@ def arrow(places: Places, route: Route) -> Any:
 
 
 def _round_corners(start: Point, end: Point, gutter: float) -> list[Point]:
-    """Down, right to the gutter, up, right again and down: three points a corner, then the end."""
+    """Down, right to the gutter, up, right again and down: three points per corner, then the end."""
     low, high = start[1] + 0.26, end[1] - 0.2
     stops = [start, (start[0], low), (gutter, low), (gutter, high), (end[0], high), end]
     path: list[Point] = []

@@ -1,1 +1,1 @@
-"""Checkpoints: written, read, described, resumed from."""
+"""Checkpoints: write, read, describe and resume."""

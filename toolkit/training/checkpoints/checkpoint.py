@@ -32,14 +32,14 @@ that are continued within an epoch. Files of version 1 are read as they are; the
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained network with all that is needed to run, export or resume it.
+    """Checkpoint of a network: everything needed to run, export or resume it.
 
     Attributes:
         spec: the network's description.
         state_dict: its weights.
         card: pre-processing, labels, training summary.
         samples: a few real prepared inputs, float32 or (tokens) int64 (n, ...), for verification and calibration.
-        training: all that continues the training (`toolkit.training.loop.state`), data, split; empty after a mere `save`.
+        training: the training state (`toolkit.training.loop.state`), data, split; empty after a mere `save`.
     """
 
     spec: NetworkSpec
@@ -73,7 +73,7 @@ class Checkpoint:
 
         Raises:
             CheckpointError: the file is missing, cut short, holds pickled objects, or is not one of ours.
-            SpecError: its network has a layer that is not known here, such as a module of one's own that was not given.
+            SpecError: its network has an unknown layer, such as a user's own module that was not given.
         """
         content = read_plain(path)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -164,7 +164,7 @@ _FETCH = "Fetch or save it again."
 
 
 def _is_cut(path: Path) -> bool:
-    """A zip archive, as torch writes it, whose directory at its end is missing."""
+    """True for a truncated zip archive as torch writes it: the central directory at its end is missing."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04" and not zipfile.is_zipfile(path)
 
@@ -175,7 +175,7 @@ def _looks_pickled(path: Path) -> bool:
 
 
 def _short(error: Exception) -> str:
-    """The reason in torch's words, without its advice to switch the protection off."""
+    """torch's error message, without its advice to disable weights_only."""
     text = " ".join(str(error).split())
     unsupported = re.search(
         r"Unsupported (?:global|operand|class)[:\s]+[\w. ]+?(?= was not| Check| Please| is not|\.|$)", text
@@ -211,7 +211,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
-    """Put the generators back to what `random_state` returned."""
+    """Restore the generators from what `random_state` returned."""
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself, as facts and as text."""
+"""Description of a checkpoint, as facts for JSON and as text."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["describe_checkpoint"]
 
 
 def describe_checkpoint(path: Path, picture: Path | None = None) -> tuple[dict[str, Any], str]:
-    """(facts for JSON, text); the network drawn into `picture`, an .svg or .png file, where one is asked for.
+    """Describe a checkpoint: (facts for JSON, text); draws the network into `picture`, an .svg or .png file, if given.
 
     Raises:
         InputError: the picture cannot be written.
-        CheckpointError: the file is none of ours, or damaged.
+        CheckpointError: the file is not one of our checkpoints, or damaged.
         SpecError: it holds a module of the user's own that was not given.
     """
     checkpoint = Checkpoint.load(path)

@@ -1,4 +1,4 @@
-"""Whether a checkpoint's training may be continued here: what would make another training of it is refused."""
+"""Resume check: refuse a checkpoint whose continuation here would be a different training."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _ENDLESS = ("constant", "step", "multistep", "exponential", "cosine_restarts", "
 
 
 def data_facts(train: Batches) -> dict[str, Any]:
-    """Plain values that name a data set."""
+    """Plain values that identify a data set: source, number of examples, fingerprint."""
     data = train.data
     return {"source": data.source, "examples": len(data), "fingerprint": data.fingerprint()}
 
 
 def batches_facts(train: Batches, validation: Batches | None) -> dict[str, Any]:
-    """Which examples each part has, and how the batches are made of them."""
+    """Plain values that identify the batches: examples of each part, shuffling, augmentation and mixing."""
     return {
         "train": torch.from_numpy(train.indices),
         "validation": torch.from_numpy(validation.indices) if validation else None,
@@ -52,8 +52,8 @@ def check_resume(
         checkpoint: to continue from.
         spec: of the network here.
         settings: of the training here.
-        data: what `data_facts` says here.
-        batches: what `batches_facts` says here.
+        data: `data_facts` of the data here.
+        batches: `batches_facts` of the batches here.
     """
     state = checkpoint.training
     if "optimizer" not in state:
@@ -78,7 +78,7 @@ def check_resume(
 
 
 def holds_best_of(state: Mapping[str, Any], folder: Path) -> bool:
-    """Whether best.pth in the folder is of the training `state`: their epochs are the same, down to their duration."""
+    """True if best.pth in the folder belongs to the training `state`: their histories agree, including durations."""
     try:
         history = Checkpoint.load(folder / "best.pth").training["history"]
         best = int(state["best"]["epoch"])
@@ -122,7 +122,7 @@ def _check_batches(known: Mapping[str, Any], here: Mapping[str, Any]) -> None:
 
 
 def _lowered(value: Any) -> str:
-    """As text, since names are looked up without regard to case, and a tuple is read back as a list."""
+    """A setting as lower-case text, tuples as lists, for a comparison that ignores case and container type."""
     if isinstance(value, Mapping):
         value = {name: _lowered(item) for name, item in sorted(value.items())}
         value = value["name"] if set(value) == {"name"} else value

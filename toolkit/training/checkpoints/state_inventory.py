@@ -1,6 +1,6 @@
-"""An inventory of nested plain containers, so that a part that went missing is noticed.
+"""State inventory: the names in nested plain containers, to detect missing parts.
 
-torch starts a missing part of an optimiser's state anew without a word, and the training would silently be another one.
+torch silently reinitialises a missing part of an optimiser's state, which would change the resumed training.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ FIELDS = "fields"
 
 
 def with_fields(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state with the names of all that is in it, under `FIELDS`."""
+    """The state with the inventory of its names added under `FIELDS`."""
     content = {name: value for name, value in state.items() if name != FIELDS}
     return {**content, FIELDS: sorted(_names(content))}
 
 
 def check_fields(state: Mapping[str, Any]) -> None:
-    """Raise CheckpointError when the inventory, or something that is in it, is missing."""
+    """Raise CheckpointError when the inventory, or an entry of it, is missing."""
     known = state.get(FIELDS)
     if known is None:
         raise CheckpointError(

@@ -1,13 +1,13 @@
-"""What a user adds to a training without touching its loop.
+"""Callbacks: functions or objects called at the events of the training loop.
 
 A callback is either a function that is called at every event,
 
     def callback(event: str, training: Training) -> bool | None: ...
 
-or an object with a method for those events that it wants, such as `on_epoch_end(training)`. The events, in their order:
+or an object with a method per event, such as `on_epoch_end(training)`. The events, in their order:
 ``train_begin``, ``epoch_begin``, ``batch_end``, ``epoch_end`` (after the epoch's files are written), ``train_end``.
-Returning True, or raising `StopTraining`, ends the training in good order: at ``batch_end`` the epoch is closed with the
-batches it has had, measured and recorded. Any other exception of a callback leaves the training as it is raised.
+Returning True, or raising `StopTraining`, ends the training cleanly: at ``batch_end`` the epoch is ended with the
+batches done so far, measured and recorded. Any other exception of a callback is propagated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EVENTS = ("train_begin", "epoch_begin", "batch_end", "epoch_end", "train_end")
 
 
 class StopTraining(Exception):
-    """Raised by a callback to end the training in good order."""
+    """Raised by a callback to end the training cleanly."""
 
 
 class Callbacks:
@@ -54,7 +54,7 @@ class Callbacks:
         self._calls = {event: [call for call in calls if call] for event, calls in found.items()}
 
     def __call__(self, event: str, training: Training) -> bool:
-        """Whether one of them wants the training to stop; all are called nonetheless."""
+        """Call all callbacks at `event`; True if any of them stops the training."""
         stop = False
         for call in self._calls[event]:
             try:
@@ -64,7 +64,7 @@ class Callbacks:
         return stop
 
     def waits_for(self, event: str) -> bool:
-        """Whether anything is called at `event`."""
+        """True if any callback handles `event`."""
         return bool(self._calls[event])
 
 
@@ -74,7 +74,7 @@ def _check_arguments(callback: Any) -> None:
         return
     try:
         signature = inspect.signature(callback)
-    except (TypeError, ValueError):  # written in C, it does not tell
+    except (TypeError, ValueError):  # a function written in C has no signature
         return
     try:
         signature.bind("epoch_end", None)
@@ -91,7 +91,7 @@ def _has_methods(callback: Any) -> bool:
 
 
 def _call_for(callback: Any, event: str) -> Callable[[Training], Any] | None:
-    """What is called with the training, or None where the callback does not want the event."""
+    """The callback's function of `training` for an event, or None where it does not handle the event."""
     if _has_methods(callback):
         method: Callable[[Training], Any] | None = getattr(callback, f"on_{event}", None)
         return method

@@ -14,7 +14,7 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 def compiled(forward: Forward) -> Forward:
-    """`forward` compiled at its first call. The network itself stays as it is, so its weights keep their names.
+    """`forward` compiled at its first call. The network itself is unchanged, so its weights keep their names.
 
     The function that is returned raises SpecError when the machine lacks a compiler or the network cannot be compiled.
     """

@@ -1,4 +1,4 @@
-"""Refusing operations whose results differ from run to run."""
+"""Deterministic algorithms: refuse operations whose results differ from run to run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["reproducible"]
 
 @contextlib.contextmanager
 def reproducible(wanted: bool, device: torch.device) -> Iterator[None]:
-    """While it is entered, and `wanted`, torch takes reproducible algorithms only; the settings are put back afterwards.
+    """Context manager: with `wanted`, torch uses deterministic algorithms only; the settings are restored afterwards.
 
     Raises:
-        SpecError: on leaving, when the network needed an operation of which there is no reproducible one.
+        SpecError: on leaving, when the network needed an operation without a deterministic implementation.
     """
     if not wanted:
         yield

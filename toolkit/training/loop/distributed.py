@@ -1,4 +1,4 @@
-"""Several processes that train one network together, started by torchrun (`python -m torch.distributed.run`).
+"""Distributed data-parallel training, started by torchrun (`python -m torch.distributed.run`).
 
 Each process computes the gradients of its share of every global batch; they are averaged so that the step is the one that
 a single process would have made with the whole batch. What differs from a single process: batch normalisation on the CPU
@@ -31,8 +31,8 @@ class Processes:
 
     Attributes:
         rank: number of this process, from 0. Process 0 writes the files and prints.
-        world: how many processes there are.
-        device: where this process computes.
+        world: number of processes.
+        device: device of this process.
     """
 
     rank: int = 0
@@ -41,11 +41,11 @@ class Processes:
 
     @property
     def writes(self) -> bool:
-        """Whether this is the process that writes and prints."""
+        """True for the process that writes files and prints (rank 0)."""
         return self.rank == 0
 
     def sum(self, *numbers: float) -> list[float]:
-        """Each number summed over the processes, float64."""
+        """All-reduce: each number summed over the processes, float64."""
         if self.world == 1:
             return list(numbers)
         sums = torch.tensor(numbers, dtype=torch.float64)
@@ -53,11 +53,11 @@ class Processes:
         return sums.tolist()
 
     def any(self, *wishes: bool) -> list[bool]:
-        """Whether any process has each of the wishes."""
+        """Logical OR over the processes, for each flag."""
         return [number > 0 for number in self.sum(*wishes)]
 
     def gather(self, value: Any) -> list[Any]:
-        """The value of every process, in the order of their ranks, on each of them."""
+        """All-gather: the values of all processes, in rank order, on every process."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
@@ -65,14 +65,14 @@ class Processes:
         return values
 
     def share_buffers(self, module: torch.nn.Module) -> None:
-        """Give every process the first one's buffers, such as the running statistics of batch normalisation."""
+        """Broadcast the buffers of rank 0, such as the running statistics of batch normalisation."""
         if self.world > 1:
             for buffer in module.buffers():
                 dist.broadcast(buffer, 0)
 
     @contextlib.contextmanager
     def sharing(self, *parts: Batches | None) -> Iterator[None]:
-        """While it is entered, these batches give this process its share; afterwards, all of them again."""
+        """Context manager: the batches serve only this process's share; afterwards all again."""
         known = [(part, part.rank, part.world) for part in parts if part is not None]
         for part, _, _ in known:
             part.rank, part.world = self.rank, self.world
@@ -83,19 +83,19 @@ class Processes:
                 part.rank, part.world = rank, world
 
     def wait(self) -> None:
-        """Return when every process has come here."""
+        """Barrier: return when every process has reached it."""
         if self.world > 1:
             dist.barrier()
 
     def join(self, module: torch.nn.Module) -> torch.nn.Module:
-        """Let `backward` average the gradients of `module` over the processes while it is still computing others."""
+        """Wrap `module` so that `backward` averages its gradients over the processes, overlapped with computation."""
         if self.world == 1:
             return module
         device_ids = [self.device.index] if self.device.type == "cuda" else None
         return torch.nn.parallel.DistributedDataParallel(module, device_ids=device_ids)
 
     def join_normalization(self, network: torch.nn.Module) -> torch.nn.Module:
-        """On CUDA, let batch normalisation see the whole global batch. The names of the weights stay the same."""
+        """On CUDA, replace batch normalisation by SyncBatchNorm over the global batch; the weights keep their names."""
         if self.world == 1 or self.device.type != "cuda":
             return network
         converted: torch.nn.Module = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
@@ -103,7 +103,7 @@ class Processes:
 
 
 def setup(device: torch.device | None = None) -> Processes:
-    """Join the processes that torchrun started, as its environment says; alone where there are none.
+    """Join the processes that torchrun started, as its environment says; a single process where there are none.
 
     Args:
         device: where a single process computes; None takes the first GPU, or the CPU where there is none. Several

@@ -1,4 +1,4 @@
-"""Stopping when nothing improves any more (Prechelt, "Early Stopping - But When?", 1998)."""
+"""Early stopping: end a training without further improvement (Prechelt, "Early Stopping - But When?", 1998)."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class EarlyStopping:
 
     @property
     def stops(self) -> bool:
-        """Whether the training should end."""
+        """True if the training should end."""
         return self.patience is not None and self.waited >= self.patience
 
     def state(self) -> dict[str, Any]:
-        """Plain values."""
+        """State as plain values."""
         return {"best": None if self.best is None else list(self.best), "waited": self.waited}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned. Raises KeyError, TypeError or ValueError when it is none."""
+        """Continue from what `state` returned. Raises KeyError, TypeError or ValueError for anything else."""
         best, waited = state["best"], state["waited"]
         if type(waited) is not int or waited < 0 or (best is not None and any(math.isnan(number) for number in best)):
             raise ValueError(f"early stopping: {state!r}")

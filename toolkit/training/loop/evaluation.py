@@ -24,7 +24,7 @@ def evaluate(
     *,
     class_weights: torch.Tensor | None = None,
 ) -> dict[str, float]:
-    """Loss and metrics in evaluation mode and 32 bits; the mode is put back afterwards.
+    """Loss and metrics in evaluation mode and 32 bits; the mode is restored afterwards.
 
     Where a batch holds several crops of each example, (B, crops, ...), the outputs are averaged over the crops.
 
@@ -42,7 +42,7 @@ def measure_batches(
     metrics: Sequence[Named],
     processes: Processes | None = None,
 ) -> dict[str, float]:
-    """As `evaluate`, with a loss that was made for a network of these layers; each process runs its share, and all get the
+    """As `evaluate`, with a loss made for a network of these layers; each process runs its share, and all get the
     result of the whole.
     """
     outputs = Outputs(tuple(metrics), loss.task)
@@ -66,7 +66,7 @@ def measure_batches(
 
 
 def collect(outputs: Outputs, loss: Loss, output: torch.Tensor, targets: torch.Tensor) -> None:
-    """Keep what the metrics need of a batch; a network with its own loss has nothing to compare."""
+    """Add a batch to the metrics' outputs; a no-op for a network with its own loss."""
     found = loss.predictions(output.detach())
     if found is not None:
         outputs.add(found, targets)
@@ -80,9 +80,9 @@ def summarize_epoch(
     Args:
         total: sum of this process's losses.
         weight: number of its examples.
-        outputs: what it collected for the metrics.
+        outputs: its outputs collected for the metrics.
         metrics: as `check_metrics` returned them.
-        processes: who else has a share.
+        processes: the processes that have a share.
     """
     total, weight = processes.sum(total, weight)
     values: dict[str, float] = {}

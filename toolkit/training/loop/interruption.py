@@ -1,4 +1,4 @@
-"""Stopping a training by Ctrl-C or SIGTERM without losing what it has learnt."""
+"""Interruption of a training by Ctrl-C or SIGTERM without loss of progress."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Interruption", "TrainingInterrupted"]
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A training was asked to stop, and has kept all that is needed to continue it bit for bit.
+    """Raised when a training was interrupted, after its state was saved for a bit-exact resume.
 
-    A KeyboardInterrupt, so that code which catches errors does not take it for one.
+    A KeyboardInterrupt, so that `except Exception` does not catch it.
 
     Attributes:
-        epoch: whole epochs that were done.
+        epoch: whole epochs done.
         batch: batches done in the epoch under way.
     """
 
@@ -27,9 +27,9 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """While it is entered, Ctrl-C and SIGTERM set `requested` instead of stopping at once; a second Ctrl-C does stop at once.
+    """Context manager: Ctrl-C and SIGTERM set `requested` instead of stopping at once; a second Ctrl-C stops at once.
 
-    Signals that the program ignores stay ignored. Outside the main thread, where Python takes no signals, nothing changes.
+    Signals that the program ignores stay ignored. Outside the main thread, where Python handles no signals, nothing changes.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Interruption:
         self._before.clear()
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
-        # torchrun follows a Ctrl-C with SIGTERM to each process, so only Ctrl-C counts as the impatient second
+        # torchrun follows a Ctrl-C with SIGTERM to each process, so only Ctrl-C counts as the second signal
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = True

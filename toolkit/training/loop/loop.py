@@ -39,26 +39,26 @@ def fit(
     interruption: Interruption | None = None,
     processes: Processes | None = None,
 ) -> Iterator[Training]:
-    """Train, one epoch at each step of the iteration.
+    """Training generator: trains one epoch per iteration, yields the `Training` after each.
 
     Args:
         network: trained in place, on the device where its parameters are.
         train: batches to learn from.
         validation: batches to measure on after each epoch, or None.
-        settings: what to do.
+        settings: the settings of the training.
         resume: the `state()` of an earlier training with the same settings; continues it bit for bit.
         loss: a function of (outputs, targets) to minimise, instead of the one that the settings name.
         schedule: a function from the epochs done to a factor of the rate, instead of the one that the settings name.
-        callbacks: what is called at each event; see `toolkit.training.loop.callbacks`.
+        callbacks: called at each event; see `toolkit.training.loop.callbacks`.
         save: called within an epoch, every `settings.save_every` batches and before an interruption.
-        interruption: asked after each batch whether to stop.
+        interruption: checked after each batch.
         processes: this process among those that train together; None trains alone.
 
     Raises:
         SpecError: an unknown name in the settings, settings that do not go together, a batch too small for the network,
             or a loss that is not a finite number any more.
         CheckpointError: `resume` is damaged.
-        TrainingInterrupted: `interruption` asked for it; `save` was called before.
+        TrainingInterrupted: `interruption` was requested; `save` was called before.
     """
     call, processes = Callbacks(callbacks), processes or Processes()
     device = next(network.parameters()).device
@@ -81,7 +81,7 @@ def fit(
 def _learn(
     training: Training, train: Batches, call: Callbacks, save: Save | None, interruption: Interruption | None
 ) -> bool:
-    """The batches of an epoch, from where a resumed training goes on; returns whether a callback wants to stop."""
+    """Train on the remaining batches of an epoch; returns True if a callback stops the training."""
     running, step, settings = training.running, training.step, training.settings
     steps, alone = len(train), training.processes.world == 1
     stop = interrupted = False
@@ -113,7 +113,7 @@ def _learn(
 
         if watched:
             stop |= call("batch_end", training)
-            if alone or group_done:  # several processes agree once a group
+            if alone or group_done:  # several processes agree once per group
                 stop, interrupted = training.processes.any(stop, interruption is not None and interruption.requested)
         if number < steps and (interrupted or (settings.save_every and number % settings.save_every == 0)):
             if save is not None:
@@ -127,7 +127,7 @@ def _learn(
 
 
 def _measure(training: Training, validation: Batches | None) -> dict[str, float]:
-    """The entry of a whole epoch in the history."""
+    """Evaluate a whole epoch: its entry in the history."""
     running, processes = training.running, training.processes
     metrics = training.settings.metrics
     learnt = summarize_epoch(float(running.total), running.weight, running.outputs, metrics, processes)
@@ -141,7 +141,7 @@ def _measure(training: Training, validation: Batches | None) -> dict[str, float]
 
 
 def _check_finite(loss: float, training: Training) -> None:
-    """Raise SpecError when the loss is no number any more; a smaller learning rate usually helps."""
+    """Raise SpecError when the loss is not finite; a smaller learning rate usually helps."""
     if not math.isfinite(loss):
         rate = training.running.rate
         raise SpecError(

@@ -1,4 +1,4 @@
-"""What decides which epoch is the best."""
+"""Monitor: the score that selects the best epoch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Monitor:
         name: a value of the entry, such as "val_loss"; None takes the accuracy of a classifier, then the loss; on the
             validation part where there is one.
         task: the task of the data.
-        metrics: what is measured besides the loss.
-        validated: whether there is a validation part.
+        metrics: the metrics measured besides the loss.
+        validated: True if there is a validation part.
 
     Raises:
         SpecError: an epoch of this training measures no value called `name`.
@@ -38,7 +38,7 @@ class Monitor:
             )
 
     def score(self, entry: Mapping[str, float]) -> tuple[float, ...]:
-        """Higher is better, from the left. A value that is no number, or not defined this time, is the worst there is."""
+        """Score of an epoch, compared lexicographically, higher is better; NaN and missing values score lowest."""
         if self.name is not None:
             return (_upward(self.name, entry.get(self.name, math.nan)),)
         loss = _upward("loss", entry[f"{self.prefix}loss"])
@@ -47,7 +47,7 @@ class Monitor:
 
 
 def better(new: tuple[float, ...], old: tuple[float, ...], margin: float = 0.0) -> bool:
-    """Whether `new` is higher by more than `margin`, in the first number that differs."""
+    """Lexicographic comparison: True if `new` exceeds `old` by more than `margin` in the first number that differs."""
     for one, other in zip(new, old, strict=True):
         if one > other + margin:
             return True
@@ -57,7 +57,7 @@ def better(new: tuple[float, ...], old: tuple[float, ...], margin: float = 0.0) 
 
 
 def _upward(name: str, value: float) -> float:
-    """Turned so that higher is better; NaN compares with nothing, so it becomes the lowest."""
+    """A value with the sign for which higher is better; NaN becomes the lowest."""
     if math.isnan(value):
         return -math.inf
     return value if higher_is_better(name) else -value

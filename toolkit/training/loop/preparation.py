@@ -1,4 +1,4 @@
-"""From settings to a training that is ready to begin, or to the reason why it cannot."""
+"""Preparation of a training from its settings: checks, and construction of its parts."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def check_settings(
     schedule: Callable[[float], float] | None = None,
     device: torch.device | None = None,
 ) -> None:
-    """Raise what `prepare` would raise, and what a first epoch would stumble over. Nothing is changed.
+    """Raise the errors of `prepare`, and those of a first epoch, in advance. Nothing is changed.
 
     Args:
         network, train, validation, settings, loss, schedule: as for `fit`.
-        device: where the training will run; None takes the network's.
+        device: device of the training; None takes the network's.
 
     Raises:
         SpecError, InputError: something does not fit the network, the data or the device.
@@ -62,7 +62,7 @@ def check_settings(
 
 
 def _check_best_of(settings: Settings, data: Dataset) -> None:
-    """An accuracy among more classes than there are says nothing."""
+    """Raise SpecError for a top-k accuracy with k above the number of classes, which is always 1."""
     for metric in settings.metrics:
         _, options = find_metric(metric)
         if data.labels and options.get("top_k", 1) > len(data.labels):
@@ -73,9 +73,9 @@ def _check_best_of(settings: Settings, data: Dataset) -> None:
 
 
 def _check_last_batch(network: torch.nn.Module, train: Batches, settings: Settings, loss: Loss) -> None:
-    """A batch normalisation has no variance where a batch gives it one value a channel; it would fail at the last batch.
+    """Raise SpecError where the last batch would give a batch normalisation a single value per channel (no variance).
 
-    Of several processes each has another share of the last batch, which only the training tells.
+    Not checked for several processes, whose shares of the last batch differ.
     """
     last = train.examples % settings.batch_size or settings.batch_size
     frozen = set(frozen_norms(network, settings.freeze))
@@ -108,7 +108,7 @@ _BATCH_NORMS = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d
 
 @dataclass(frozen=True)
 class _Parts:
-    """What the settings name, for this network and this data."""
+    """Parts named by the settings, built for the network and data: precision, monitor, loss, optimiser, schedule."""
 
     precision: Precision
     monitor: Monitor
@@ -154,7 +154,7 @@ def prepare(
     schedule: Callable[[float], float] | None,
     processes: Processes,
 ) -> Training:
-    """Make what the settings name. The arguments are those of `fit`; so are the errors."""
+    """Build a `Training` from the settings. Arguments and errors are those of `fit`."""
     data = train.data
     if len({tuple(shared) for shared in processes.gather([settings.seed, train.examples])}) > 1:
         raise SpecError("Each process drew another seed. Set one with set_seed before the data is loaded.")

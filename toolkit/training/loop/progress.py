@@ -1,4 +1,4 @@
-"""A progress bar with the epoch, the loss and the time left; silent when the output is not a terminal."""
+"""Progress bar with the epoch, the loss and the time left; silent when the output is not a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECONDS = 0.2
 
 
 class Bar:
-    """A callback that shows the batches done."""
+    """Callback that advances the progress bar."""
 
     def __init__(self, progress: Any, task: Any, steps: int) -> None:
         self.progress, self.task, self.steps = progress, task, steps
@@ -26,7 +26,7 @@ class Bar:
         self._training: Training | None = None
 
     def on_batch_end(self, training: Training) -> None:
-        """Count the batch; show it when the last time is long enough ago."""
+        """Count the batch; refresh the bar at most every so often."""
         self._training = training
         now = time.perf_counter()
         if now >= self._next:
@@ -34,7 +34,7 @@ class Bar:
             self._next = now + _SECONDS
 
     def show(self) -> None:
-        """Bring the bar up to date."""
+        """Refresh the bar."""
         training = self._training
         if training is None:
             return
@@ -53,11 +53,11 @@ class Bar:
 
 @contextlib.contextmanager
 def training_progress(epochs: int, steps: int, done: int = 0) -> Iterator[Bar | None]:
-    """Yield a callback for `fit` that shows a bar on standard error; None when that is no terminal.
+    """Yield a callback for `fit` that shows a bar on standard error; None when that is not a terminal.
 
     Args:
-        epochs: of the whole training.
-        steps: batches an epoch.
+        epochs: epochs of the whole training.
+        steps: batches per epoch.
         done: batches that an earlier run has done.
     """
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""A training under way, and all of it that has to be kept to continue it bit for bit."""
+"""Training state: the training in progress, and everything needed to resume it bit for bit."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ __all__ = ["EpochState", "Training"]
 
 @dataclass
 class EpochState:
-    """The epoch under way, on this process.
+    """State of the current epoch, on this process.
 
     Attributes:
-        outputs: what the metrics need of the batches so far.
+        outputs: outputs collected for the metrics.
         total: sum of the losses of the examples so far, a scalar on the network's device.
-        weight: how many examples that is.
+        weight: number of these examples, as `Loss.weight` counts them.
         batch: batches done.
         rate: the learning rate at the epoch's beginning.
-        seconds: time spent on it before a resumed training went on.
+        seconds: time spent on the epoch before a resume.
         started: when the clock was started, in seconds of `time.perf_counter`.
     """
 
@@ -64,16 +64,16 @@ class EpochState:
 
 @dataclass
 class Training:
-    """A training under way: `fit` yields it after each epoch, and callbacks are given it.
+    """Training in progress: `fit` yields it after each epoch, and callbacks receive it.
 
     Attributes:
         network: the network that learns.
-        step: learns from a batch.
+        step: the training step.
         average: the moving average of its weights, or None; `.module` is the averaged network.
-        history: one entry an epoch: epoch, loss and metrics, the same with ``val_`` before them, lr, seconds.
+        history: one entry per epoch: epoch, loss and metrics, the same with ``val_`` before them, lr, seconds.
         best: the epoch's entry that did best on the validation part (on the training part where there is none).
-        is_best: whether the last epoch is the best.
-        running: the epoch under way.
+        is_best: True if the last epoch is the best.
+        running: the current epoch.
     """
 
     network: torch.nn.Module
@@ -100,16 +100,16 @@ class Training:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Device of the network."""
         return self.running.total.device
 
     @property
     def result(self) -> torch.nn.Module:
-        """The network that is measured and kept: the averaged one where there is one."""
+        """The network to evaluate and save: the averaged one where there is one."""
         return self.network if self.average is None else self.average.module
 
     def train_mode(self) -> None:
-        """Put the network into training mode, but for what is frozen: its running statistics stay as its weights do."""
+        """Set training mode, except for frozen layers, whose running statistics stay fixed like their weights."""
         self.network.train()
         for module in self.frozen:
             module.eval()
@@ -121,7 +121,7 @@ class Training:
         return tensor.to(self.device, non_blocking=True)
 
     def begin_epoch(self) -> None:
-        """Start counting anew."""
+        """Reset the state of the epoch."""
         self.running = EpochState(
             Outputs(self.settings.metrics, self.step.loss.task),
             torch.zeros((), device=self.running.total.device),
@@ -129,7 +129,7 @@ class Training:
         )
 
     def end_epoch(self, entry: dict[str, float]) -> None:
-        """Take the entry of a whole epoch into the history, and judge it."""
+        """Append an epoch's entry to the history, and update the best epoch."""
         score = self.monitor.score(entry)
         self.history.append(entry)
         self.is_best = not self.best or better(score, self.monitor.score(self.best))
@@ -140,7 +140,7 @@ class Training:
         self.begin_epoch()
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed training needs, in plain containers and tensors. With several processes, all must call it."""
+        """State for a resume, in plain containers and tensors. With several processes, all must call it."""
         own = {
             "random": random_state(),
             "total": self.running.total.cpu(),
@@ -171,7 +171,7 @@ class Training:
         """Continue from what `state` returned.
 
         Raises:
-            CheckpointError: a part of it is missing or damaged, or it is of another number of processes.
+            CheckpointError: a part of the state is missing or damaged, or it is of another number of processes.
         """
         check_fields(state)
         try:

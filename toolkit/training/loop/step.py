@@ -1,4 +1,4 @@
-"""Learning from one batch: forward, backward, and a step of the optimiser once a group of batches is whole."""
+"""Training step: forward and backward per batch, and an optimiser step per group of accumulated batches."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["Step", "check_closure"]
 
 
 class Step:
-    """`learn` adds the gradients of a batch; `apply` makes the step of the optimiser.
+    """Training step: `learn` accumulates the gradients of a batch; `apply` steps the optimiser.
 
     The gradients of a group of `settings.accumulate` batches, over all processes, are the mean over its examples, whatever
     the sizes of the batches: each batch's are multiplied by its number of examples, and their sum is divided by all.
 
     Args:
         network: whose gradients are computed.
-        loss: what is minimised.
+        loss: the loss to minimise.
         optimizer: made of the network's parameters.
         settings: accumulation, clipping, compilation.
-        precision: how the forward pass computes.
-        processes: with whom the gradients are averaged.
-        spare: a batch for a process whose share of a global batch is empty: it counts for nothing, but takes part.
+        precision: precision of the forward pass.
+        processes: the processes over which gradients are averaged.
+        spare: gives a batch for a process whose share of a global batch is empty; its gradients are multiplied by 0.
 
     Raises:
         SpecError: the optimiser cannot do what the settings ask for.
@@ -72,7 +72,7 @@ class Step:
         Args:
             inputs: (B, ...), on the network's device.
             targets: as the loss takes them.
-            last: whether `apply` follows, so that the processes exchange their gradients now.
+            last: True if `apply` follows, so that the processes exchange their gradients now.
 
         Returns:
             (outputs, None where the batch counts for nothing; the mean loss, a scalar; the number of examples)
@@ -88,7 +88,7 @@ class Step:
         return outputs, value.detach(), weight
 
     def apply(self) -> bool:
-        """Step the optimiser with the gradients of the group; returns whether the weights may have changed."""
+        """Step the optimiser with the gradients of the group; returns True if the weights may have changed."""
         if self.by_closure:
             return True
         weight, self.weight = self.weight, 0.0
@@ -112,7 +112,7 @@ class Step:
         return {"weight": self.weight, "gradients": gradients}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned. Raises KeyError, RuntimeError, TypeError or ValueError when it is none."""
+        """Restore what `state` returned. Raises KeyError, RuntimeError, TypeError or ValueError for anything else."""
         for parameter, gradient in zip(self.parameters, state["gradients"], strict=True):
             if gradient is not None and gradient.shape != parameter.shape:
                 raise ValueError(f"a gradient of shape {tuple(gradient.shape)} for weights of {tuple(parameter.shape)}")
@@ -138,11 +138,11 @@ class Step:
             torch.autograd.backward(value if scaler is None else scaler.scale(value))
 
     def _exchange(self, last: bool) -> contextlib.AbstractContextManager[Any]:
-        """Gradients are exchanged between processes once a group, not once a batch."""
+        """Context manager of `backward`: exchange gradients between processes once per group, not once per batch."""
         return contextlib.nullcontext() if last or self._joined is None else self._joined.no_sync()  # type: ignore[operator]
 
     def _take_part(self, last: bool) -> torch.Tensor:
-        """A batch without examples changes nothing; but the other processes wait for this one's gradients."""
+        """Zero loss for an empty share; takes part in the gradient exchange, for which the other processes wait."""
         if self._joined is None:
             return torch.zeros((), device=self.parameters[0].device)
         _, value = self._loss(*self.spare(), last)
@@ -150,7 +150,7 @@ class Step:
         return torch.zeros_like(value)
 
     def _learn_by_closure(self, inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """An optimiser that asks for the loss several times a step; the first outputs are those of the weights before it."""
+        """Step of an optimiser with a closure, which may compute the loss several times; (first outputs, loss)."""
         first: list[torch.Tensor] = []
 
         def closure() -> torch.Tensor:
@@ -169,7 +169,7 @@ class Step:
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         dense = [gradient for gradient in gradients if not gradient.is_sparse]
         if dense:
-            torch._foreach_mul_(dense, factor)  # one kernel instead of one a layer
+            torch._foreach_mul_(dense, factor)  # one kernel instead of one per layer
         for gradient in gradients:
             if gradient.is_sparse:
                 gradient.mul_(factor)

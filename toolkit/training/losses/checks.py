@@ -1,4 +1,4 @@
-"""Refuse, before the first batch, a loss that does not fit the data or the network's output."""
+"""Checks before the first batch: refuse a loss that does not fit the data or the network's output."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["check_targets", "dry_run", "evaluation_mode", "refuse"]
 
 
 def refuse(name: str, reason: str, remedy: str) -> SpecError:
-    """The error, in one form."""
+    """SpecError of a loss that does not fit, with reason and remedy."""
     return SpecError(f"The loss {name!r} does not fit: {reason} {remedy}")
 
 
 def check_targets(name: str, entry: LossEntry, options: dict[str, Any], data: Dataset) -> None:
-    """Look at all targets of the data. Raises SpecError when one is out of the range that the loss takes."""
+    """Check all targets of the data. Raises SpecError when one is out of the range that the loss takes."""
     targets, count = data.targets, len(data.labels)
     if not len(targets):
         raise SpecError("The data holds no examples to train on. Load some.")
@@ -107,10 +107,10 @@ def _check_numbers(name: str, options: dict[str, Any], targets: np.ndarray) -> N
 
 
 def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets: bool = False) -> None:
-    """Run two examples, without a trace: evaluation mode, no gradients, the random state as it was.
+    """Run network and loss on two examples in evaluation mode; modes, gradients and random state are unchanged.
 
     Raises:
-        SpecError: the output has another shape than the targets want, or is of another kind; or the loss is no finite
+        SpecError: the output has another shape or kind than the loss takes; or the loss is not a finite
             number, or cannot be computed.
     """
     positions = torch.tensor([0, min(1, len(data) - 1)])
@@ -126,7 +126,7 @@ def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
                 outputs = loss.forward(inputs)
         except ToolkitError:
             raise
-        except Exception as error:  # a module of the user's own raises what it likes
+        except Exception as error:  # a user's own module may raise anything
             raise SpecError(
                 f"The network cannot run on the data, whose inputs are of shape (batch, {', '.join(map(str, inputs.shape[1:]))}): "
                 f"{_reason(error)}."
@@ -141,7 +141,7 @@ def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
             value = loss(outputs, targets)
         except ToolkitError:
             raise
-        except Exception as error:  # a function of the user's own raises what it likes
+        except Exception as error:  # a user's own function may raise anything
             raise SpecError(
                 f"The loss {name!r} cannot be computed on outputs of shape {_shape(outputs)} and targets of shape "
                 f"{_shape(targets)}: {_reason(error)}."
@@ -160,7 +160,7 @@ def dry_run(loss: Loss, entry: LossEntry | None, data: Dataset, *, soft_targets:
 
 
 def _check_shape(name: str, entry: LossEntry, options: dict[str, Any], data: Dataset, outputs: torch.Tensor) -> None:
-    """Compare with what the targets want; axis 0 are the two examples."""
+    """Compare the output's shape with that of the targets; axis 0 are the two examples. Raises SpecError."""
     given, classes = tuple(outputs.shape[1:]), len(data.labels)
     if entry.target == "sequences":
         widths = {classes, classes + 1} if options.get("blank", 0) == classes else {classes}
@@ -217,7 +217,7 @@ def _check_shape(name: str, entry: LossEntry, options: dict[str, Any], data: Dat
 
 
 def _check_kind(loss: Loss, entry: LossEntry, outputs: torch.Tensor) -> None:
-    """Are these logarithms of probabilities, or probabilities, where torch would be silently wrong or fail later?"""
+    """Raise SpecError for outputs that are not probabilities or log-probabilities where the loss needs them."""
     if entry.output == "log-probabilities":
         axis = outputs.ndim - 1 if loss.task == "dense" and outputs.ndim == 3 else 1
         if not bool((outputs.exp().sum(axis) - 1).abs().max() < 1e-3):
@@ -243,7 +243,7 @@ def _check_kind(loss: Loss, entry: LossEntry, outputs: torch.Tensor) -> None:
 
 
 def _last_module(network: torch.nn.Module) -> torch.nn.Module:
-    """What makes the outputs; of a module of the user's own, whose forward says more than the modules in it, itself."""
+    """The module that makes the outputs; a user's own module is not searched, as its forward is unknown."""
     shaping = (torch.nn.Flatten, torch.nn.Unflatten, torch.nn.Identity)  # another shape, the same numbers
     last = network
     while isinstance(last, torch.nn.Sequential):
@@ -256,7 +256,7 @@ def _last_module(network: torch.nn.Module) -> torch.nn.Module:
 
 
 def _reason(error: Exception) -> str:
-    """In one line; of an exception whose text says little alone, with its kind."""
+    """An exception's text on one line, with its class where the text alone says little."""
     text = " ".join(str(error).split()).rstrip(".")
     return (
         text if isinstance(error, RuntimeError | TypeError | ValueError) and text else f"{type(error).__name__}: {text}"
@@ -265,7 +265,7 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def evaluation_mode(network: torch.nn.Module, device: torch.device) -> Iterator[None]:
-    """Evaluation mode within; the modes of all modules and the random states are put back."""
+    """Context manager: evaluation mode; the modes of all modules and the random states are restored."""
     modes = {module: module.training for module in network.modules()}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         network.eval()

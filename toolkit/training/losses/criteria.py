@@ -1,4 +1,4 @@
-"""From (outputs, targets of the data set) to a scalar: torch's losses with the targets they want."""
+"""Criteria: (outputs, targets of the data set) -> scalar, torch's losses with targets in the form they take."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Criterion: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Module(Protocol):
-    """One of torch's losses."""
+    """Callable of one of torch's losses."""
 
     def __call__(self, *arguments: torch.Tensor) -> torch.Tensor: ...
 
 
 class ClassModule(Module, Protocol):
-    """One of torch's losses of classes."""
+    """Callable of one of torch's classification losses."""
 
     weight: torch.Tensor | None
     ignore_index: int
@@ -48,7 +48,7 @@ def of_values(module: Module, shape: Criterion = shaped.indicators) -> Criterion
 
 
 def of_presence(reduction: str, weights: torch.Tensor) -> Criterion:
-    """Binary cross-entropy of probabilities, where the presence of class k counts `weights[k]` times."""
+    """Binary cross-entropy of probabilities, where the positive term of class k is weighted by `weights[k]`."""
 
     def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         wanted = shaped.indicators(targets, outputs)
@@ -59,12 +59,12 @@ def of_presence(reduction: str, weights: torch.Tensor) -> Criterion:
 
 
 def of_classes(module: ClassModule, *, sequences: bool) -> Criterion:
-    """Cross-entropy or negative log-likelihood, as a sum that is divided by the weights of the positions that count.
+    """Cross-entropy or negative log-likelihood: the sum divided by the total weight of the positions with a class.
 
-    That is torch's mean; but where no position counts, this is zero and no 0 / 0.
+    Equals torch's mean, except that it is 0, not 0 / 0, where no position has a class.
 
     Args:
-        module: sums.
+        module: the loss with reduction="sum".
         sequences: outputs are (B, L, K); otherwise (B, K) or (B, K, H, W).
     """
 
@@ -79,10 +79,10 @@ def of_classes(module: ClassModule, *, sequences: bool) -> Criterion:
 
 
 def of_class_indices(module: Module, *, sequences: bool) -> Criterion:
-    """A loss of logits and class indices, or shares of the classes (B, K), that reduces as it is wished.
+    """A loss of logits and class indices, or soft targets (B, K), with the module's own reduction.
 
     Args:
-        module: as it is called.
+        module: the loss.
         sequences: outputs are (B, L, K); otherwise (B, K) or (B, K, H, W).
     """
 
@@ -94,7 +94,7 @@ def of_class_indices(module: Module, *, sequences: bool) -> Criterion:
 
 
 def class_total(weights: torch.Tensor | None, ignored: int, targets: torch.Tensor) -> torch.Tensor:
-    """The weights (K,) of the classes at all positions that count, summed; without weights, how many those are."""
+    """Sum of the class weights (K,) over all positions with a class; without weights, the number of these positions."""
     counts = targets != ignored
     if weights is None:
         return counts.sum()
@@ -102,7 +102,7 @@ def class_total(weights: torch.Tensor | None, ignored: int, targets: torch.Tenso
 
 
 def of_gaussians(module: Module) -> Criterion:
-    """Outputs (B, 2 T): means, then what softplus turns into variances."""
+    """Gaussian negative log-likelihood of outputs (B, 2 T): means, then variances before softplus."""
 
     def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         means, spread = outputs.chunk(2, dim=1)
@@ -112,7 +112,7 @@ def of_gaussians(module: Module) -> Criterion:
 
 
 def of_sequences(module: Module) -> Criterion:
-    """Connectionist temporal classification: logits (B, L, K), transcripts (B, S) filled up with a negative number."""
+    """Connectionist temporal classification: logits (B, L, K), transcripts (B, S) padded with a negative number."""
 
     def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logarithms = outputs.log_softmax(-1).transpose(0, 1)  # (L, B, K)
@@ -123,7 +123,7 @@ def of_sequences(module: Module) -> Criterion:
 
 
 def of_triplets(module: Module, *, average: bool) -> Criterion:
-    """A loss of (anchor, positive, negative) that reduces nothing itself."""
+    """A loss of (anchor, positive, negative), made with reduction="none"."""
 
     def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         anchor, positive, negative, counts = pairs.triplets(outputs, targets)
@@ -133,7 +133,7 @@ def of_triplets(module: Module, *, average: bool) -> Criterion:
 
 
 def of_pairs(module: Module, *, average: bool) -> Criterion:
-    """A loss of (first, second, sign), or of (distance, sign), that reduces nothing itself."""
+    """A loss of (first, second, sign), or of (distance, sign), made with reduction="none"."""
     by_distance = isinstance(module, torch.nn.HingeEmbeddingLoss)
 
     def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -145,7 +145,7 @@ def of_pairs(module: Module, *, average: bool) -> Criterion:
 
 
 def of_ranks(module: Module, *, average: bool) -> Criterion:
-    """A loss of (higher score, lower score, sign) that reduces nothing itself.
+    """A loss of (higher score, lower score, sign), made with reduction="none".
 
     Outputs (B, 2, 1) are pairs of scores; (B, 1) with numbers are compared with the batch's next; of logits (B, K) with
     classes, those for the class of the example are compared with those of the next example of another class.
@@ -169,6 +169,6 @@ def of_ranks(module: Module, *, average: bool) -> Criterion:
 
 
 def _reduce(losses: torch.Tensor, counts: torch.Tensor, average: bool) -> torch.Tensor:
-    """Sum or mean of the losses (M,) that count; zero, and still connected to the network, where none does."""
+    """Sum or mean of the losses (M,) that count; zero, still part of the graph, where none does."""
     total = losses.where(counts, 0).sum()
     return total / counts.sum().clamp_min(1) if average else total

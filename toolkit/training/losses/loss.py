@@ -1,4 +1,4 @@
-"""A loss that is fitted to a network and a data set."""
+"""Loss fitted to a network and a data set."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Loss:
     """Made by `make_loss`. `loss(loss.forward(inputs), targets)` is the scalar to minimise.
 
     Attributes:
-        name: torch's name of it; "callable" for a function, "own" where the network has its own.
+        name: torch's name; "callable" for a function, "own" where the network has its own.
         options: plain values.
-        network: whose outputs are compared.
-        task: what the outputs are for metrics: the data set's task, or "embedding" where vectors are compared.
+        network: the network whose outputs are compared.
+        task: task of the outputs for metrics: the data set's, or "embedding" where vectors are compared.
         reduction: "mean", "sum", or "batchmean".
         views: inputs of one example.
     """
@@ -44,7 +44,7 @@ class Loss:
     weighted: bool = False
 
     def to_setting(self) -> Named:
-        """A name, or a mapping with options: plain values for the checkpoint, from which `make_loss` makes it again."""
+        """Name, or mapping with options: plain values for the checkpoint, from which `make_loss` rebuilds the loss."""
         return join_named(self.name, self.options)
 
     def forward(self, inputs: torch.Tensor, network: torch.nn.Module | None = None) -> torch.Tensor:
@@ -75,7 +75,7 @@ class Loss:
         return self.criterion(outputs, targets)
 
     def weight(self, targets: torch.Tensor) -> float:
-        """What a batch counts in a mean over batches: its examples, or the weights of its positions that have a class."""
+        """Weight of a batch in a mean over batches: its examples, or the total weight of its positions with a class."""
         if self.reduction == "sum":
             return 1.0
         if self.total is None or targets.is_floating_point():
@@ -83,8 +83,8 @@ class Loss:
         return float(self.total(targets))
 
     def predictions(self, outputs: torch.Tensor) -> torch.Tensor | None:
-        """Outputs of `forward` -> what `toolkit.training.metrics.measure` takes for `task`; None where there is nothing.
+        """Outputs of `forward` -> predictions for `toolkit.training.metrics.measure`; None where metrics do not apply.
 
-        Probabilities of labels, means of distributions; logits of classes are left as they are.
+        Probabilities of labels, means of distributions; class logits are unchanged.
         """
         return self.predict(outputs)

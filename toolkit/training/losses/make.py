@@ -59,21 +59,21 @@ def make_loss(
 ) -> Loss:
     """Fit a loss to data and a network, and run it on two examples.
 
-    A network that ends in softmax, logsoftmax or sigmoid is trained on its logits by every loss that applies its own,
-    and the logarithms and probabilities that others want are computed from the logits, without losing digits. With
-    ``reduction="sum"`` the examples of a batch are added up; accumulated batches and processes are still averaged.
+    A network that ends in softmax, logsoftmax or sigmoid is trained on its logits by losses that apply their own,
+    and the log-probabilities and probabilities that others take are computed from the logits, without rounding. With
+    ``reduction="sum"`` the examples of a batch are summed; accumulated batches and processes are still averaged.
 
     Args:
         loss: a name, a mapping with ``name`` and torch's options, or a function (outputs, targets) -> scalar, which gets
             the network's output and the data set's targets as they are.
-        data: its task, targets and labels decide how targets are shaped.
+        data: its task, targets and labels determine the form of the targets.
         network: neither its weights and modes nor the random state are changed.
-        class_weights: float (K,), one weight a class, for losses whose entry in `LOSSES` has ``class_weights``; the binary
+        class_weights: float (K,), one weight per class, for losses whose entry in `LOSSES` has ``class_weights``; the binary
             cross-entropies take it as the weight of a label's presence (pos_weight).
-        soft_targets: whether batches will have shares of classes (B, K) for targets.
+        soft_targets: True if batches will have soft targets (B, K).
 
     Raises:
-        SpecError: the loss does not fit the task, the targets, the network's output, or what else was asked of it.
+        SpecError: the loss does not fit the task, the targets, the network's output, or the other arguments.
     """
     if getattr(network, "has_own_loss", False):
         return _own_loss(loss, data, network)
@@ -104,7 +104,7 @@ def make_loss(
 
 
 def _own_loss(loss: Named | LossFunction, data: Dataset, network: torch.nn.Module) -> Loss:
-    """A network that learns without targets, such as a diffusion model; its loss is computed in the forward pass."""
+    """`Loss` of a network with its own (without targets, such as a diffusion model), computed in the forward pass."""
     if callable(loss) or str(split_named(loss, "loss")[0]).lower() not in (_OWN, default_loss(data.task).lower()):
         raise SpecError(f"The loss {loss!r} was given, but the network has its own. Leave loss out.")
     made = Loss(
@@ -121,7 +121,7 @@ def _own_loss(loss: Named | LossFunction, data: Dataset, network: torch.nn.Modul
 
 
 def _refuse_unnamed(loss: Named) -> None:
-    """A loss that cannot be made from a checkpoint's setting."""
+    """Raise SpecError for a setting that names no loss of torch: "own", or a user's function."""
     name, options = split_named(loss, "loss")
     if str(name).lower() == _OWN:
         raise SpecError(
@@ -137,7 +137,7 @@ def _refuse_unnamed(loss: Named) -> None:
 def _class_weights(
     name: str, entry: LossEntry, options: dict[str, Any], class_weights: torch.Tensor | None, data: Dataset
 ) -> dict[str, torch.Tensor]:
-    """The options of the loss that are tensors, one number a class each."""
+    """Tensor options of the loss, one number per class each."""
     found = {}
     for option in ("weight", "pos_weight"):
         if options.get(option) is not None:
@@ -216,7 +216,7 @@ def _criterion(
     sequences: bool,
     gaps: bool,
 ) -> tuple[Any, criteria.Criterion]:
-    """torch's module, and what it is given."""
+    """(torch's module, its criterion: outputs and targets -> scalar)."""
     arguments = {**options, **weights}
     average = options.get("reduction", "mean") == "mean"
     module: Any
@@ -226,9 +226,9 @@ def _criterion(
     presence = arguments.pop("pos_weight", None) if name == "BCELoss" else None
     counted = entry.target in ("pairs", "triplets", "ranks")
     if name == "KLDivLoss" and average:
-        arguments["reduction"] = "batchmean"  # what torch's "mean" is to become, too
+        arguments["reduction"] = "batchmean"  # the mathematically correct mean, which torch's "mean" is not
     if counted or (gaps and average):
-        arguments["reduction"] = "none" if counted else "sum"  # the criterion divides by what counts
+        arguments["reduction"] = "none" if counted else "sum"  # the criterion divides by the total weight
     module = _construct(name, entry, arguments)
     if presence is not None:
         return module, criteria.of_presence(module.reduction, presence)

@@ -1,4 +1,4 @@
-"""What a loss gets of a network: its logits, logarithms of probabilities, or its output as it is; and what metrics get."""
+"""Network outputs for a loss (logits, log-probabilities or the plain output), and predictions for metrics."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def ending(network: torch.nn.Module) -> str | None:
 
 
 def select_outputs(kind: OutputKind, end: str | None, *, axis: int, classes: bool, make_logarithms: bool) -> Select:
-    """The forward pass for a loss.
+    """Select the forward pass whose output a loss takes.
 
     Args:
-        kind: what the loss wants.
-        end: how the network ends.
-        axis: where the classes are in the output.
-        classes: whether the targets are classes, whose probabilities are meant where numbers are compared.
-        make_logarithms: whether logarithms of probabilities are made of a network's plain output too.
+        kind: the kind of output that the loss takes.
+        end: the network's final activation, or None.
+        axis: class axis of the output.
+        classes: True if the targets are classes, so that a loss of values compares probabilities.
+        make_logarithms: True to apply a log-softmax to a plain output too.
     """
     softmax = end in ("softmax", "logsoftmax")
     if kind == "log-probabilities" and (softmax or make_logarithms):
@@ -41,7 +41,7 @@ def select_outputs(kind: OutputKind, end: str | None, *, axis: int, classes: boo
     if kind == "logits" and end is not None:
         return _logits
     if kind == "probabilities" and end == "sigmoid":
-        return _logits  # the criterion applies the sigmoid, where it can do so without losing digits
+        return _logits  # the criterion applies the sigmoid, without loss of precision
     if end == "logsoftmax" and (kind == "probabilities" or (kind == "values" and classes)):
         return lambda network, inputs: network(inputs).exp()
     return plain_output
@@ -50,7 +50,7 @@ def select_outputs(kind: OutputKind, end: str | None, *, axis: int, classes: boo
 def select_predictions(
     name: str, entry: LossEntry, options: dict[str, Any], task: Task, end: str | None
 ) -> Callable[[torch.Tensor], torch.Tensor | None]:
-    """From the outputs that the loss compares to what the metrics of the task take; transcripts have none."""
+    """Select the function from the loss's outputs to predictions for metrics; for transcripts it returns None."""
     if entry.target == "sequences":
         return lambda outputs: None
     if entry.output == "means and variances":

@@ -1,8 +1,8 @@
-"""Pairs and triplets: as the data gives them, or formed within a batch by class.
+"""Pairs and triplets: those of the data, or mined within a batch by class.
 
 Within a batch, each example is an anchor once. Its positive is the next example of its class, its negative the next of
-another class, both in the order of the batch, which begins anew behind its end. No number is drawn, so a resumed training
-forms the same ones. Anchors that find none do not count; a batch in which no anchor does has a loss of zero.
+another class, both in the order of the batch, taken cyclically. Nothing is random, so a resumed training
+forms the same ones. Anchors without a partner do not count; a batch without any has a loss of zero.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every loss: what it is for, what it wants of the network and of the targets."""
+"""Registry of losses: tasks, and the outputs and targets that each takes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class LossEntry:
 
     Attributes:
         constructor: torch's module; the keywords of its signature are the options.
-        doc: what it measures, and what it wants.
-        tasks: of the data sets it fits.
-        output: what it wants of the network: the logits also of a network that ends in softmax, the output as it is, ...
-        target: how the targets are shaped for it; "values" are numbers, 0 and 1 for classes and labels.
-        class_weights: whether it takes one weight a class.
-        soft_targets: whether it takes shares of several classes (B, K), as mixing examples makes them.
+        doc: description for the reference page.
+        tasks: tasks of the data sets that it fits.
+        output: kind of network output it takes: logits (also of a network that ends in softmax), the plain output, ...
+        target: form of its targets; "values" are numbers, 0 and 1 for classes and labels.
+        class_weights: True if it takes one weight per class.
+        soft_targets: True if it takes soft targets (B, K), as MixUp makes them.
     """
 
     constructor: Callable[..., torch.nn.Module]

@@ -1,4 +1,4 @@
-"""Metrics by name, measured once an epoch on all its outputs; see `METRICS` and `measure`."""
+"""Metrics by name, measured once per epoch on all its outputs; see `METRICS` and `measure`."""
 
 from toolkit.training.metrics.outputs import Outputs, measure
 from toolkit.training.metrics.registry import (

@@ -41,7 +41,7 @@ def accuracy(
     average: str = "micro",
     threshold: float = 0.5,
 ) -> float:
-    """Share of the right answers: the class is the best one, or among the best `top_k`; of several labels, each by itself."""
+    """Share of correct predictions: the true class among the `top_k` highest scores; for multilabel, per label."""
     import torchmetrics.functional.classification as functional
 
     if task == "multilabel":
@@ -59,7 +59,7 @@ def accuracy(
 def precision(
     outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro", threshold: float = 0.5
 ) -> float:
-    """Of those said to be of a class, the share that is; the mean over the classes (macro)."""
+    """True positives over predicted positives; the mean over the classes (macro)."""
     import torchmetrics.functional.classification as functional
 
     if task == "multilabel":
@@ -70,7 +70,7 @@ def precision(
 def recall(
     outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro", threshold: float = 0.5
 ) -> float:
-    """Of those of a class, the share that is found; the mean over the classes (macro)."""
+    """True positives over actual positives; the mean over the classes (macro)."""
     import torchmetrics.functional.classification as functional
 
     if task == "multilabel":
@@ -90,7 +90,7 @@ def f1(
 
 
 def auroc(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro") -> float:
-    """Chance that an example of a class scores higher for it than one of another; the mean over the classes that have
+    """Area under the ROC curve; the mean over the classes that have
     examples and counterexamples."""
     import torchmetrics.functional.classification as functional
 
@@ -98,7 +98,7 @@ def auroc(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: 
 
 
 def average_precision(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, average: str = "macro") -> float:
-    """Area under precision over recall; the mean over the classes that have examples and counterexamples."""
+    """Area under the precision-recall curve; the mean over the classes that have examples and counterexamples."""
     import torchmetrics.functional.classification as functional
 
     return _ranked(
@@ -112,7 +112,7 @@ def average_precision(outputs: torch.Tensor, targets: torch.Tensor, task: Task, 
 
 
 def iou(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
-    """Intersection over union of the predicted and the true places of a class; the mean over the classes that occur."""
+    """Intersection over union of predicted and true positions of a class; the mean over the classes that occur."""
     from torchmetrics.functional.classification import multiclass_jaccard_index
 
     best, classes, count = _best(outputs, targets, task)
@@ -123,7 +123,7 @@ def iou(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
 
 
 def perplexity(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> float:
-    """Exponential of the mean negative log-likelihood of the true classes: among how many it still hesitates."""
+    """Exponential of the mean negative log-likelihood of the true classes."""
     from torchmetrics.functional.text import perplexity as of_sequences
 
     scores, classes = _scores(outputs, targets, task)
@@ -191,7 +191,7 @@ def recall_at(outputs: torch.Tensor, targets: torch.Tensor, task: Task, *, k: in
 
 
 def _best(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Best classes (M,), true classes (M,) and how many classes there are, at the positions that have one."""
+    """(Predicted classes (M,), true classes (M,), number of classes), at the positions that have a class."""
     best = outputs.argmax(-1) if outputs.is_floating_point() else outputs
     targets = targets.argmax(1) if targets.is_floating_point() else targets
     count = outputs.shape[-1] if outputs.is_floating_point() else 0
@@ -204,7 +204,7 @@ def _best(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[tor
 
 
 def _scores(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits or probabilities (M, K) and true classes (M,), at the positions that have one."""
+    """(Logits or probabilities (M, K), true classes (M,)), at the positions that have a class."""
     targets = targets.argmax(1) if targets.is_floating_point() else targets
     scores, targets = outputs.reshape(-1, outputs.shape[-1]), targets.flatten()
     known = targets != IGNORED
@@ -212,7 +212,7 @@ def _scores(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[t
 
 
 def _are_probabilities(scores: torch.Tensor) -> bool:
-    """Whether these (M, K) are probabilities of exclusive classes rather than logits."""
+    """True if scores (M, K) are probabilities of exclusive classes rather than logits."""
     return bool((scores >= 0).all()) and torch.allclose(scores.sum(1), torch.ones(len(scores)), atol=1e-3)
 
 
@@ -267,7 +267,7 @@ def _ranked(
 
 
 def _values(outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is compared: values (N, T); of a classifier, its probabilities and the one-hot targets (N, K)."""
+    """(Outputs, targets) to compare: values (N, T); for a classifier, probabilities and one-hot targets (N, K)."""
     if task == "classification":
         outputs = outputs if _are_probabilities(outputs) else outputs.softmax(1)
         if not targets.is_floating_point():

@@ -1,4 +1,4 @@
-"""What an epoch leaves for its metrics, and measuring them."""
+"""Outputs of an epoch collected for its metrics, and `measure`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Outputs", "measure"]
 
 
 class Outputs:
-    """Collects what the metrics need of an epoch: only the best class where that is enough.
+    """Outputs and targets of an epoch, collected for the metrics; only the predicted class where that is enough.
 
     Args:
         metrics: as `check_metrics` returned them.
@@ -32,7 +32,7 @@ class Outputs:
         self._earlier: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def add(self, output: torch.Tensor, target: torch.Tensor) -> None:
-        """Outputs and targets of one batch, in the shapes that `measure` takes."""
+        """Add outputs and targets of one batch, in the shapes that `measure` takes."""
         output = output.detach()
         if self.best_only and output.ndim > 1:
             output = output.argmax(class_axis(output, self.task))
@@ -42,7 +42,7 @@ class Outputs:
         self.targets.append(target)
 
     def gather(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """All of the epoch, on the CPU."""
+        """(Outputs, targets) of the whole epoch, on the CPU."""
         parts = list(self._earlier)
         if self.outputs:
             parts.append((torch.cat(self.outputs).cpu(), torch.cat(self.targets).cpu()))
@@ -53,7 +53,7 @@ class Outputs:
         return torch.cat([output for output, _ in parts]), torch.cat([target for _, target in parts])
 
     def state(self) -> dict[str, torch.Tensor]:
-        """What was collected so far, for a training that is resumed in the middle of an epoch."""
+        """State for a resume within an epoch: the outputs and targets collected so far."""
         outputs, targets = self.gather()
         return {"outputs": outputs, "targets": targets}
 
@@ -65,7 +65,7 @@ class Outputs:
 
 
 def measure(metrics: tuple[Named, ...], outputs: torch.Tensor, targets: torch.Tensor, task: Task) -> dict[str, float]:
-    """Key in the history -> value; a metric that is not defined for these examples is left out.
+    """Compute metrics: key in the history -> value; a metric that is not defined for these examples is left out.
 
     Args:
         metrics: as `check_metrics` returned them.
@@ -76,7 +76,7 @@ def measure(metrics: tuple[Named, ...], outputs: torch.Tensor, targets: torch.Te
             dense: logits or probabilities (N, L, K) or (N, K, H, W), or class indices of the targets' shape;
             embedding: vectors (N, D) with int64 classes, or (N, 2, D) pairs and (N, 3, D) triplets.
         targets: as the data set has them; float32 (N, K) too for classes that were mixed.
-        task: which of them.
+        task: the task.
     """
     values: dict[str, float] = {}
     if not len(outputs):
@@ -89,11 +89,11 @@ def measure(metrics: tuple[Named, ...], outputs: torch.Tensor, targets: torch.Te
         if outputs.shape[: targets.ndim] != targets.shape:
             return values  # transcripts (CTC) are no class for each position
     with warnings.catch_warnings():
-        # what is said of classes without examples is told by leaving the metric out
+        # torchmetrics' warning of classes without examples: the metric is left out instead
         warnings.filterwarnings("ignore", category=UserWarning, module="torchmetrics")
         for metric in metrics:
             entry, options = find_metric(metric)
-            # what compares classes says nothing of vectors
+            # metrics of classes do not apply to vectors
             value = entry.measure(outputs, targets, task, **options) if task in entry.tasks else UNDEFINED
             if value == value:  # NaN differs from itself
                 values[metric_key(metric)] = value
@@ -101,5 +101,5 @@ def measure(metrics: tuple[Named, ...], outputs: torch.Tensor, targets: torch.Te
 
 
 def class_axis(outputs: torch.Tensor, task: Task) -> int:
-    """Where the classes are: axis 1, but the last of a sequence's (N, L, K)."""
+    """Class axis of outputs: 1, but 2 for a sequence's (N, L, K)."""
     return 2 if task == "dense" and outputs.ndim == 3 else 1

@@ -1,4 +1,4 @@
-"""Every metric by name: what it is for, and what is asked of it."""
+"""Registry of metrics by name: tasks, direction and options."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class MetricEntry:
 
     Attributes:
         measure: (outputs, targets, task, options...) -> value, NaN where it is not defined; its keywords are the options.
-        tasks: what it is for.
-        higher: whether more is better.
-        best_only: whether the best class of each output is all it needs (of accuracy, unless it looks at several).
+        tasks: the tasks that it fits.
+        higher: True if higher is better.
+        best_only: True if it needs only the predicted class of each output (accuracy: unless top_k is above 1).
     """
 
     measure: Callable[..., float]
@@ -46,7 +46,7 @@ class MetricEntry:
 
     @property
     def doc(self) -> str:
-        """What it says."""
+        """Docstring of the metric, for the reference page."""
         return inspect.cleandoc(self.measure.__doc__ or "")
 
 
@@ -91,7 +91,7 @@ def check_metrics(names: Iterable[Named], task: Task) -> tuple[Named, ...]:
 
 
 def metric_key(setting: Named) -> str:
-    """What the metric is called in the history: "acc", "top3", "f1_micro", "recall_threshold_0.3"."""
+    """Key of a metric in the history: "acc", "top3", "f1_micro", "recall_threshold_0.3"."""
     name, options = split_named(setting, "metric")
     parts = [str(name)]
     for option, value in options.items():
@@ -100,7 +100,7 @@ def metric_key(setting: Named) -> str:
 
 
 def higher_is_better(key: str) -> bool:
-    """Whether a value of the history, such as "val_acc" or "loss", improves when it rises."""
+    """True if a value of the history, such as "val_acc" or "loss", improves when it rises."""
     name = key.removeprefix("val_").removeprefix("test_")
     fitting = [metric for metric in METRICS if name == metric or name.startswith(f"{metric}_")]
     if name == "loss" or not fitting:

@@ -1,4 +1,4 @@
-"""Weights of the classes in a loss, so that rare ones count as much as frequent ones."""
+"""Class weights of a loss, so that rare classes count as much as frequent ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["class_weights"]
 
 
 def class_weights(setting: str | tuple[float, ...] | None, train: Batches) -> torch.Tensor | None:
-    """float32 (K,), or None where no weights are asked for.
+    """Class weights float32 (K,), or None where the setting is None.
 
     "balanced" gives a class of n of the training part's N examples the weight N / (K n), so that all classes together
     weigh what N examples do; a label of several (multilabel) the weight (N - n) / n of its presence against its absence.
-    A class without examples counts as one of a single example.
+    A class without examples counts as one with a single example.
 
     Raises:
         SpecError: the data has no classes, or another number of them than there are weights.

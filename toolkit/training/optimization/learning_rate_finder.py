@@ -1,7 +1,7 @@
-"""A learning rate to begin with, from one short run in which the rate rises step by step.
+"""Learning-rate range test: one short run with a rising rate, and a suggested rate.
 
 Smith, "Cyclical Learning Rates for Training Neural Networks", 2017: while the rate is too small nothing changes, then the
-loss falls, then it breaks out. Where it falls most steeply is a good rate.
+loss falls, then it diverges. Where it falls most steeply is a good rate.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from toolkit.training.settings import Settings
 
 __all__ = ["LearningRates", "find_learning_rate"]
 
-# How much of the mean so far each new loss leaves: about the last ten batches are seen.
+# Smoothing factor of the moving mean of the loss: about the last ten batches.
 _SMOOTHING = 0.9
-# The run is over when the loss is so many times its lowest (which may be negative) above it.
+# The loss has diverged when it exceeds its minimum by this many times the minimum's magnitude.
 _BROKEN_OUT = 3.0
-# Steps before the mean means anything.
+# Steps before the moving mean is settled.
 _SETTLED = 10
 
 
 @dataclass(frozen=True)
 class LearningRates:
-    """What the run saw.
+    """Result of a learning-rate range test.
 
     Attributes:
-        rates: of each step, rising by the same factor.
-        losses: moving mean of the batches' losses after as many steps.
+        rates: rate of each step, rising by a constant factor.
+        losses: moving mean of the batches' losses after each step.
         suggestion: the rate at which that mean falls most steeply, over the logarithm of the rate.
     """
 
@@ -66,22 +66,22 @@ def find_learning_rate(
     steps: int = 100,
     loss: LossFunction | None = None,
 ) -> LearningRates:
-    """Train for a moment with a rate that rises from `start` to `end`, and put everything back.
+    """Range test: train briefly with a rate that rises from `start` to `end`, then restore everything.
 
-    Network, gradients, random states and the place in the batches are afterwards as they were. The forward pass is in 32
+    Network, gradients, random states and the position in the batches are restored. The forward pass is in 32
     bits. The same settings find the same rate.
 
     Args:
         network: on the device where it is to be trained.
-        batches: to learn from; they begin anew where there are fewer than `steps`.
+        batches: training batches; repeated where there are fewer than `steps`.
         settings: optimiser, loss, weight decay, clipping, frozen layers and factors of the rate are used.
         start, end: the first and the last rate, above 0.
-        steps: of the optimiser, at least 20; fewer are made where the loss breaks out before.
+        steps: optimiser steps, at least 20; fewer are made where the loss diverges before.
         loss: a function of (outputs, targets) to minimise, instead of the one that the settings name.
 
     Raises:
-        SpecError: what `make_loss` and `make_optimizer` refuse; an optimiser that makes several passes a step; a range
-            without length; or a loss that is no finite number from the beginning, or never falls.
+        SpecError: what `make_loss` and `make_optimizer` refuse; an optimiser with several passes per step; an empty
+            range; or a loss that is not finite from the beginning, or never falls.
     """
     _check(settings, start, end, steps)
     with _restored(network, batches):
@@ -152,7 +152,7 @@ def _rise(
 
 
 def _steepest(rates: list[float], losses: list[float]) -> float:
-    """The rate at the steepest descent before the lowest point; the first steps, whose mean is of few, do not count."""
+    """The rate at the steepest descent before the minimum; the first steps, before the mean settles, are ignored."""
     if len(losses) <= _SETTLED + 2:
         raise SpecError(
             f"The loss broke out after {len(losses)} steps. Give a lower start and end, and look at the inputs for values too large."
@@ -161,7 +161,7 @@ def _steepest(rates: list[float], losses: list[float]) -> float:
     last = int(np.argmin(losses[_SETTLED:])) + _SETTLED
     considered = slopes[_SETTLED : last + 1]
     fall = losses[_SETTLED] - losses[last]
-    if fall <= 1e-6 * max(1.0, abs(losses[_SETTLED])):  # what is below is rounding
+    if fall <= 1e-6 * max(1.0, abs(losses[_SETTLED])):  # a smaller fall is rounding error
         raise SpecError(
             f"The loss fell at no rate from {rates[0]:g} to {rates[-1]:g}. Give another range with start and end, or more steps."
         )
@@ -170,7 +170,7 @@ def _steepest(rates: list[float], losses: list[float]) -> float:
 
 @contextlib.contextmanager
 def _restored(network: torch.nn.Module, batches: Batches) -> Iterator[None]:
-    """Put back weights, buffers, gradients, modes, what is frozen, random states and the place in the batches."""
+    """Restore weights, buffers, gradients, modes, frozen flags, random states and the position in the batches."""
     state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
     modes = {module: module.training for module in network.modules()}
@@ -191,7 +191,7 @@ def _restored(network: torch.nn.Module, batches: Batches) -> Iterator[None]:
 
 
 def _bar(numbers: Iterable[int]) -> Iterable[Any]:
-    """A progress bar on standard error; silent when that is no terminal."""
+    """A progress bar on standard error; silent when that is not a terminal."""
     from rich.console import Console
     from rich.progress import track
 

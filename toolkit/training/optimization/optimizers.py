@@ -23,11 +23,11 @@ class OptimizerEntry:
     Attributes:
         constructor: torch's class.
         rate: the usual learning rate, for a batch of some tens of examples.
-        doc: what it does, and its source.
+        doc: description and source, for the reference page.
         defaults: options that differ from torch's own.
         fused: the kinds of device on which one kernel may update all parameters instead of several for each.
-        sparse: whether it learns from the sparse gradients of embeddings only.
-        closure: whether `step` must be given a function that computes the loss anew.
+        sparse: True if it takes the sparse gradients of embeddings only.
+        closure: True if `step` needs a closure that recomputes the loss.
     """
 
     constructor: type[torch.optim.Optimizer]
@@ -40,7 +40,7 @@ class OptimizerEntry:
 
     @property
     def decays(self) -> bool:
-        """Whether it takes a weight decay."""
+        """True if the optimiser has a weight decay option."""
         return "weight_decay" in inspect.signature(self.constructor).parameters
 
 
@@ -87,7 +87,7 @@ OPTIMIZERS: dict[str, OptimizerEntry] = {
     ),
 }
 
-# what the training itself decides, or what changes only how a step is computed
+# decided by the training itself, or without effect on the result of a step
 _HIDDEN = ("params", "lr", "weight_decay", "foreach", "capturable", "differentiable", "maximize")
 
 
@@ -105,7 +105,7 @@ def find_optimizer(setting: Named) -> Named:
 
 
 def needs_closure(setting: Named) -> bool:
-    """Whether the optimiser's `step` must be given a function that computes loss and gradients anew. Raises SpecError."""
+    """True if the optimiser's `step` needs a closure that recomputes loss and gradients. Raises SpecError."""
     return OPTIMIZERS[_parse(setting)[0]].closure
 
 
@@ -128,7 +128,7 @@ def make_optimizer(
         groups: parameters, or groups as `toolkit.training.optimization.parameter_groups` makes them.
         lr: learning rate of the groups that have none of their own; None takes `peak` times the usual one.
         weight_decay: of the groups that have none of their own.
-        peak: how far above the usual rate the schedule's highest is.
+        peak: the schedule's highest rate as a multiple of the usual one.
 
     Raises:
         SpecError: as `find_optimizer`, or a weight decay or several groups for an optimiser that takes none.
@@ -178,7 +178,7 @@ def _parse(setting: Named) -> tuple[str, dict[str, Any]]:
 
 
 def _one_group(entries: list[Any]) -> list[Any]:
-    """LBFGS sees all parameters as one vector. Raises SpecError when groups have different rates."""
+    """Merge the groups into one for LBFGS, which takes a single group. Raises SpecError when their rates differ."""
     groups = [group for group in entries if isinstance(group, dict)]
     if not groups:
         return entries

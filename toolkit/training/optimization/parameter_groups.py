@@ -1,4 +1,4 @@
-"""Which weights learn, at which rate, and with how much decay, by the names of their layers."""
+"""Parameter groups: frozen layers, learning rates and weight decay, by layer name."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _FROZEN = "frozen_by_training"
 
 
 def matching_layers(pattern: str, names: Iterable[str]) -> list[str]:
-    """The layers' names that a pattern means; * stands for anything, and case does not count.
+    """Names of the layers that match a pattern; * matches anything, case is ignored.
 
-    A name such as "resnet18.layer4" also stands for all that is within it.
+    A name such as "resnet18.layer4" also matches all layers inside it.
 
     Args:
         pattern: such as "conv2d1" or "backbone*".
@@ -55,11 +55,11 @@ def matching_layers(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def freeze_layers(network: torch.nn.Module, patterns: Iterable[str]) -> None:
-    """Let the weights of these layers stay as they are, and those learn again that an earlier call froze.
+    """Freeze the weights of these layers, and unfreeze those that an earlier call froze.
 
     Args:
         network: the weights' ``requires_grad`` is set.
-        patterns: as `matching_layers` takes them; none lets all learn again.
+        patterns: as `matching_layers` takes them; none unfreezes all.
 
     Raises:
         SpecError: a pattern matches no layer.
@@ -77,7 +77,7 @@ def freeze_layers(network: torch.nn.Module, patterns: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def freezing_kept(network: torch.nn.Module) -> Iterator[None]:
-    """Put back, at the end, which weights learn."""
+    """Context manager: restore the weights' ``requires_grad`` afterwards."""
     before = [(parameter, parameter.requires_grad, hasattr(parameter, _FROZEN)) for parameter in network.parameters()]
     try:
         yield
@@ -93,7 +93,7 @@ def freezing_kept(network: torch.nn.Module) -> Iterator[None]:
 def frozen_norms(network: torch.nn.Module, patterns: Iterable[str]) -> list[torch.nn.Module]:
     """The batch normalisations within these layers: a training keeps them in evaluation mode.
 
-    Their running statistics would otherwise move although nothing else in the layer does.
+    Otherwise their running statistics would change although the layer is frozen.
 
     Raises:
         SpecError: a pattern matches no layer.
@@ -112,7 +112,7 @@ def frozen_norms(network: torch.nn.Module, patterns: Iterable[str]) -> list[torc
 def parameter_groups(
     network: torch.nn.Module, settings: Settings, base_lr: float | None = None
 ) -> list[dict[str, Any]]:
-    """The weights that learn, in groups of one rate and one decay each; `settings.freeze` is applied first.
+    """Trainable weights in groups of equal rate and decay; `settings.freeze` is applied first.
 
     Args:
         network: weights of layers that `settings.freeze` names are frozen, see `freeze_layers`.
@@ -177,7 +177,7 @@ def _parameters(network: torch.nn.Module, patterns: Iterable[str]) -> list[torch
 
 
 def _decayed(network: torch.nn.Module) -> set[int]:
-    """Matrices and kernels, but no normalisation's weights, of whatever shape those are."""
+    """Parameters with weight decay: matrices and kernels, but no weights of normalisation layers."""
     return {
         id(parameter)
         for module in network.modules()
@@ -188,7 +188,7 @@ def _decayed(network: torch.nn.Module) -> set[int]:
 
 
 def _check_sparse(network: torch.nn.Module, settings: Settings) -> bool:
-    """Whether an embedding's gradients are sparse. Raises SpecError where the optimiser could not take the gradients."""
+    """True if an embedding's gradients are sparse. Raises SpecError where the optimiser cannot take them."""
     name = split_named(find_optimizer(settings.optimizer), "optimiser")[0]
     only_sparse = OPTIMIZERS[name].sparse
     sparse = {

@@ -13,12 +13,12 @@ __all__ = ["Precision"]
 
 
 class Precision:
-    """How the forward pass computes.
+    """Precision of the forward pass: autocast, and loss scaling for fp16.
 
     Args:
         name: "fp32"; "bf16", on the CPU and CUDA; "fp16", on CUDA, where the loss is scaled up so that small gradients do
             not become zero.
-        device: where the network is.
+        device: device of the network.
 
     Raises:
         SpecError: "fp16" elsewhere than on CUDA.
@@ -34,13 +34,13 @@ class Precision:
         self.scaler = torch.amp.GradScaler(device.type) if name == "fp16" else None
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """The context of a forward pass."""
+        """Autocast context of a forward pass."""
         if self.dtype is None:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.dtype)
 
     def state(self) -> dict[str, Any]:
-        """What the scaling of the loss has adapted to, in plain values; empty without scaling."""
+        """State of the loss scaling, in plain values; empty without scaling."""
         return {} if self.scaler is None else self.scaler.state_dict()
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from toolkit.training.settings import Named
 
 __all__ = ["SCHEDULES", "Schedule", "ScheduleEntry", "find_schedule", "make_schedule", "peak_factor"]
 
-# A function of the user's is tried at so many epochs before the training.
+# A user's function is tried at this many epochs before the training.
 _TRIED_EPOCHS = 1000
 
 # (epochs since the warm-up, epochs from the warm-up to the end, the group's own rate) -> factor of that rate
@@ -33,14 +33,14 @@ def constant() -> Factor:
 
 
 def step(*, step_size: float = 10, gamma: float = 0.1) -> Factor:
-    """Times `gamma` after every `step_size` epochs."""
+    """Multiply by `gamma` after every `step_size` epochs."""
     _at_least("step", "step_size", step_size, above=0)
     _at_least("step", "gamma", gamma, above=0)
     return lambda epoch, _total, _rate: gamma ** math.floor(epoch / step_size)
 
 
 def multistep(*, milestones: Sequence[float], gamma: float = 0.1) -> Factor:
-    """Times `gamma` after each of the epochs in `milestones`."""
+    """Multiply by `gamma` after each of the epochs in `milestones`."""
     marks: list[float] = list(milestones) if isinstance(milestones, list | tuple) else [milestones]  # type: ignore[list-item]
     if not marks:
         raise SpecError(
@@ -53,7 +53,7 @@ def multistep(*, milestones: Sequence[float], gamma: float = 0.1) -> Factor:
 
 
 def exponential(*, gamma: float = 0.95) -> Factor:
-    """Times `gamma` after every epoch."""
+    """Multiply by `gamma` after every epoch."""
     _at_least("exponential", "gamma", gamma, above=0)
     return lambda epoch, _total, _rate: gamma ** math.floor(epoch)
 
@@ -122,7 +122,7 @@ def plateau(
     min_lr: float = 0.0,
     eps: float = 1e-8,
 ) -> Factor:
-    """Times `factor` once the score of `patience` epochs was not better than the best by `threshold`, as a difference."""
+    """Multiply by `factor` once `patience` epochs did not improve the best score by `threshold`, as a difference."""
     _at_least("plateau", "factor", factor, above=0)
     if factor >= 1:
         raise SpecError(
@@ -140,7 +140,7 @@ def custom(*, function: Callable[[float], float]) -> Factor:
     def factor(epoch: float, _total: float, _rate: float) -> float:
         try:
             value = float(function(epoch))
-        except Exception as error:  # whatever a function of the user's raises
+        except Exception as error:  # a user's function may raise anything
             raise SpecError(
                 f"The schedule's function cannot be used, at {epoch:g} epochs: {error!r}. It gets the epochs done and gives a factor "
                 f"of the rate."
@@ -156,13 +156,13 @@ def custom(*, function: Callable[[float], float]) -> Factor:
 
 @dataclass(frozen=True)
 class ScheduleEntry:
-    """One schedule: what makes its factor, whose keywords are the options, and its docstring."""
+    """One schedule: the function that makes its factor; its keywords are the options, its docstring the description."""
 
     make: Callable[..., Factor]
 
     @property
     def doc(self) -> str:
-        """What it does."""
+        """Docstring of the schedule, for the reference page."""
         return inspect.cleandoc(self.make.__doc__ or "")
 
 
@@ -186,7 +186,7 @@ class Schedule:
 
     Attributes:
         optimizer: its groups' ``lr`` are set.
-        steps: how often `step` was called.
+        steps: number of calls of `step`.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class Schedule:
             self._rates.step()
 
     def epoch_end(self, score: float) -> None:
-        """Tell how well an epoch did, higher is better; only plateau listens, once the warm-up is over."""
+        """Report an epoch's score, higher is better; used by plateau only, after the warm-up."""
         if self._plateau is not None and self.steps >= self._warmup:
             self._plateau.step(score)
 
@@ -304,9 +304,9 @@ def make_schedule(
 
     Args:
         setting: as `find_schedule` takes it.
-        optimizer: whose groups' rates are the ones from which the schedule goes.
+        optimizer: its groups' rates are the base rates.
         epochs: length of the whole training.
-        steps_per_epoch: steps of the optimiser an epoch, that is, batches over those accumulated.
+        steps_per_epoch: optimiser steps per epoch: batches divided by those accumulated.
         warmup: epochs, may be a fraction, over which the rate rises linearly, before the schedule begins.
 
     Raises:
@@ -335,7 +335,7 @@ def make_schedule(
 
 
 def peak_factor(setting: Named | Callable[[float], float]) -> float:
-    """How much higher than an optimiser's usual rate the peak of a schedule is: one-cycle spends little time at it."""
+    """Peak rate of a schedule over the optimiser's usual one: 4 for one-cycle (little time at the peak), else 1."""
     name = None if callable(setting) else split_named(setting, "schedule")[0]
     return 4.0 if str(name).lower() == "onecycle" else 1.0
 
@@ -367,7 +367,7 @@ def _progress(epoch: float, total: float) -> float:
 
 
 def _half_cosine(progress: float) -> float:
-    """From 1 to 0."""
+    """Half cosine from 1 to 0."""
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -376,7 +376,7 @@ def _between(low: float, share: float) -> float:
 
 
 def _share(eta_min: float, rate: float) -> float:
-    """A lowest rate as a factor of the group's own."""
+    """A minimum rate as a factor of the group's own rate."""
     return min(1.0, eta_min / rate) if rate > 0 else 1.0
 
 

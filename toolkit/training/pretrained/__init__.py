@@ -1,1 +1,1 @@
-"""Weights from elsewhere: downloaded, checked, loaded; a new head."""
+"""Pretrained weights: download, check and load; replace the head."""

@@ -1,4 +1,4 @@
-"""Fetch a file over HTTP: whole and checked, or not at all."""
+"""HTTP download of a file, complete and verified, or an error."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _CHUNK_BYTES = 1 << 18
 
 
 def download(url: str, target: str | os.PathLike[str], *, progress: bool = True) -> None:
-    """Fetch `url` to `target`. Whatever goes wrong, no partial file is left.
+    """Fetch `url` to `target`. On any error no partial file is left.
 
-    A name such as ``resnet18-f37072fd.pth`` ends in the first digits of the file's SHA-256 (torch.hub's convention); what
-    arrives is checked against them, and against the length that the server announces.
+    A name such as ``resnet18-f37072fd.pth`` ends in the first digits of the file's SHA-256 (torch.hub's convention); the
+    file is checked against them, and against the length that the server announces.
 
     Args:
         url: http or https.
@@ -115,7 +115,7 @@ def _bar(name: str, total: int | None, wanted: bool) -> Iterator[Callable[[int],
 
 
 def _words(reason: object) -> str:
-    """An exception's words in one line, without a number of the operating system."""
+    """An exception's text on one line, without the operating system's error number."""
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     return " ".join(str(reason).split()).rstrip(".") or type(reason).__name__

@@ -1,6 +1,6 @@
-"""A head of another width: the last linear layer (or 1 x 1 convolution) made anew, all else kept.
+"""Head replacement: a new last linear layer (or 1 x 1 convolution), all other weights kept.
 
-A network can be changed, or its description. With both changed alike, a checkpoint made of the two can be loaded again.
+Applies to a network, or to its spec. With both changed alike, a checkpoint of them can be loaded again.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 
 def change_head(network: torch.nn.Module, num_classes: int) -> list[str]:
-    """Put a fresh head of `num_classes` outputs in place of the old one, drawn from torch's global random state.
+    """Replace the head by a new one of `num_classes` outputs, initialised from torch's global random state.
 
-    Where auxiliary classifiers of the same width hang beside (torchvision's googlenet, inception_v3, segmentation
-    networks), they are changed as well. Precision, device, bias and training mode are those of the old head.
+    Auxiliary classifiers of the same width (torchvision's googlenet, inception_v3, segmentation
+    networks) are replaced too. Precision, device, bias and training mode are those of the old head.
 
     Args:
         network: one of ours, of torchvision, or any that ends in a linear layer or a 1 x 1 convolution; activations and
@@ -119,7 +119,7 @@ def _whole(num_classes: Any) -> None:
 
 
 def spec_with_head(spec: NetworkSpec, num_classes: int) -> NetworkSpec:
-    """The same description with `num_classes` outputs. The network built of it takes the weights of one changed by `change_head`.
+    """The spec with `num_classes` outputs. The network built from it takes the weights of one changed by `change_head`.
 
     The head is the last layer with weights: ``linear``, ``conv2d`` with a kernel of 1, or a whole network with
     ``num_classes`` or ``out_features``. Activations, pooling, dropout and the like may follow it.
@@ -144,7 +144,7 @@ def spec_with_head(spec: NetworkSpec, num_classes: int) -> NetworkSpec:
 
 
 def _with_width(entry: LayerSpec, num_classes: int) -> LayerSpec | None:
-    """The layer with another number of outputs, or None where it is no head."""
+    """The layer with another number of outputs, or None where it cannot be a head."""
     if entry.layer in (None, OWN):
         return None
     parameters, arguments = find_layer(str(entry.layer)).parameters, dict(entry.arguments)
@@ -164,7 +164,7 @@ def _is_one(kernel: Any) -> bool:
 
 
 def _has_weights(entry: LayerSpec) -> bool:
-    """Whether a layer has weights, found by building it; one that cannot be built by itself is taken to have some."""
+    """True if a layer has weights, found by building it, or if it cannot be built by itself."""
     try:
         with torch.device("meta"):
             modules = layer_modules(dataclasses.replace(entry, activation=None), 1, ())

@@ -1,4 +1,4 @@
-"""Weights from elsewhere into a network, by name and shape, with a report of what fitted."""
+"""Load weights of any origin into a network, by name and shape, with a report of the matches."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from toolkit.training.checkpoints.checkpoint import read_plain
 
 __all__ = ["WeightsReport", "load_weights", "read_weights"]
 
-# Where other programs keep the weights inside their own files, and what they put before every name.
+# Keys of the weights in other programs' files, and their prefixes of every name.
 _NESTS = ("state_dict", "model_state_dict", "model_state", "model", "network", "weights")
 _PREFIXES = ("module.", "_orig_mod.", "model.", "network.")
 
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What was loaded into a network.
+    """Report of loaded weights.
 
     Attributes:
         source: the file, or what the weights came from.
         matched: names that were loaded.
-        missing: names of the network that the source lacks; they are as they were.
+        missing: names of the network that the source lacks; unchanged.
         unexpected: names of the source that the network lacks; they were not used.
-        mismatched: name -> (shape in the network, shape in the source); they are as they were.
-        loaded: numbers (elements of parameters) that were loaded.
-        total: numbers in all parameters of the network.
+        mismatched: name -> (shape in the network, shape in the source); unchanged.
+        loaded: number of parameter elements loaded.
+        total: number of parameter elements of the network.
     """
 
     source: str
@@ -48,7 +48,7 @@ class WeightsReport:
 
     @property
     def share(self) -> float:
-        """The part of the network's parameters that was loaded, from 0 to 1."""
+        """Loaded share of the network's parameter elements, from 0 to 1."""
         return self.loaded / self.total if self.total else 1.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class WeightsReport:
         }
 
     def __str__(self) -> str:
-        """A sentence, and a table of what did not fit where there is any."""
+        """Summary sentence, and a table of the mismatches where there are any."""
         said = (
             f"{len(self.matched)} of {len(self.matched) + len(self.missing) + len(self.mismatched)} weights were loaded from "
             f"{self.source}: {self.loaded:,} of {self.total:,} parameters ({_percent(self.share)})."
@@ -93,14 +93,14 @@ def load_weights(
     strict: bool = False,
     name: str | None = None,
 ) -> WeightsReport:
-    """Load every weight whose name and shape fit; the others stay as they are. On an error nothing is loaded.
+    """Load every weight whose name and shape match; the others are unchanged. On an error nothing is loaded.
 
     Args:
         network: takes the weights, in its own precision and on its own device.
         source: a checkpoint of ours, a .pth file of weights alone or nested in another program's checkpoint, a .safetensors
             file, or such a mapping itself. Names may begin with ``module.``, ``_orig_mod.``, ``model.`` or ``network.``.
         strict: refuse unless all names and shapes agree.
-        name: what the report calls the source.
+        name: name of the source in the report.
 
     Raises:
         CheckpointError: the file cannot be read, holds no weights, none of them fits, or `strict` and not all fit.
@@ -196,7 +196,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _without_prefix(theirs: dict[str, torch.Tensor], ours: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Take off what other programs put before every name, as often as that makes more names known."""
+    """Strip the prefixes that other programs put before every name, as long as that makes more names match."""
     while True:
         known = sum(key in ours for key in theirs)
         for prefix in _PREFIXES:
@@ -234,7 +234,7 @@ def _nothing_fits(
     theirs: Mapping[str, torch.Tensor],
     mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]],
 ) -> str:
-    """Why no weight fits, with the closest names, and the layer that they seem to be for."""
+    """Error text where no weight matches: the closest names, or the layer that the weights seem to be for."""
     said = f"None of the {len(theirs)} weights in {label} fits the {len(ours)} of {type(network).__name__}."
     if mismatched:
         examples = [f"{key} is {b} in the file and {a} in the network" for key, (a, b) in mismatched.items()]

@@ -1,4 +1,4 @@
-"""torchvision's ready weights by name: fetched, checked, loaded, with the pre-processing and class names that belong to them."""
+"""torchvision's pretrained weights by name: download, check and load, with their pre-processing and class names."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def pretrained_state_dict(
 def start_from_pretrained(
     network: torch.nn.Module, name: str, weights: str = "DEFAULT", **options: Any
 ) -> WeightsReport:
-    """Load a torchvision network's ready weights into one of the same kind, all but a head of another width.
+    """Load a torchvision network's pretrained weights into one of the same kind, all but a head of another width.
 
     Args:
         network: the module of one layer, such as that of ``add("resnet18", num_classes=10)``, a backbone without its head, or
@@ -78,7 +78,7 @@ def start_from_pretrained(
         name, weights, options: as `pretrained_state_dict`.
 
     Returns:
-        What was loaded; the head is under `mismatched` where its width differs.
+        The report; the head is under `mismatched` where its width differs.
 
     Raises:
         SpecError: as `pretrained_state_dict`, or the network is of another kind, or made for other pictures.
@@ -114,7 +114,7 @@ def start_from_pretrained(
 
 
 def pretrained_input(name: str, weights: str = "DEFAULT", *, input_name: str = "input") -> ImageInput:
-    """How pictures are prepared for these weights, as the model card says it.
+    """Pre-processing of pictures for these weights, as the input of a model card.
 
     Raises:
         SpecError: the network or the weights are unknown, or are not for whole pictures (classification).
@@ -135,10 +135,10 @@ def pretrained_input(name: str, weights: str = "DEFAULT", *, input_name: str = "
 
 
 def pretrained_labels(name: str, weights: str = "DEFAULT") -> tuple[str, ...]:
-    """The names of the classes that these weights tell apart, in order.
+    """Class names of these weights, in order.
 
     Raises:
-        SpecError: the network or the weights are unknown, or tell no classes apart (vgg16's IMAGENET1K_FEATURES).
+        SpecError: the network or the weights are unknown, or have no classes (vgg16's IMAGENET1K_FEATURES).
     """
     labels = _find(name, weights).meta["categories"]
     if not labels:
@@ -161,7 +161,7 @@ def _find(name: str, weights: str) -> Any:
 
 
 def _with_present_names(name: str, found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """DenseNet's files still say ``norm.1`` where its modules are called ``norm1``."""
+    """Rename DenseNet's old weight names, such as ``norm.1``, to those of its modules, ``norm1``."""
     if not name.startswith("densenet"):
         return found
     return OrderedDict((re.sub(r"\b(norm|conv)\.([12])\.", r"\1\2.", key), value) for key, value in found.items())
@@ -192,7 +192,7 @@ def _made_for(name: str, weights: str) -> str:
 
 
 def _renamed(report: WeightsReport, prefix: str, network: torch.nn.Module) -> WeightsReport:
-    """The report on a part, told with the whole network's names and size."""
+    """The report on a part, with the whole network's names and size."""
     total = sum(parameter.numel() for parameter in network.parameters())
     others = [key for key in network.state_dict() if not key.startswith(prefix)]
     return WeightsReport(

@@ -1,4 +1,4 @@
-"""What `toolkit train` is asked to do: three tables of plain values, read from TOML, from the command line, or both."""
+"""Run configuration of `toolkit train`: three tables of plain values, from TOML, the command line, or both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toolkit.training.settings import Settings
 
 __all__ = ["DataConfig", "ModelConfig", "RunConfig", "override", "parse_change", "read_run"]
 
-# What a training from the command line does where nothing else is said.
+# Defaults of a training from the command line.
 _DEFAULTS = {"optimizer": "adam", "epochs": 10, "batch_size": 64, "schedule": "onecycle", "seed": 0}
 _CHOICES = {
     "task": ("cls", "multilabel", "reg", "dense", "embedding"),
@@ -33,7 +33,7 @@ class ModelConfig:
         name: a network's name (lenet, mlp, resnet18, ...) or a .json file with its layers; None when `layers` are given.
         layers: the layers as `add()` takes them: {"layer": ..., "activation": ..., and the layer's arguments}.
         init: initialisation of all weights, by name or {"name": ...}; None keeps PyTorch's.
-        weights: a file whose weights the training starts from; what fits by name and shape is taken.
+        weights: a file whose weights the training starts from; those that match by name and shape are loaded.
         pretrained: torchvision's published weights of the named network, such as "DEFAULT"; None starts fresh.
     """
 
@@ -49,7 +49,7 @@ class ModelConfig:
 
     @property
     def given(self) -> bool:
-        """Whether there is anything to build."""
+        """True if a network is named or layers are given."""
         return self.name is not None or bool(self.layers)
 
 
@@ -69,7 +69,7 @@ class DataConfig:
         scale: bring a table's columns to mean 0 and deviation 1.
         level: "character" or "word", for texts.
         length: longest text that is kept whole, in characters or words; None takes the longest there is.
-        workers: threads that decode pictures, and processes that augment them; None takes one thread a core.
+        workers: threads that decode pictures, and processes that augment them; None takes one thread per core.
     """
 
     path: str | None = None
@@ -128,7 +128,7 @@ class RunConfig:
     Attributes:
         model, data: see there.
         training: values for the names of `Settings`.
-        tensorboard: whether TensorBoard files are written.
+        tensorboard: True to write TensorBoard files.
         output: folder for checkpoints and pictures; None takes a new one below runs.
     """
 
@@ -202,7 +202,7 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def override(tables: Mapping[str, Any], changes: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Put values in by their dotted keys, such as ("training.lr", 0.01); nothing else changes.
+    """Override values by their dotted keys, such as ("training.lr", 0.01); nothing else changes.
 
     Within a list a key is a position, counted from 0: ("model.layers.0.kernel_size", 5).
 
@@ -279,7 +279,7 @@ def _given(value: Mapping[str, Any], kind: type[ModelConfig] | type[DataConfig])
 
 
 def _plain(value: Any) -> Any:
-    """TOML knows no null: what is None is left out."""
+    """Plain value without entries that are None, as TOML has no null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items() if item is not None}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

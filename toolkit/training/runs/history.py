@@ -16,9 +16,9 @@ __all__ = ["epoch_line", "measured", "write_history"]
 
 
 def write_history(folder: Path, settings: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> None:
-    """history.json (settings and one entry an epoch) and history.csv (one row an epoch, for spreadsheets).
+    """Write history.json (settings and one entry per epoch) and history.csv (one row per epoch, for spreadsheets).
 
-    A value that is not finite has no name in JSON, so it is written as null; the table leaves it empty.
+    A value that is not finite cannot be written in JSON and becomes null; the table leaves it empty.
     """
     entries = [{name: value if math.isfinite(value) else None for name, value in entry.items()} for entry in history]
     atomic_write(folder / "history.json", json.dumps({"settings": settings, "epochs": entries}, indent=2) + "\n")
@@ -30,7 +30,7 @@ def write_history(folder: Path, settings: Mapping[str, Any], history: Sequence[M
 
 
 def measured(entry: Mapping[str, float]) -> dict[str, float]:
-    """What an epoch has measured, for the model's card: the values that are numbers, without rate and duration."""
+    """Measured values of an epoch, for the model card: the finite ones, without rate and duration."""
     return {name: value for name, value in entry.items() if name not in ("lr", "seconds") and math.isfinite(value)}
 
 

@@ -1,4 +1,4 @@
-"""Names and versions of what makes the files."""
+"""Producer names and versions of the files."""
 
 from __future__ import annotations
 

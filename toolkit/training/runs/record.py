@@ -1,4 +1,4 @@
-"""run.json: what produced the files of a run folder, so that they can be produced again."""
+"""run.json: settings, data, device and versions of a run, to reproduce its files."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["RunRecord"]
 
 @dataclass
 class RunRecord:
-    """What is told of a run.
+    """Record of a run.
 
     Attributes:
         settings: of the training.
         data: its source, number of examples and fingerprint.
-        device: where it ran, in words.
-        processes: how many trained together.
+        device: its device, in words.
+        processes: number of processes.
         resumed: whole epochs that an earlier run had done, or None.
     """
 

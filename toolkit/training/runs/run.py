@@ -36,13 +36,13 @@ from toolkit.training.settings import Settings
 __all__ = ["Run", "card_task", "epoch_line", "make_folder", "producer"]
 
 _SAMPLES = 16
-# What a save that was killed leaves behind, as `runtime.atomic` names it.
+# Temporary files of a killed save, as `runtime.atomic` names them.
 _LEFTOVER = re.compile(r"\.(last|best|history|run|curves|confusion)-[^.]+\.(pth|json|csv|png)")
 
 
 @dataclass
 class Run:
-    """What is trained, on what, and where the files go.
+    """Training run: network, data, settings and output folder.
 
     `execute` writes into `folder`: last.pth after every epoch (and within it, as `settings.save_every` says), best.pth
     whenever the validation improves, history.json and history.csv, run.json, curves.png and, for classifiers, confusion.png.
@@ -52,9 +52,9 @@ class Run:
         spec: describes `network`.
         network: on the device where it is trained.
         train, validation, test: the parts of the data.
-        settings: what to do.
-        folder: where the files go.
-        report: takes a line after each epoch; None is quiet and shows no progress.
+        settings: the settings of the training.
+        folder: output folder.
+        report: called with a line after each epoch; None is quiet and shows no progress.
         facts: plain values to keep in the checkpoints beside the training's own.
         loss: a function of (outputs, targets) in place of the loss that the settings name.
         schedule: a function from the epochs done to a factor of the rate, in place of the schedule that they name.
@@ -80,7 +80,7 @@ class Run:
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes the files."""
+        """True if this process writes the files."""
         return self.processes.writes
 
     def execute(self, resume: Checkpoint | None = None) -> list[dict[str, float]]:
@@ -100,7 +100,7 @@ class Run:
                 self._check_written(state["history"])
             if not holds_best_of(
                 state, self.folder
-            ):  # its weights are not here, so the best of the epochs to come counts
+            ):  # the best weights are missing, so only the coming epochs compete for best
                 state = with_fields({**state, "best": {}})
         else:
             torch.manual_seed(self.settings.seed + self.processes.rank)
@@ -144,7 +144,7 @@ class Run:
         check_resume(checkpoint, self.spec, self.settings, self._data_facts, batches)
 
     def checkpoint(self, training: Training | None = None, measured: dict[str, Any] | None = None) -> Checkpoint:
-        """The checkpoint of the present weights; with `training`, of its averaged ones where it averages."""
+        """Checkpoint of the current weights; with `training`, of its averaged ones where it averages."""
         data = self.train.data
         source = self.validation or self.train
         positions = torch.from_numpy(source.indices[:_SAMPLES])
@@ -156,7 +156,7 @@ class Run:
             inputs=(data.card,),
             labels=() if task == "embedding" else data.labels,
             training={
-                # the end of the path only: the file travels, and where things lie on one machine is nobody's business
+                # the end of the path only: the file travels, and the machine's folders are private
                 "data": "/".join(Path(data.source).parts[-2:]),
                 "examples": self.train.examples,
                 **self.settings.to_dict(),
@@ -178,7 +178,7 @@ class Run:
         return data_facts(self.train)
 
     def _check_written(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Raise an error where there is nothing to finish."""
+        """Raise SpecError where no epoch was trained, CheckpointError where best.pth or last.pth is missing."""
         if not history:
             raise SpecError("A callback stopped the training before its first epoch, so there is nothing to keep.")
         if not all((self.folder / name).is_file() for name in ("best.pth", "last.pth")):
@@ -205,7 +205,7 @@ class Run:
 
     @contextlib.contextmanager
     def _watching(self, state: Mapping[str, Any] | None) -> Iterator[list[Any]]:
-        """The user's callbacks and those that show the training."""
+        """Context manager: the user's callbacks, plus TensorBoard and the progress bar."""
         callbacks = list(self.callbacks)
         with contextlib.ExitStack() as stack:
             if self.tensorboard and self.writes:
@@ -222,7 +222,7 @@ class Run:
             yield callbacks
 
     def _save_position(self, training: Training) -> None:
-        """last.pth in the middle of an epoch."""
+        """Write last.pth in the middle of an epoch."""
         known = measured(training.history[-1]) if training.history else {}
         checkpoint = self.checkpoint(training, known)
         if self.writes:
@@ -241,7 +241,7 @@ class Run:
             self.report(epoch_line(training.history[-1], self.settings.epochs))
 
     def _finish(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Measure the best network on the test part, and draw."""
+        """Evaluate the best network on the test part, and write confusion.png and curves.png."""
         shown = self.test or self.validation or self.train
         best = Checkpoint.load(self.folder / "best.pth")
         network = best.network().to(next(self.network.parameters()).device)
@@ -264,7 +264,7 @@ class Run:
         atomic_write(self.folder / "curves.png", curves_png(history))
 
     def _draw_confusion(self, network: torch.nn.Module, shown: Batches) -> None:
-        """Only of a network that tells the classes apart itself: one that embeds has no matrix."""
+        """Write confusion.png, for a network with one output per class only (not for embeddings)."""
         order = Batches(shown.data, shown.indices, batch_size=shown.batch_size, crops=shown.crops)
         outputs = predict(network, order)
         if outputs.ndim == 2 and outputs.shape[1] == len(shown.data.labels):
@@ -282,5 +282,5 @@ def make_folder(folder: Path) -> None:
 
 
 def card_task(task: str, network: torch.nn.Module | None = None) -> str:
-    """What a card calls a task: the same, but "raw" for a network with a loss of its own, which answers no targets."""
+    """Task name for a card: the same, but "raw" for a network with its own loss, which has no targets."""
     return "raw" if getattr(network, "has_own_loss", False) else task

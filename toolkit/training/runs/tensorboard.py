@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training: curves, weights, the network's graph, samples, and where they end up."""
+"""TensorBoard event files: curves, weight histograms, the network's graph, samples and embeddings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _POINTS = 500
 
 
 class TensorBoard:
-    """A callback that writes event files; look at them with ``tensorboard --logdir FOLDER``.
+    """Callback that writes TensorBoard event files; view them with ``tensorboard --logdir FOLDER``.
 
-    Scalars: loss and each metric (``train`` and ``validation``), the learning rate, the seconds an epoch. Histograms: every
+    Scalars: loss and each metric (``train`` and ``validation``), the learning rate, the seconds per epoch. Histograms: every
     parameter after each epoch. Once: samples of the inputs where they are pictures, the graph, and at the end the
-    embedding projector with what goes into the last layer that has weights.
+    embedding projector with the inputs of the last layer that has weights.
 
     Args:
-        folder: where the event files go.
+        folder: folder of the event files.
         shown: the batches whose examples are shown.
 
     Raises:
@@ -97,7 +97,7 @@ class TensorBoard:
             )
 
     def _add_graph(self, training: Training) -> None:
-        """The graph as torch traces it; a network that cannot be traced is told of in a text instead."""
+        """Add the graph as torch traces it; for a network that cannot be traced, a text instead."""
         network = copy.deepcopy(training.network).cpu().eval()
         try:
             with torch.random.fork_rng(), warnings.catch_warnings():
@@ -107,7 +107,7 @@ class TensorBoard:
             self._writer.add_text("graph", f"The network could not be traced: {' '.join(str(error).split())[:300]}")
 
     def _add_points(self, training: Training) -> None:
-        """What goes into the last layer with weights, for some examples, with their labels."""
+        """Add embedding points: the inputs of the last layer with weights, for some examples, with their labels."""
         network, data = training.result, self.shown.data
         layers = [module for module in network.modules() if list(module.parameters(recurse=False))]
         device = next(network.parameters()).device
