@@ -25,6 +25,13 @@ from runtime.card import CARD_KEY, ImageInput, ModelCard, OutputCard
 from toolkit.data.readers.digits import digit_pictures
 
 LABELS = tuple(map(str, range(10)))
+# Long chains of commands: begun last, one process of pytest would wait for the other at the end.
+FIRST = ("test_readme.py", "test_end_to_end.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests; the others keep their order."""
+    items.sort(key=lambda item: item.path.name not in FIRST)
 
 
 @pytest.fixture(scope="session")
