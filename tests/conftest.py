@@ -7,7 +7,9 @@ import os
 # The tests run in two processes: more threads within each, or within what they start, would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable, Sequence
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,51 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
+from warm_processes import TOOLKIT, WarmProcesses
 
 from runtime.card import CARD_KEY, ImageInput, ModelCard, OutputCard
 from toolkit.data.readers.digits import digit_pictures
 
 LABELS = tuple(map(str, range(10)))
+# Long chains of commands: begun last, one process of pytest would wait for the other at the end.
+FIRST = ("test_readme.py", "test_end_to_end.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests; the others keep their order."""
+    items.sort(key=lambda item: item.path.name not in FIRST)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmProcesses]:
+    """Commands in processes of their own that need not import torch first."""
+    processes = WarmProcesses()
+    yield processes
+    processes.end()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The folder of `toolkit demo`, and the JSON that it printed: README's first command, a real process.
+
+    It takes a quarter of a minute, so it is made once for all of pytest's processes. Nothing may be changed in it.
+    """
+    from filelock import FileLock
+
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent  # that of all processes
+    place /= "readme"
+    said = place / "said.json"
+    with FileLock(place.with_suffix(".lock")):
+        if not said.exists():
+            place.mkdir(exist_ok=True)
+            done = subprocess.run(
+                [TOOLKIT, "demo", "--json"], cwd=place, capture_output=True, text=True, check=False, timeout=300
+            )
+            assert done.returncode == 0, done.stderr
+            said.write_text(done.stdout, encoding="utf-8")
+    return place / "demo", json.loads(said.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +16,12 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
+from warm_processes import TOOLKIT, WarmProcesses
 
 from cli import main
 from toolkit.data.readers.digits import digit_pictures
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 
-TOOLKIT = Path(sys.executable).with_name("toolkit")
 # one thread: the networks are small; the environment is the real one otherwise
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 
@@ -104,9 +103,9 @@ def trained(options: list[object], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def exported(trained: tuple[Path, str]) -> tuple[Path, str]:
+def exported(trained: tuple[Path, str], warm: WarmProcesses) -> tuple[Path, str]:
     """best.onnx beside the checkpoint, and what the export printed."""
-    done = toolkit("export", trained[0] / "best.pth")
+    done = warm.toolkit("export", trained[0] / "best.pth")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return trained[0] / "best.onnx", done.stdout
@@ -243,7 +242,9 @@ def kill_after(epochs: int, folder: Path, *arguments: object) -> int:
     return Checkpoint.load(path).training["epoch"]
 
 
-def test_a_training_killed_twice_is_continued_bit_for_bit(options: list[object], tmp_path: Path) -> None:
+def test_a_training_killed_twice_is_continued_bit_for_bit(
+    options: list[object], warm: WarmProcesses, tmp_path: Path
+) -> None:
     """SIGKILL once the first checkpoint is there, and again on the way; compared with a run that was left alone."""
     longer = [*options, "--epochs", 50]
     assert here("train", *longer, "-o", tmp_path / "whole", "--json").exit_code == 0
@@ -252,7 +253,7 @@ def test_a_training_killed_twice_is_continued_bit_for_bit(options: list[object],
     second = kill_after(first + 4, folder, "--resume")
     assert 1 <= first < second < 50  # it was really stopped on its way
 
-    resumed = toolkit("train", "--resume", "-o", folder)
+    resumed = warm.toolkit("train", "--resume", "-o", folder)
     assert resumed.returncode == 0, resumed.stderr
     epochs = [line.split("  ")[0] for line in resumed.stdout.splitlines() if line.startswith("epoch ")]
     assert epochs == [f"epoch {number}/50" for number in range(second + 1, 51)]
@@ -371,8 +372,10 @@ def test_a_refused_export_is_exit_code_1_and_leaves_the_old_file(
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.onnx", b"old")]
 
 
-def test_check_passes_on_the_checkpoint_of_the_file(exported: tuple[Path, str], trained: tuple[Path, str]) -> None:
-    done = toolkit("check", exported[0], trained[0] / "best.pth")
+def test_check_passes_on_the_checkpoint_of_the_file(
+    exported: tuple[Path, str], trained: tuple[Path, str], warm: WarmProcesses
+) -> None:
+    done = warm.toolkit("check", exported[0], trained[0] / "best.pth")
     assert done.returncode == 0, done.stderr
     assert "worst absolute" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("the same: ")
@@ -399,8 +402,10 @@ def test_check_on_what_cannot_be_opened_is_exit_code_2(exported: tuple[Path, str
 # ---- info ----------------------------------------------------------------------------------------------------------------
 
 
-def test_info_on_a_checkpoint_tells_data_labels_results_and_layers(trained: tuple[Path, str], pictures: Path) -> None:
-    done = toolkit("info", trained[0] / "last.pth")
+def test_info_on_a_checkpoint_tells_data_labels_results_and_layers(
+    trained: tuple[Path, str], pictures: Path, warm: WarmProcesses
+) -> None:
+    done = warm.toolkit("info", trained[0] / "last.pth")
     assert done.returncode == 0, done.stderr
     for words in (
         "checkpoint, ",

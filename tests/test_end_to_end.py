@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm_processes import TOOLKIT, WarmProcesses
 
 import runtime
 from runtime.picture_index import open_picture_index
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 
-TOOLKIT = Path(sys.executable).with_name("toolkit")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
-    folder = tmp_path_factory.mktemp("end") / "demo"
-    done = subprocess.run([TOOLKIT, "demo", "-o", folder, "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder, json.loads(done.stdout)
-
 
 @pytest.mark.slow
 def test_the_demo_reaches_its_accuracy_with_a_verified_file(demo: tuple[Path, dict]) -> None:
     folder, facts = demo
+    assert len(facts["steps"]) == 8
     assert facts["held_out_accuracy"] >= 0.97
     assert facts["agree_with_torch"] == facts["held_out_pictures"] == 359
     assert facts["worst_difference"] < 1e-4
@@ -80,13 +72,17 @@ def test_everything_the_demo_promises_is_on_disk(demo: tuple[Path, dict]) -> Non
 
 
 @pytest.mark.slow
-def test_a_second_demo_takes_the_place_of_the_first(demo: tuple[Path, dict]) -> None:
-    folder, _ = demo
-    done = subprocess.run(
-        [TOOLKIT, "demo", "-o", folder, "--epochs", "2", "--json"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)["steps"]) == 8
+def test_a_second_demo_takes_the_place_of_the_first(
+    demo: tuple[Path, dict], warm: WarmProcesses, tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    shutil.copytree(demo[0], folder)
+    done = warm.toolkit("demo", "-o", folder, "--epochs", 2)
+    assert (done.returncode, done.stderr) == (0, "")
+    facts = json.loads((folder / "demo.json").read_text())
+    assert len(facts["steps"]) == 8
+    assert f"look at {folder / 'report.html'} in a browser" in done.stdout
+    assert Checkpoint.load(folder / "training" / "last.pth").training["epoch"] == 2
 
 
 def test_the_demo_leaves_a_folder_of_someone_else_alone(tmp_path: Path) -> None:

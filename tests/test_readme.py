@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from warm_processes import TOOLKIT, WarmProcesses
 
 from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.training.loop.callbacks import Callbacks
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLKIT = Path(sys.executable).with_name("toolkit")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -33,12 +34,18 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def workplace(demo: tuple[Path, dict], tmp_path: Path) -> Path:
     """A folder in which the demo was run, as README's first command leaves it."""
-    folder = tmp_path_factory.mktemp("readme")
-    run([str(TOOLKIT), "demo", "--epochs", "6"], folder)
-    return folder
+    shutil.copytree(demo[0], tmp_path / "demo")
+    return tmp_path
+
+
+def succeeds(done: subprocess.CompletedProcess[str]) -> str:
+    """What a process printed, after checking that it printed something and ended well."""
+    assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
+    assert done.stdout.strip(), done.args
+    return done.stdout
 
 
 @pytest.mark.slow
@@ -77,7 +84,7 @@ def test_snippets_for_those_who_know_basenn(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_training_page_from_the_toml_to_the_reproduced_run(workplace: Path) -> None:
+def test_training_page_from_the_toml_to_the_reproduced_run(workplace: Path, warm: WarmProcesses) -> None:
     digits, texts = blocks("docs/training.md", "toml")
     (workplace / "digits.toml").write_text(digits, encoding="utf-8")
     (workplace / "names.toml").write_text(texts, encoding="utf-8")
@@ -91,7 +98,7 @@ def test_training_page_from_the_toml_to_the_reproduced_run(workplace: Path) -> N
     commands = [line for block in blocks("docs/training.md", "sh") for line in block.splitlines()]
     assert len(commands) == 7
     for line in commands:
-        assert run([str(TOOLKIT), *shlex.split(line)[1:]], workplace).strip(), line
+        succeeds(warm.toolkit(*shlex.split(line)[1:], folder=workplace))
     assert (workplace / "sheet.png").stat().st_size > 10_000
     _, augment, mix = parse_transform(json.loads(blocks("docs/training.md", "json")[0]), "grayscale")
     assert augment is not None and augment.crops is not None and mix is not None
@@ -103,16 +110,16 @@ def test_training_page_from_the_toml_to_the_reproduced_run(workplace: Path) -> N
 
 
 @pytest.mark.slow
-def test_exporting_page(workplace: Path) -> None:
+def test_exporting_page(workplace: Path, warm: WarmProcesses) -> None:
     """Its Python comes before the commands that use what it writes."""
     script = workplace / "exporting.py"
     script.write_text("\n".join(blocks("docs/exporting.md", "python")), encoding="utf-8")
-    assert "length" in run([sys.executable, str(script)], workplace)
+    assert "length" in succeeds(warm.python(script, workplace))
     (workplace / "birds.json").write_text(blocks("docs/exporting.md", "json")[0], encoding="utf-8")
     commands = [line for block in blocks("docs/exporting.md", "sh") for line in block.splitlines()]
     assert len(commands) >= 11
     for line in commands:
-        assert run([str(TOOLKIT), *shlex.split(line)[1:]], workplace).strip(), line
+        succeeds(warm.toolkit(*shlex.split(line)[1:], folder=workplace))
     assert "digits.svg" in [path.name for path in workplace.iterdir()]
     assert sorted(path.name for path in (workplace / "stages").iterdir())[0] == "1-trace.onnx"
 

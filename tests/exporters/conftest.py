@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +19,29 @@ from toolkit import nn
 from toolkit.data.readers.digits import digit_pictures
 
 torch.set_num_threads(1)  # the networks here are small; threads would only wait for each other
+
+
+@pytest.fixture(scope="session", autouse=True)
+def translations_read_once() -> Iterator[None]:
+    """torch.onnx reads the sources of its 500 translations anew for every export, half of a small one's time: here once.
+
+    What they are registered in is as new for every export.
+    """
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    read, known = ONNXRegistry.from_torchlib, dict[Any, ONNXRegistry]()
+
+    def from_torchlib(*opset: int, **named: int) -> ONNXRegistry:
+        key = (*opset, *named.items())
+        if key not in known:
+            known[key] = read(*opset, **named)
+        registry = copy.copy(known[key])
+        registry.functions = {target: list(entries) for target, entries in registry.functions.items()}
+        return registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(from_torchlib))
+        yield
 
 
 def train(folder: Path, seed: int) -> Path:

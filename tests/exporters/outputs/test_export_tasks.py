@@ -91,6 +91,21 @@ def test_a_log_softmax_is_undone(tmp_path: Path) -> None:
     np.testing.assert_allclose([entry.probabilities for entry in model.predict(TEXTS)], expected, atol=1e-6)
 
 
+class SumsToOne(torch.nn.Module):
+    """(N, K) -> rows that add up to 1, with negative numbers in them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(1, keepdim=True) + 1 / x.shape[1]
+
+
+@pytest.mark.parametrize("last", [torch.nn.ReLU(), SumsToOne()], ids=["not negative", "sums to 1"])
+def test_numbers_that_are_half_like_probabilities_are_none(last: torch.nn.Module, tmp_path: Path) -> None:
+    module = torch.nn.Sequential(network(3), last).eval()
+    model = exported(module, tmp_path / "m.onnx", "classification", outputs=["probabilities"])
+    expected = module(TOKENS).softmax(1).detach().numpy()
+    np.testing.assert_allclose([entry.probabilities for entry in model.predict(TEXTS)], expected, atol=1e-6)
+
+
 def test_an_embedding_is_the_networks_whole_output(tmp_path: Path) -> None:
     module = network(5)
     model = exported(module, tmp_path / "m.onnx", "embedding")

@@ -14,7 +14,7 @@ from exporters.subject.dynamic_axes import resolve_dynamic_axes
 from exporters.subject.lengths import cycle, resized
 from exporters.subject.subject import Subject
 from exporters.verifying.probes import OTHER_LENGTHS, make_probes
-from runtime.card import SequenceInput, TextInput
+from runtime.card import ImageInput, SequenceInput, TextInput
 from runtime.errors import CheckFailed, SpecError
 
 
@@ -77,6 +77,14 @@ def test_height_and_width_are_never_run_equal_alone() -> None:
     sizes = {tuple(probe.inputs[0].shape[2:]) for probe in make_probes(subject)} - {(16, 20)}
     assert len(sizes) >= OTHER_LENGTHS
     assert any(height != width for height, width in sizes)
+
+
+@pytest.mark.parametrize(("layout", "first"), [("NCHW", 2), ("NHWC", 1)])
+def test_height_and_width_of_a_picture_lie_where_its_layout_says(layout: Any, first: int) -> None:
+    card = ImageInput("input", "RGB", (16, 20), resize=(16, 20), layout=layout)
+    example = torch.rand(3, 3, 16, 20) if layout == "NCHW" else torch.rand(3, 16, 20, 3)
+    subject, _ = settled(Takes(), example, inputs=[card], dynamic=("batch", "height", "width"))
+    assert subject.axes == ({0: "batch", first: "height", first + 1: "width"},)
 
 
 def test_multiples_and_bounds_are_found_and_said() -> None:

@@ -1,7 +1,7 @@
-"""A training in a process of its own, killed at random moments and resumed until it ends; or never killed.
+"""Trainings in processes of their own, killed at random moments and resumed until they end; or never killed.
 
-python killed_training.py FOLDER KILLS SEED KIND, where KIND is "plain" or "augmented". Prints how often it was killed. One
-process that has imported everything forks the ones that train, so that a start takes no seconds.
+python killed_training.py KIND FOLDER KILLS SEED [FOLDER KILLS SEED ...], where KIND is "plain" or "augmented". Prints of each
+how often it was killed. One process that has imported everything forks the ones that train, so that a start takes no seconds.
 """
 
 from __future__ import annotations
@@ -86,14 +86,15 @@ def wait_for_saves(path: Path, count: int) -> None:
         time.sleep(0.001)
 
 
-def main() -> None:
-    folder, kills, seed, kind = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-    torch.set_num_threads(1)
+def train_and_kill(folder: Path, kills: int, seed: int, kind: str) -> None:
+    """A training until it ends, killed so many times on its way."""
     moments, killed = random.Random(seed), 0
     while True:
         process = in_a_fork(folder, kind)
         if killed == kills:
-            sys.exit(f"the training failed after {killed} kills") if os.waitpid(process, 0)[1] else print(killed)
+            sys.exit(f"the training failed after {killed} kills") if os.waitpid(process, 0)[1] else print(
+                killed, flush=True
+            )
             return
         wait_for_saves(folder / "last.pth", moments.choice((0, 1, 1, 2)))
         time.sleep(moments.uniform(0, 0.1))
@@ -102,6 +103,14 @@ def main() -> None:
         if not os.WIFSIGNALED(status):
             sys.exit(f"the training ended (status {status}) before it was killed {kills} times")
         killed += 1
+
+
+def main() -> None:
+    kind, *trainings = sys.argv[1:]
+    torch.set_num_threads(1)
+    for first in range(0, len(trainings), 3):
+        folder, kills, seed = trainings[first : first + 3]
+        train_and_kill(Path(folder), int(kills), int(seed), kind)
 
 
 if __name__ == "__main__":

@@ -192,16 +192,19 @@ def test_another_number_of_processes_is_refused(clusters: Dataset, stopped: dict
 # ---- killed --------------------------------------------------------------------------------------------------------------
 
 
-def killed(folder: Path, kills: int, seed: int = 0, kind: str = "plain") -> Path:
-    """A training that was killed so many times and ended; returns its folder."""
-    folder.mkdir()
+def killed(folder: Path, *trainings: tuple[int, int], kind: str = "plain") -> list[Path]:
+    """For each (kills, seed) a training that was killed so many times and ended; returns their folders."""
     script = Path(__file__).with_name("killed_training.py")
-    command = [sys.executable, str(script), str(folder), str(kills), str(seed), kind]
+    command, folders = [sys.executable, str(script), kind], []
+    for kills, seed in trainings:
+        folders.append(folder / f"killed-{kills}")
+        folders[-1].mkdir()
+        command += [str(folders[-1]), str(kills), str(seed)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
-    assert (done.returncode, done.stdout.strip()) == (0, str(kills)), done.stderr
-    return folder
+    assert (done.returncode, done.stdout.split()) == (0, [str(kills) for kills, _ in trainings]), done.stderr
+    return folders
 
 
 def assert_same_folder(whole: Path, again: Path) -> None:
@@ -214,22 +217,17 @@ def assert_same_folder(whole: Path, again: Path) -> None:
     assert not [path.name for path in again.iterdir() if path.name.startswith(".")]
 
 
-@pytest.fixture(scope="module")
-def never_killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return killed(tmp_path_factory.mktemp("whole") / "run", 0)
-
-
-def test_a_training_killed_three_times_is_the_one_that_was_not(never_killed: Path, tmp_path: Path) -> None:
-    assert_same_folder(never_killed, killed(tmp_path / "run", 3, seed=1))
+def test_a_training_killed_three_times_is_the_one_that_was_not(tmp_path: Path) -> None:
+    assert_same_folder(*killed(tmp_path, (0, 0), (3, 1)))
 
 
 @pytest.mark.slow
 def test_also_with_augmentation_in_two_processes(tmp_path: Path) -> None:
-    whole = killed(tmp_path / "whole", 0, kind="augmented")
-    assert_same_folder(whole, killed(tmp_path / "run", 3, seed=2, kind="augmented"))
+    assert_same_folder(*killed(tmp_path, (0, 0), (3, 2), kind="augmented"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [8, pytest.param(20, marks=pytest.mark.exhaustive)])
-def test_a_training_killed_many_times_is_the_one_that_was_not(never_killed: Path, tmp_path: Path, kills: int) -> None:
-    assert_same_folder(never_killed, killed(tmp_path / "run", kills, seed=kills))
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kills", [8, 20])
+def test_a_training_killed_many_times_is_the_one_that_was_not(tmp_path: Path, kills: int) -> None:
+    assert_same_folder(*killed(tmp_path, (0, 0), (kills, kills)))
