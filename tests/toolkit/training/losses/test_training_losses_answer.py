@@ -76,7 +76,8 @@ def trained(task: str, loss: str, options: dict[str, Any], ending: str | None, f
     if task == "pixels":
         model.add("conv2d", size=(2, count), kernel_size=3, padding=1, activation=ending)
     else:
-        model.add("linear", size=(4, count), activation=ending)
+        steps_too = {"flatten": False} if task == "dense" else {}
+        model.add("linear", size=(4, count), activation=ending, **steps_too)
     if ending == "logsoftmax" and "Poisson" in loss:  # rates of a distribution's logarithms are no counts
         return None
     try:
