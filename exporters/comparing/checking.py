@@ -85,7 +85,7 @@ def compare_networks(
         notes += note
     names = _input_names(one, two)
     asked = make_settings(settings)
-    feeds = feeds_for(one, two, names, asked) if data is None else data_feeds(one, two, data)
+    feeds = feeds_for(one, two, names, asked) if data is None else data_feeds(one, two, data, names)
     pairs = pair_outputs(one, two, wanted)
     running: dict[tuple[str, str], OutputStatistics] = {}
     labels: Labels | None = None

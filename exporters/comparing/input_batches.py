@@ -20,6 +20,7 @@ from runtime.card import InputCard
 from runtime.errors import CardError, CheckFailed, InputError, ToolkitError
 from runtime.preprocess.inputs import parse_inputs
 from runtime.preprocess.kinds import preprocessor_of
+from runtime.preprocess.named_inputs import parse_named_inputs
 from runtime.session import Tensor
 
 __all__ = ["InputBatch", "data_feeds", "feeds_for"]
@@ -76,13 +77,23 @@ def feeds_for(
     yield from _made_up(first, second, names)
 
 
-def data_feeds(first: ComparedModel, second: ComparedModel, data: str | os.PathLike[str]) -> Iterator[InputBatch]:
+def data_feeds(
+    first: ComparedModel, second: ComparedModel, data: str | os.PathLike[str], names: Mapping[str, str]
+) -> Iterator[InputBatch]:
     """Input batches of real data, prepared by each model's card, or by the other's where a model has none.
+
+    Args:
+        first, second: the models.
+        data: a file or folder as the card's input takes it; of several inputs an .npz file with an array for each.
+        names: input of the first -> input of the second.
 
     Raises:
         CardError: neither has a card that says how files become inputs.
         InputError: the data cannot be read.
     """
+    if len(first.inputs) > 1 and len(second.inputs) > 1:
+        yield from _of_several(first, second, data, names)
+        return
     cards = [_only_input(side) for side in (first, second)]
     card = next((card for card in cards if card is not None and card.has_preparation), None)
     if card is None:
@@ -104,6 +115,37 @@ def data_feeds(first: ComparedModel, second: ComparedModel, data: str | os.PathL
         sources = tuple(str(item) if isinstance(item, str | os.PathLike) else None for item in part)
         feeds = [{side.inputs[0].name: array} for side, array in zip((first, second), arrays, strict=True)]
         yield InputBatch(f"the data from {start + 1} on", feeds[0], feeds[1], len(part), sources)
+
+
+def _of_several(
+    first: ComparedModel, second: ComparedModel, data: str | os.PathLike[str], names: Mapping[str, str]
+) -> Iterator[InputBatch]:
+    """As `data_feeds`, of models of several inputs."""
+    mine, theirs = ({entry.name: entry for entry in side.card.inputs} if side.card else {} for side in (first, second))
+    pairs = [
+        (name, mine.get(name) or theirs.get(other), theirs.get(other) or mine.get(name))
+        for name, other in names.items()
+    ]
+    cards = [replace(entry, name=name) for name, entry, _ in pairs if entry is not None]
+    if len(cards) != len(pairs):
+        raise CardError(
+            f"{data} cannot be read as inputs: neither {first.name} nor {second.name} has a card that says how. Compare with the "
+            f"checkpoint, or leave --data out."
+        )
+    items, _ = parse_named_inputs(os.fspath(data), cards)
+    fixed = next((side.session.fixed_batch for side in (first, second) if isinstance(side, ComparedFile)
+                  and side.session.fixed_batch), None)  # fmt: skip
+    step = fixed or _ROWS
+    for start in range(0, len(items), step):
+        stop = min(start + step, len(items))
+        missing = fixed - (stop - start) if fixed else 0
+        feeds: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = ({}, {})
+        for name, one, two in pairs:
+            part = items.values[name][start:stop]
+            for fed, entry, called in ((feeds[0], one, name), (feeds[1], two, names[name])):
+                assert entry is not None
+                fed[called] = _filled(_fed(part, entry), missing)
+        yield InputBatch(f"the data from {start + 1} on", *feeds, stop - start, (None,) * (stop - start))
 
 
 def _fed(items: Any, card: InputCard) -> np.ndarray:

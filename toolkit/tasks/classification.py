@@ -26,7 +26,6 @@ class ClassificationTask(Task):
 
     name = "classification"
     aliases = ("cls",)
-    card_task = "classification"
     losses = (
         *("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"),
         *("BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss", "SoftMarginLoss", "MultiLabelMarginLoss"),

@@ -25,7 +25,6 @@ class DenseTask(Task):
     """
 
     name = "dense"
-    card_task = "dense"
     losses = ("CrossEntropyLoss", "NLLLoss", "CTCLoss")
     metrics = ("acc", "precision", "recall", "f1", "auroc", "average_precision", "iou", "perplexity")
     default_metrics = ("acc",)

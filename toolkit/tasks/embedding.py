@@ -20,7 +20,6 @@ class EmbeddingTask(Task):
     """Vectors of several views: targets float32 (N,), +1 for pairs that are alike and -1 for others, outputs (N, views, D)."""
 
     name = "embedding"
-    card_task = "embedding"
     losses = (
         *("MarginRankingLoss", "CosineEmbeddingLoss", "HingeEmbeddingLoss"),
         *("TripletMarginLoss", "TripletMarginWithDistanceLoss"),

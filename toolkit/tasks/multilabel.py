@@ -25,7 +25,6 @@ class MultilabelTask(Task):
 
     name = "multilabel"
     answered = "probabilities"
-    card_task = "multilabel"
     losses = (
         *("BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss", "SoftMarginLoss", "MultiLabelMarginLoss"),
         *("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss"),

@@ -23,7 +23,6 @@ class RegressionTask(Task):
 
     name = "regression"
     aliases = ("reg",)
-    card_task = "regression"
     losses = (
         *(
             "BCELoss",

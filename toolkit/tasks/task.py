@@ -11,6 +11,7 @@ import torch
 
 from runtime.errors import InputError
 from runtime.preprocess import table_rows
+from runtime.results import task_names as decoded_tasks
 from toolkit.tasks.class_indices import balanced_class_weights
 from toolkit.tasks.label_arrays import label_array
 from toolkit.tasks.protocols import Examples, LossForm, Meter
@@ -30,7 +31,6 @@ class Task:
     Attributes:
         name: as data sets have it.
         aliases: further names that users may type; the first is the short one.
-        card_task: task on the model card; "raw" gives a file's outputs as they are.
         losses: named losses that fit.
         metrics: metrics that fit.
         default_metrics: metrics measured where none are named.
@@ -50,7 +50,6 @@ class Task:
 
     name: ClassVar[str] = ""
     aliases: ClassVar[tuple[str, ...]] = ()
-    card_task: ClassVar[str] = "raw"
     losses: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     default_metrics: ClassVar[tuple[str, ...]] = ()
@@ -66,6 +65,11 @@ class Task:
         "The pictures would be moved and changed, but not their targets. Train without random transforms."
     )
     yields_to: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def card_task(self) -> str:
+        """Task on the model card: its own name where `runtime.results` has a decoder for it; else "raw", outputs as they are."""
+        return self.name if self.name in decoded_tasks() else "raw"
 
     @property
     def one_class(self) -> bool:
