@@ -130,8 +130,21 @@ def test_snippets_for_contributors(tmp_path: Path) -> None:
         *blocks("CONTRIBUTING.md", "python"),
         "from toolkit.builder.layers import LAYERS",
         "assert 'pixelshuffle' in LAYERS",
-        "from runtime.results import task_names",
-        "assert 'count' in task_names()",
+        "import numpy as np, runtime",
+        "from exporters import export",
+        "from toolkit import nn",
+        "class Net(torch.nn.Module):",
+        "    def __init__(self): super().__init__(); self.line = torch.nn.Linear(4, 2)",
+        "    def forward(self, x): return {'place': self.line(x)}",
+        "rows = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)",
+        "model = nn('place', 'run')",
+        "model.load_dataset(rows, rows[:, :2] * 2)",
+        "model.add(Net)",
+        "history = model.train(epochs=60, lr=0.1, verbose=False)",
+        "assert history[-1]['loss'] < 0.01, history[-1]",
+        "export('run/best.pth', 'place.onnx')",
+        "found = runtime.load('place.onnx', 'cpu').predict(rows)",
+        "assert type(found[3]).__name__ == 'Place' and abs(found[3].x - 2 * rows[3, 0]) < 0.3, found[3]",
     ]
     script.write_text("\n".join(lines))
     run([sys.executable, str(script)], tmp_path)

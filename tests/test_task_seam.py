@@ -13,7 +13,6 @@ from runtime.results import task_names
 ROOT = Path(__file__).resolve().parents[1]
 # The tasks' own files, and the names that cards accept.
 OWN = ("runtime/results/", "runtime/card/names.py")
-# Targets of evaluation data, by task.
 # Names of tasks that are roles and kinds of outputs as well.
 AMBIGUOUS = {"embedding", "raw"}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from runtime.errors import SpecError
 from toolkit.tasks.registry import find_task, known_task
 from toolkit.tasks.task import Task
 from toolkit.training.losses.make import find_loss
@@ -80,8 +81,8 @@ def find_answer(task: str, loss: Any) -> Answer | None:
     found = known_task(task)
     if found is None or found.answered is None or not isinstance(loss, str | Mapping):
         return None
-    name = str(loss if isinstance(loss, str) else loss.get("name")).split(" ")[0]
-    if name not in LOSSES:  # a function, or the network's own
+    try:
+        name, options = find_loss(loss, task)
+    except SpecError:  # a function, the network's own, or one of another task
         return None
-    name, options = find_loss(loss, task)
     return Answer(task, name, options)
