@@ -352,16 +352,16 @@ def test_a_refused_export_is_exit_code_1_and_leaves_the_old_file(
     pipeline = importlib.import_module("exporters.pipeline")
     whole = pipeline.plan
 
-    def plan(settings: Any, subject: Any) -> Any:
+    def plan(settings: Any, subject: Any, simplifier: Any) -> Any:
         """The stages, the first of which changes a weight when its file is made."""
 
-        def then_change(work: Any) -> str:
-            note: str = trace.run(work)
+        def then_change(job: Any) -> Any:
+            result = trace.run(job)
             with torch.no_grad():
                 next(subject.module.parameters())[0] += 0.1
-            return note
+            return result
 
-        trace, *others = whole(settings, subject)
+        trace, *others = whole(settings, subject, simplifier)
         return (replace(trace, run=then_change), *others)
 
     monkeypatch.setattr(pipeline, "plan", plan)

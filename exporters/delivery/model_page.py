@@ -114,7 +114,7 @@ def _glance(report: Report, seen: ModelInspection, name: str) -> str:
 
 def _data(card: ModelCard) -> str:
     training = card.training
-    if "examples" not in training:
+    if not set(training) - {"loss"}:
         return "## Data and training\n\nNothing is recorded: the weights came from elsewhere."
     rows: list[tuple[str, Any]] = [
         ("data", training.get("data", "?")),

@@ -24,11 +24,13 @@ def parse_inputs(data: Any, card: InputCard) -> tuple[Any, bool]:
 
     - Pictures: a path, a folder (the pictures below it), a Pillow image, encoded bytes, a uint8 array (H, W), (H, W, C)
       or (C, H, W), a uint8 batch of these, or a list of any. They go through the card's pre-processing.
-    - Tables: a CSV path with the card's columns, a row of numbers, or rows (N, columns). They are raw: scaled here.
+    - Tables: a CSV path, a data frame, or rows as mappings: columns go by name, and further ones are left out; a row of numbers or
+      rows (N, columns): columns go by position. They are raw: scaled here.
     - Texts: a text, a list of texts, or a file: ``.txt`` with one text per line, ``.csv`` or ``.tsv`` with the card's column.
       A string that ends in one of these is a file's name; within a list every string is a text.
     - Sequences: an array (L, features), a list of such, or a file: ``.npy`` with one sequence or (N, L, features), ``.npz``
       with ``data`` (N, L, features), or ``data`` (all steps, features) and ``lengths`` (N,).
+    - Any but texts: the path of an ``.npz`` with an array of the input's name or ``data``, or of an ``.npy``: as that array.
     - A float array of the model's own input shape, with or without the batch axis, is taken as already prepared, unless the
       file prepares its pictures by itself.
 

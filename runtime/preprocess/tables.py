@@ -69,6 +69,11 @@ def read_columns(path: str | os.PathLike[str], columns: Sequence[str]) -> list[l
             f"{path} lacks the columns {', '.join(missing)}; the model takes {', '.join(columns)}, and the file has "
             f"{', '.join(header)}. Rename or add them."
         )
+    twice = [name for name in columns if header.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"{path} has the column {twice[0]!r} twice, so which one is meant is not told. Rename one of them."
+        )
     if not rows:
         raise InputError(f"{path} has a header only; at least one row is expected.")
     positions = [header.index(name) for name in columns]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from toolkit import nn
 from wrong_calls import Call
-from wrong_calls.small import add, network
+from wrong_calls.small import KINDS, ROWS, add, network
 
 PICTURE = (1, 8, 8)
 ROW = (4,)
@@ -32,6 +33,13 @@ class NoBatch(torch.nn.Module):
 class Dictionary(Plain):
     def forward(self, rows: torch.Tensor) -> Any:
         return {"rows": self.linear(rows)}
+
+
+def named_outputs(to: Path) -> Any:
+    model = nn("cls", save_fold=to / "run")
+    model.load_dataset(ROWS, KINDS)
+    model.add(Dictionary)
+    return model.train(epochs=1)
 
 
 def two(shape: tuple[int, ...], first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -194,6 +202,6 @@ CALLS: list[Call] = [
     ("an optimiser in a list", lambda to: nn().add(optimizer=["adam"]), ("There is no optimiser ['adam']", "Did you mean 'adam' or 'radam' or 'nadam'?")),
     ("a drawing into a number", lambda to: add((4,), "linear", size=(4,3)).draw(3), ("draw() was given path=3;", "a path is expected")),
     ("a head of a text", lambda to: add((4,), "linear", size=(4,3)).change_head("3"), ("num_classes='3' was given;", "a whole number of at least 1 is expected")),
-    ("an own module that gives a dictionary", lambda to: add(ROW, Dictionary), ("layer 1 'Dictionary' does not fit its input", "a tensor with the batch axis first is expected")),
+    ("an own module that gives a dictionary to tell classes apart", lambda to: named_outputs(to), ("The loss 'CrossEntropyLoss' does not fit: the network gives a dict.", "One tensor is expected.")),
 ]
 # fmt: on

@@ -15,7 +15,6 @@ import torch
 from runtime.card import ModelCard
 from runtime.errors import InputError, SpecError, suggest
 from runtime.preprocess.inputs import prepare, prepare_items
-from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import parse_named_inputs
 from toolkit.api.generating import Generating
 from toolkit.builder.spec import check
@@ -54,7 +53,7 @@ class Inference(Generating):
             show: print the result.
             checkpoint: use this file's network; None the one trained or loaded last.
             hidden: for a text generator: the state that it returned with the token before; None at the beginning.
-            label: a CSV table has a label column, which is left out.
+            label: accepted for BaseNN's scripts: columns of a table go by their names, and further ones are left out anyway.
             num: for a diffusion model: number of pictures to generate.
             return_all_timesteps: for a diffusion model: return every step from noise to picture, not the last alone.
 
@@ -82,7 +81,7 @@ class Inference(Generating):
             self.res, state = self._next_token(data, hidden)
             return self.res, state
         with torch.inference_mode():
-            parts = [self._said(network, on(self.device, inputs)) for inputs in self._inputs(data, label)]
+            parts = [self._said(network, on(self.device, inputs)) for inputs in self._inputs(data)]
         if not parts:
             raise InputError("No input was given; at least one is expected.")
         self.res = _joined(parts)
@@ -90,7 +89,7 @@ class Inference(Generating):
             print(self.res)
         return self.res
 
-    def _inputs(self, data: Any, label: bool) -> Any:
+    def _inputs(self, data: Any) -> Any:
         """Batches of prepared inputs from any form of `data`."""
         card = self._input_card()
         if isinstance(data, Batches):
@@ -109,9 +108,6 @@ class Inference(Generating):
                 batches.append((torch.as_tensor(batch[0]), torch.as_tensor(batch[1])))
             self.val_label = torch.cat([targets for _, targets in batches]).numpy() if batches else None
             return (torch.from_numpy(prepare(inputs.numpy(), card)[0]) for inputs, _ in batches)
-        by_position = preprocessor_of(card).by_position
-        if isinstance(data, str | os.PathLike) and by_position is not None:
-            return torch.split(torch.from_numpy(by_position(data, card, label)), 1024)
         if isinstance(data, torch.Tensor):
             data = data.detach().cpu().numpy()
         if len(self._input_cards()) > 1:

@@ -8,12 +8,10 @@ import numpy as np
 import torch
 
 from runtime.errors import InputError
+from runtime.results import IGNORED
 from toolkit.tasks.refusal import refuse
 
 __all__ = ["IGNORED", "balanced_class_weights", "check_class_range", "class_targets", "label_at"]
-
-IGNORED = -100
-"""The target of a position that counts for nothing, as PyTorch's losses have it."""
 
 
 def class_targets(

@@ -11,7 +11,7 @@ import numpy as np
 from runtime.card.array_input import ArrayInput
 from runtime.errors import CardError, InputError
 from runtime.preprocess.kinds.prepared_rows import prepared_rows
-from runtime.preprocess.kinds.preprocessor import Preprocessor
+from runtime.preprocess.kinds.preprocessor import Preprocessor, holds_arrays
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,6 +26,8 @@ class ArrayPreprocessor(Preprocessor[ArrayInput]):
 
     def parse(self, data: Any, card: ArrayInput) -> tuple[Array, bool]:
         """As `Preprocessor.parse`."""
+        if holds_arrays(data):
+            return self.parse_arrays(data, card), False
         if data is None or isinstance(data, str | os.PathLike):
             raise InputError(
                 f"{data!r} was given; the model takes arrays of shape {card.shape}, or a batch of these. Read the file first."
@@ -38,7 +40,9 @@ class ArrayPreprocessor(Preprocessor[ArrayInput]):
             raise InputError(f"The model takes arrays of shape {card.shape}; the data given is ragged.") from error
 
     def find(self, paths: Sequence[str | os.PathLike[str]], card: ArrayInput, model: str) -> Any:
-        """Raise CardError: arrays do not come from files."""
+        """As `Preprocessor.find`, of .npz and .npy files; raises CardError for others."""
+        if all(map(holds_arrays, paths)):
+            return np.concatenate([self.parse_arrays(path, card) for path in paths])
         raise CardError(f"{model} takes plain arrays, not files. Use runtime.load(...).run(...) with arrays.")
 
 

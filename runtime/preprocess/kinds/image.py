@@ -12,7 +12,7 @@ import numpy as np
 from runtime.card.image_input import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess.kinds.prepared_rows import prepared_rows
-from runtime.preprocess.kinds.preprocessor import Preprocessor
+from runtime.preprocess.kinds.preprocessor import Preprocessor, holds_arrays
 from runtime.preprocess.pictures import normalize, prepare_image, raw_pixels
 from runtime.preprocess.sources import find_images
 
@@ -38,6 +38,8 @@ class ImagePreprocessor(Preprocessor[ImageInput]):
                     f"Pillow images, or arrays of the pixels as they are stored."
                 )
             return _picture_items(data, card) if data.dtype == np.uint8 else _prepared_items(data, card)
+        if holds_arrays(data):
+            return self.parse_arrays(data, card), False
         if isinstance(data, str | os.PathLike):
             return find_images([data]), not Path(data).is_dir()
         if isinstance(data, list | tuple):
@@ -60,9 +62,20 @@ class ImagePreprocessor(Preprocessor[ImageInput]):
         """As `Preprocessor.feed_one`."""
         return raw_pixels(item, card) if card.prepared_in_graph else prepare_image(item, card)
 
-    def find(self, paths: Sequence[str | os.PathLike[str]], card: ImageInput, model: str) -> list[Path]:
+    def find(self, paths: Sequence[str | os.PathLike[str]], card: ImageInput, model: str) -> Any:
         """As `Preprocessor.find`."""
-        return find_images(paths)
+        if not any(map(holds_arrays, paths)):
+            return find_images(paths)
+        found: list[Any] = [
+            self.parse_arrays(path, card) if holds_arrays(path) else find_images([path]) for path in paths
+        ]
+        if all(isinstance(items, np.ndarray) for items in found):
+            return np.concatenate(found)
+        if any(isinstance(items, np.ndarray) for items in found):
+            raise InputError(
+                "Arrays that are prepared already and pictures were given together. Give one kind of them."
+            )
+        return [item for items in found for item in items]
 
 
 PREPROCESSOR = ImagePreprocessor()

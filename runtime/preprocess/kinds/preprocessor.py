@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["Preprocessor"]
+__all__ = ["Preprocessor", "holds_arrays"]
+
+
+def holds_arrays(path: object) -> bool:
+    """True for the path of an .npz or .npy file."""
+    return isinstance(path, str | os.PathLike) and os.fspath(path).lower().endswith((".npz", ".npy"))
+
 
 Card = TypeVar("Card", bound=InputCard)
 
@@ -29,12 +35,9 @@ class Preprocessor(ABC, Generic[Card]):
     Attributes:
         items: how items are prepared: "apart", each by itself and best by several threads, since decoding takes long;
             "together", many at once; None where `parse` gives prepared rows alone.
-        by_position: of tables: (path, card, labelled) -> rows of a table whose columns are taken by position, not by name; of
-            others None.
     """
 
     items: ClassVar[Literal["apart", "together"] | None] = None
-    by_position: Callable[[str | os.PathLike[str], Any, bool], Array] | None = None
 
     @abstractmethod
     def parse(self, data: Any, card: Card) -> tuple[Any, bool]:
@@ -47,6 +50,25 @@ class Preprocessor(ABC, Generic[Card]):
     def parse_batch(self, values: Array, card: Card) -> tuple[Any, bool]:
         """As `parse`, for an array whose first axis counts the inputs where its shape leaves that open."""
         return self.parse(values, card)
+
+    def parse_arrays(self, path: str | os.PathLike[str], card: Card) -> Any:
+        """Parse the inputs in an .npz or .npy file: the array of the input's name, else ``data`` -> items, or prepared rows.
+
+        Raises:
+            InputError: the file cannot be read, holds no such array, or one input instead of a batch.
+        """
+        from runtime.preprocess.sequences import read_arrays
+
+        arrays = read_arrays(path)
+        name = card.name if card.name in arrays else "data"
+        if name not in arrays:
+            raise InputError(f"{path} lacks the array {name!r}; it has {', '.join(arrays) or 'none'}. Name it so.")
+        items, single = self.parse_batch(arrays[name], card)
+        if single:
+            raise InputError(
+                f"{path} holds one input of shape {arrays[name].shape}; a batch of them is expected. Add an axis in front."
+            )
+        return items
 
     def prepare(self, items: Sequence[Any], card: Card) -> Array:
         """Prepare items of `parse` -> rows (N, *card.shape). Raises InputError for an item that cannot be read."""

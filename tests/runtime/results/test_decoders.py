@@ -64,9 +64,9 @@ def test_outputs_of_other_shapes_have_no_agreement() -> None:
 
 
 def test_ignored_positions_are_neither_right_nor_wrong() -> None:
-    from toolkit.data import dataset
+    from toolkit.tasks import class_indices
 
-    assert IGNORED == dataset.IGNORED
+    assert IGNORED == class_indices.IGNORED
     scores = np.eye(3)[None]  # (1, 3, 3): classes 0, 1, 2
     found = find_decoder("dense").score({"logits": scores}, np.array([[0, IGNORED, 1]]), card_of("dense", "logits"))
     assert found == 50.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -52,7 +53,7 @@ def test_paths_that_do_not_fit_are_refused(files: Path) -> None:
     with pytest.raises(InputError, match=r"is no file\. Put the texts into one"):
         find(TEXT, files / "good day")
     with pytest.raises(CardError, match=r"^model\.onnx takes plain arrays, not files"):
-        find(ARRAY, files / "steps.npy")
+        find(ARRAY, files / "rows.csv")
 
 
 def test_a_file_that_prepares_is_fed_raw_pictures(files: Path) -> None:
@@ -80,13 +81,37 @@ def test_items_are_prepared_apart_together_or_not_at_all() -> None:
             preprocessor_of(card).prepare(["a", "b"], card)
 
 
-def test_only_tables_are_read_by_position(files: Path) -> None:
-    assert [preprocessor_of(card).by_position for card in (IMAGE, TEXT, SEQUENCE, ARRAY)] == [None] * 4
-    by_position = preprocessor_of(TABLE).by_position
-    assert by_position is not None
-    np.testing.assert_array_equal(by_position(files / "rows.csv", TABLE, True), [[1, 1], [2, 2]])
-    with pytest.raises(InputError, match=r"has 3 number columns; the network takes 2: a, b\. Say label=True"):
-        by_position(files / "rows.csv", TABLE, False)
+def test_columns_of_a_table_go_by_name_where_there_are_names(tmp_path: Path) -> None:
+    table = preprocessor_of(TABLE)
+    (tmp_path / "turned.csv").write_text("b,label,a\n2,x,1\n4,y,3\n")
+    expected = [[1, 2], [3, 4]]
+    frame = pandas.DataFrame({"b": [2, 4], "label": ["x", "y"], "a": [1, 3]})
+    for data in (
+        tmp_path / "turned.csv",
+        frame,
+        [{"b": 2, "a": 1, "more": 0}, {"a": 3, "b": 4}],
+        [[1, 2], [3, 4]],
+        np.array(expected),
+        pandas.DataFrame(expected),  # columns 0 and 1 are no names
+    ):
+        rows, single = table.parse(data, TABLE)
+        np.testing.assert_array_equal(rows, (np.array(expected) - [1, 2]) / 2)
+        assert not single
+    row, single = table.parse({"b": 4, "a": 3}, TABLE)
+    assert single and row.tolist() == [[1, 1]]
+    for data, words in (
+        (
+            frame.rename(columns={"b": "c"}),
+            r"The data frame lacks the columns b; the model takes a, b, and there are c, label, a",
+        ),
+        ([{"a": 1, "b": 2}, {"a": 1}], r"Row 2 lacks the columns b"),
+        ({"a": 1}, r"The row lacks the columns b"),
+    ):
+        with pytest.raises(InputError, match=words):
+            table.parse(data, TABLE)
+    (tmp_path / "twice.csv").write_text("a,b,b\n1,2,3\n")
+    with pytest.raises(InputError, match="has the column 'b' twice"):
+        table.parse(tmp_path / "twice.csv", TABLE)
 
 
 def test_a_kind_has_one_preprocessor() -> None:

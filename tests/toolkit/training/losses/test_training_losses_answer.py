@@ -25,6 +25,11 @@ from toolkit.training.losses import LOSSES
 torch.set_num_threads(1)
 
 ENDINGS = (None, "softmax", "logsoftmax", "sigmoid")
+NATURAL = {
+    "logits": "softmax",
+    "log-probabilities": "logsoftmax",
+    "probabilities": "sigmoid",
+}  # by the outputs a loss takes
 # Data whose targets a loss takes, where those of its task are of another form; options that change what the outputs are.
 DATA: dict[tuple[str, str], Callable[[], Dataset]] = {
     ("regression", "PoissonNLLLoss"): counts,
@@ -61,7 +66,11 @@ def cases() -> Iterator[Any]:
         for loss in find_task(task).losses:
             for options in OPTIONS.get(loss, ({},)):
                 for ending in ENDINGS:
-                    yield pytest.param(task, loss, options, ending, id=f"{task}-{loss}-{ending}-{len(options)}")
+                    usual = ending in (None, NATURAL.get(LOSSES[loss].output))
+                    marks = () if usual else pytest.mark.exhaustive
+                    yield pytest.param(
+                        task, loss, options, ending, id=f"{task}-{loss}-{ending}-{len(options)}", marks=marks
+                    )
     yield pytest.param("pixels", "CrossEntropyLoss", {}, None, id="pixels")
     yield pytest.param("pixels", "CrossEntropyLoss", {}, "softmax", id="pixels-softmax")
 

@@ -1,0 +1,156 @@
+"""The same data gives the same numbers, whatever it is kept in and whichever door it comes through."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+import runtime
+from cli import main
+from exporters import check, export
+from exporters.precision.examples import open_examples
+from toolkit import nn
+from toolkit.data.source import open_source
+
+RANDOM = np.random.default_rng(0)
+NAMES = ("height", "width", "mass")
+ROWS = RANDOM.normal((1, 20, 300), (0.5, 4, 90), (40, 3)).round(3)
+KINDS = np.where(ROWS[:, 0] + RANDOM.normal(0, 0.2, 40) > 1, "tall", "low")
+PIXELS = RANDOM.integers(0, 256, (24, 6, 6), np.uint8)
+SHADES = np.where(PIXELS.mean((1, 2)) > 128, "light", "dark")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the rows in every form, a network trained on them, and its file."""
+    folder = tmp_path_factory.mktemp("table")
+    frame = pandas.DataFrame({**{name: ROWS[:, n] for n, name in enumerate(NAMES)}, "kind": KINDS})
+    frame.to_csv(folder / "rows.csv", index=False)
+    frame.to_csv(folder / "rows.tsv", index=False, sep="\t")
+    frame[["kind", "mass", "height", "width"]].assign(note=1).to_csv(folder / "turned.csv", index=False)
+    np.savez(folder / "rows.npz", data=ROWS, label=KINDS)
+    model = nn("cls", folder / "run")
+    model.set_seed(0)
+    model.load_tab_data(str(folder / "rows.csv"), train_val_ratio=0.8)
+    model.add("linear", size=8, activation="tanh")
+    model.add("linear", size=2)
+    model.train(epochs=3, lr=0.05, verbose=False)
+    export(folder / "run" / "last.pth", folder / "model.onnx", simplifier="none")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of pictures: class folders of PNG files, an NPZ file."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number, (pixels, shade) in enumerate(zip(PIXELS, SHADES, strict=True)):
+        (folder / "classes" / shade).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / "classes" / shade / f"{number:02}.png")
+    np.savez(folder / "all.npz", data=PIXELS, label=SHADES)
+    model = nn("cls", folder / "run")
+    model.set_seed(0)
+    model.load_img_data(str(folder / "classes"), color="grayscale", train_val_ratio=0.8)
+    model.add("linear", size=2)
+    model.train(epochs=3, lr=0.05, verbose=False)
+    export(folder / "run" / "last.pth", folder / "model.onnx", simplifier="none")
+    return folder
+
+
+def table_forms(folder: Path) -> dict[str, Any]:
+    frame = pandas.read_csv(folder / "turned.csv")
+    return {
+        "csv": folder / "rows.csv",
+        "tsv": folder / "rows.tsv",
+        "columns in another order, and further ones": folder / "turned.csv",
+        "npz": folder / "rows.npz",
+        "array": ROWS,
+        "lists": ROWS.tolist(),
+        "data frame": frame,
+        "mappings": frame.to_dict("records"),
+    }
+
+
+def test_a_table_is_answered_alike_in_every_form_and_at_every_door(table: Path) -> None:
+    opened, model = runtime.load(table / "model.onnx", "cpu"), nn("cls")
+    model.load(table / "run" / "last.pth")
+    expected = model.inference(ROWS)
+    logits = torch.from_numpy(expected).softmax(1).numpy()  # the file gives probabilities, the network ends in logits
+    for form, data in table_forms(table).items():
+        np.testing.assert_allclose(model.inference(data), expected, rtol=1e-6, err_msg=form)
+        found = np.stack([result.probabilities for result in opened.predict(data)])
+        np.testing.assert_allclose(found, logits, rtol=1e-4, err_msg=form)
+        if isinstance(data, Path):
+            answers = json.loads(CliRunner().invoke(main, ["predict", str(opened.path), str(data), "--json"]).stdout)
+            assert [entry["label"] for entry in answers["predictions"]] == [r.label for r in opened.predict(ROWS)], form
+            compared = check(opened.path, table / "run" / "last.pth", data=data)
+            assert compared.agreement is not None and compared.agreement.answers == 40
+
+
+def test_a_table_is_learnt_alike_from_every_form_and_door(table: Path) -> None:
+    def taken(data: Any) -> tuple[np.ndarray, np.ndarray]:
+        raw = data.inputs.take(torch.arange(len(data))).numpy()
+        return raw, np.array([data.labels[index] for index in data.targets])
+
+    def loaded(call: str, *arguments: Any, **named: Any) -> Any:
+        model = nn("cls")
+        getattr(model, call)(*arguments, train_val_ratio=1.0, **named)
+        return model.batches[0].data
+
+    frame = pandas.read_csv(table / "rows.csv")
+    known = open_source(table / "rows.csv").train
+    expected, kinds = taken(known)
+    assert (kinds == KINDS).all()
+    for form, data in {
+        "csv": loaded("load_tab_data", str(table / "rows.csv")),
+        "tsv": loaded("load_tab_data", str(table / "rows.tsv")),
+        "data frame": loaded("load_dataset", frame, "kind"),
+        "the command line": open_source(table / "rows.tsv").train,
+    }.items():
+        rows, labels = taken(data)
+        np.testing.assert_allclose(rows, expected, rtol=1e-6, err_msg=form)
+        assert (labels == KINDS).all(), form
+        assert data.card.columns == NAMES, form
+    card = runtime.load(table / "model.onnx", "cpu").card
+    assert card is not None
+    for name in ("rows.csv", "rows.tsv", "rows.npz"):  # --calibration and --evaluation
+        examples = open_examples(table / name, card)
+        np.testing.assert_allclose(next(iter(examples.feeds(card, np.arange(40)).values())), expected, rtol=1e-6)
+        assert [card.labels[index] for index in examples.targets] == KINDS.tolist()
+
+
+def test_pictures_are_answered_and_learnt_alike(pictures: Path) -> None:
+    opened, model = runtime.load(pictures / "model.onnx", "cpu"), nn("cls")
+    model.load(pictures / "run" / "last.pth")
+    files = sorted((pictures / "classes").rglob("*.png"), key=lambda path: path.name)
+    expected = model.inference([str(path) for path in files])
+    answers = [result.index for result in opened.predict([str(path) for path in files])]
+    assert answers == expected.argmax(1).tolist()
+    for form, data in {
+        "array": PIXELS[:, None],
+        "list of arrays": list(PIXELS),
+        "list of pictures": [Image.fromarray(pixels) for pixels in PIXELS],
+        "npz": pictures / "all.npz",
+    }.items():
+        np.testing.assert_allclose(model.inference(data), expected, rtol=1e-5, atol=1e-6, err_msg=form)
+        assert [result.index for result in opened.predict(data)] == answers, form
+    assert opened.card is not None
+    by_name = {path.name: index for path, index in zip(files, answers, strict=True)}
+    folder = opened.predict(pictures / "classes")
+    assert [by_name[Path(result.source).name] for result in folder] == [result.index for result in folder]
+    for place in (pictures / "classes", pictures / "all.npz"):
+        examples = open_examples(place, opened.card)
+        fed = next(iter(examples.feeds(opened.card, np.arange(24)).values()))
+        said = opened.run({opened.inputs[0].name: fed})["probabilities"].argmax(1)
+        assert sorted(zip(said.tolist(), examples.targets.tolist(), strict=True)) == sorted(
+            zip(answers, [opened.card.labels.index(shade) for shade in SHADES], strict=True)
+        )
+        compared = check(opened.path, pictures / "run" / "last.pth", data=place)
+        assert compared.agreement is not None and compared.agreement.answers == 24
