@@ -191,7 +191,7 @@ def _card_differences(one: ComparedModel, two: ComparedModel, wanted: Sequence[s
     for what in ("task", "inputs", "outputs", "labels"):
         if what == "outputs" and wanted is not None:
             continue
-        first, second = _plain(one.card, what), _plain(two.card, what)
+        first, second = _plain(one.card, what, two.card), _plain(two.card, what, one.card)
         if first != second:
             yield f"The card of {one.name} has other {what} than that of {two.name}: {first} against {second}."
 
@@ -200,11 +200,17 @@ def _is_typed(card: ModelCard) -> bool:
     return find_decoder(card.task).typed
 
 
-def _plain(card: ModelCard, what: str) -> str:
-    """Card field as text for comparison; ignores `prepared_in_graph` and the outputs of post-processing steps."""
+def _plain(card: ModelCard, what: str, other: ModelCard) -> str:
+    """Card field as text for comparison; ignores `prepared_in_graph`, the outputs of post-processing steps, and the length of
+    an axis that the other card leaves free: a network's example has one length, its file takes any."""
     value = getattr(card, what)
     if what == "inputs":
-        return "; ".join(f"{entry.name} ({entry.prepared_outside().describe()})" for entry in value)
+        free = {
+            entry.name: {axis for axis, length in enumerate(entry.shape, start=1) if length is None}
+            for entry in other.inputs
+        }
+        plain = [entry.prepared_outside().with_free_axes(free.get(entry.name, ())) for entry in value]
+        return "; ".join(f"{entry.name} ({entry.describe()})" for entry in plain)
     if what == "outputs":
         return ", ".join(f"{entry.name} ({entry.role})" for entry in value if entry.role not in STEP_ROLES)
     return ", ".join(value) if isinstance(value, tuple) else str(value)
