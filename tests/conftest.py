@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # The tests run in two processes: more threads within each, or within what they start, would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +24,9 @@ from warm_processes import TOOLKIT, WarmProcesses
 
 from runtime.card import CARD_KEY, ImageInput, ModelCard, OutputCard
 from toolkit.data.readers.digits import digit_pictures
+
+# A job that a script began in the background ignores Ctrl-C, and so would the processes that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LABELS = tuple(map(str, range(10)))
 # Long chains of commands: begun last, one process of pytest would wait for the other at the end.

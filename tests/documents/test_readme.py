@@ -20,7 +20,7 @@ from warm_processes import TOOLKIT, WarmProcesses
 from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.training.loop.callbacks import Callbacks
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def blocks(page: str, language: str) -> list[str]:

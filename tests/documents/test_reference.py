@@ -20,7 +20,7 @@ from toolkit.training.metrics.registry import METRICS
 from toolkit.training.optimization.optimizers import OPTIMIZERS
 from toolkit.training.optimization.schedules import SCHEDULES
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "reference.md").read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 LAYER_SCRIPTS = [script for script in SCRIPTS if "  # (N" in script]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 WALK = TEXT.partition("## A walk")[2].partition("\n## ")[0]
 PATH = re.compile(r"`((?:runtime|model_zoo|toolkit|exporters|tests|benchmarks|docs)/[\w/.-]*|cli\.py)`")

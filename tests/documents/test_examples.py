@@ -10,7 +10,7 @@ from PIL import Image
 
 from toolkit.data.readers.digits import digit_pictures
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def run(*arguments: object, folder: Path) -> str:
