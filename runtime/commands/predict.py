@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +13,8 @@ from runtime.commands.progress import progressing
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from runtime.card import ModelCard
     from runtime.results import Prediction
 
@@ -44,6 +43,8 @@ def predict(
     require_device: bool,
 ) -> None:
     """Predict pictures, the rows of a table, texts (one a line), or sequences."""
+    import json
+
     if as_csv and as_json:
         raise InputError("--csv and --json were both given; choose one.")
     opened = open_model(model, device, require_device)
@@ -53,7 +54,7 @@ def predict(
     from runtime.results.formatting import prediction_rows, prediction_text
 
     items = opened.items(list(paths))
-    draw = None if picture is None else _drawing(opened.card, items, Path(picture))
+    draw = None if picture is None else _drawing(opened.card, items, picture)
     results = list(progressing(opened.stream(items, on_error="keep"), len(items), "predicting"))
     failures = [result for result in results if isinstance(result, Failure)]
     drawn = draw(results) if draw is not None and len(failures) < len(results) else 0
@@ -76,9 +77,11 @@ def predict(
     fail_for(failures, len(results))
 
 
-def _drawing(card: ModelCard | None, items: Any, target: Path) -> Callable[[Sequence[Prediction]], int]:
+def _drawing(card: ModelCard | None, items: Any, target: str) -> Callable[[Sequence[Prediction]], int]:
     """What draws the results on the pictures among the items and says how many it drew; items that are none are refused now."""
+    from pathlib import Path
+
     from runtime.prediction_picture import draw_predictions, predicted_pictures
 
     pictures = predicted_pictures(card, items)
-    return lambda results: draw_predictions(results, pictures, target)
+    return lambda results: draw_predictions(results, pictures, Path(target))
