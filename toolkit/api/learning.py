@@ -31,6 +31,8 @@ from toolkit.training.settings import Settings
 
 __all__ = ["Learning"]
 
+_FUNCTION = "callable "  # before the name of a loss that is a function of the user's own
+
 
 class Learning(State):
     """`train`, `plan`, `find_lr`, `freeze` and pretrained weights."""
@@ -65,8 +67,9 @@ class Learning(State):
             batch_size: examples per step; None keeps the one given when loading.
             save_fold: folder for checkpoints and pictures.
             loss: a name, {"name": ..., options}, or a function of (outputs, targets); None takes cross-entropy for
-                classes, the squared error for numbers.
-            metrics: names, or {"name": ..., options}; None takes the task's usual ones, [] none.
+                classes, the squared error for numbers, and when resuming what the training began with.
+            metrics: names, or {"name": ..., options}; None takes the task's usual ones, when resuming those of the
+                training, [] none.
             filename: the network after the last epoch is also written under this name in the folder; None leaves it out.
             checkpoint: start from the weights of this file, and from its layers where none were added.
             schedule: of the learning rate: a name, {"name": ..., options}, or a function from the epochs done to a factor.
@@ -104,6 +107,8 @@ class Learning(State):
             check(assembled)
             self._spec = assembled
         fresh = self._network is None
+        if resumed is not None:
+            loss, metrics = _as_begun(resumed.training, loss, metrics)
         planned = self.plan(
             lr=lr, epochs=epochs, batch_size=batch_size, loss=loss, metrics=metrics, schedule=schedule, **settings
         )
@@ -349,7 +354,16 @@ def _layers_outside(network: torch.nn.Module, heads: Sequence[str], within: str 
             yield path
 
 
+def _as_begun(state: Mapping[str, Any], loss: Any, metrics: Any) -> tuple[Any, Any]:
+    """Loss and metrics of a training to resume, each as given or else as it began: what is usual changes over versions."""
+    begun = state.get("settings")
+    begun = begun if isinstance(begun, Mapping) else {}
+    if loss is None and not str(begun.get("loss")).startswith(_FUNCTION):
+        loss = begun.get("loss")
+    return loss, begun.get("metrics") if metrics is None else metrics
+
+
 def _loss_setting(loss: Any, data: Dataset) -> str | Mapping[str, Any]:
     if loss is None:
         return default_loss(data.task, data.views)
-    return f"callable {getattr(loss, '__name__', type(loss).__name__)}" if callable(loss) else loss
+    return f"{_FUNCTION}{getattr(loss, '__name__', type(loss).__name__)}" if callable(loss) else loss
