@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,38 @@ def compare_networks(
         ModelFileError, CheckpointError, InputError, SpecError, CardError: one of them, or the data, cannot be opened.
     """
     one, two = _open_both(first, second, example, settings)
-    wanted = settings.get("outputs")
     if isinstance(two, ComparedNetwork) and isinstance(one, ComparedFile):
         one, two = two, one
     notes: list[str] = []
     if tolerance is None:
         tolerance, note = _allowed_at_export(one, two)
         notes += note
+
+    def compared(one: ComparedModel) -> Comparison:
+        return _compared(one, two, data, layers, tolerance, settings, notes)
+
+    found = compared(one)
+    if not found.passed and isinstance(one, ComparedNetwork) and one.answers and isinstance(two, ComparedFile):
+        older = compared(one.plain())
+        if older.passed:
+            note = (
+                f"{two.name} gives the network's plain outputs, as version 0.3 exported them, and not its answer after its loss; "
+                f"export it anew for that"
+            )
+            return replace(older, notes=(*older.notes, note))
+    return found
+
+
+def _compared(
+    one: ComparedModel,
+    two: ComparedModel,
+    data: str | os.PathLike[str] | None,
+    layers: bool,
+    tolerance: Tolerance,
+    settings: Mapping[str, Any],
+    notes: Sequence[str],
+) -> Comparison:
+    wanted, notes = settings.get("outputs"), list(notes)
     names = _input_names(one, two)
     asked = make_settings(settings)
     feeds = feeds_for(one, two, names, asked) if data is None else data_feeds(one, two, data, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -115,6 +116,17 @@ class ComparedNetwork:
             raise CheckFailed(f"{self.name} does not run on what is compared: {_first_line(error)}.") from error
         found = dict(zip(self.outputs, results, strict=True))
         return {name: found[name].detach().cpu().numpy() for name in outputs}
+
+    @property
+    def answers(self) -> bool:
+        """Whether its outputs are the answer after a loss rather than what the network itself gives."""
+        return self.subject.module.answer is not None
+
+    def plain(self) -> ComparedNetwork:
+        """The same network with its plain outputs under the same names."""
+        module = copy.copy(self.subject.module)
+        module.answer = None
+        return ComparedNetwork(self.name, replace(self.subject, module=module))
 
     def steps(self, feeds: Arrays) -> Steps:
         """As `run`."""
