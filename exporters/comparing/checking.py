@@ -79,24 +79,19 @@ def compare_networks(
     one, two = _open_both(first, second, example, settings)
     if isinstance(two, ComparedNetwork) and isinstance(one, ComparedFile):
         one, two = two, one
-    notes: list[str] = []
+    before: list[str] = []
     if tolerance is None:
-        tolerance, note = _allowed_at_export(one, two)
-        notes += note
-
-    def compared(one: ComparedModel) -> Comparison:
-        return _compared(one, two, data, layers, tolerance, settings, notes)
-
-    found = compared(one)
+        tolerance, before = _allowed_at_export(one, two)
+    found = _compared(one, two, data, layers, tolerance, settings)
     if not found.passed and isinstance(one, ComparedNetwork) and one.answers and isinstance(two, ComparedFile):
-        older = compared(one.plain())
+        older = _compared(one.plain(), two, data, layers, tolerance, settings)
         if older.passed:
-            note = (
+            found = older
+            before.append(
                 f"{two.name} gives the network's plain outputs, as version 0.3 exported them, and not its answer after its loss; "
                 f"export it anew for that"
             )
-            return replace(older, notes=(*older.notes, note))
-    return found
+    return replace(found, notes=(*before, *found.notes))
 
 
 def _compared(
@@ -106,9 +101,9 @@ def _compared(
     layers: bool,
     tolerance: Tolerance,
     settings: Mapping[str, Any],
-    notes: Sequence[str],
 ) -> Comparison:
-    wanted, notes = settings.get("outputs"), list(notes)
+    wanted = settings.get("outputs")
+    notes: list[str] = []
     names = _input_names(one, two)
     asked = make_settings(settings)
     feeds = feeds_for(one, two, names, asked) if data is None else data_feeds(one, two, data, names)
