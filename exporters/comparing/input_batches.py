@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def data_feeds(
             f"{data} cannot be read as inputs: neither {first.name} nor {second.name} has a card that says how. Compare with the "
             f"checkpoint, or leave --data out."
         )
-    items, _ = parse_inputs(os.fspath(data), card)
+    items, _ = parse_inputs(Path(data), card)  # a path: a text model takes a string for a text
     if not len(items):
         raise InputError(f"{data} holds no input.")
     raw = any(entry is not None and entry.prepared_in_graph for entry in cards)

@@ -13,8 +13,8 @@ from exporters.inputs.kind import FolderItems, InputKind, Script
 from runtime.card import TextInput
 from runtime.errors import InputError
 from runtime.preprocess import read_lines
+from runtime.preprocess.sources import text_files
 from runtime.results.script import quoted
-from toolkit.data.readers.text import text_files
 
 __all__ = ["KIND", "TextKind"]
 

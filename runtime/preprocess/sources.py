@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runtime.errors import InputError
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "images_in", "natural_key"]
+__all__ = ["IMAGE_SUFFIXES", "find_images", "images_in", "natural_key", "text_files"]
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif"}
@@ -58,3 +58,12 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         else:
             raise InputError(f"{path} does not exist. Check the path; it is looked up from {Path.cwd()}.")
     return found
+
+
+def text_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The ``.txt`` files of a folder, in the order of their names."""
+    place = Path(folder)
+    if not place.is_dir():
+        return []
+    files = (path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
+    return sorted((path for path in files if path.suffix.lower() == ".txt"), key=natural_key)

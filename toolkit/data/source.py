@@ -13,13 +13,14 @@ import numpy as np
 from runtime.card import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess import is_number, read_lines, read_table
+from runtime.preprocess.sources import text_files
 from toolkit.data.apply_card import apply_card
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.idx import find_idx, load_idx
 from toolkit.data.readers.images import class_folders, load_images
 from toolkit.data.readers.npz import load_npz
 from toolkit.data.readers.tables import load_csv
-from toolkit.data.readers.text import load_text_folder, load_text_table, load_texts, text_files
+from toolkit.data.readers.text import load_text_folder, load_text_table, load_texts
 from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
 __all__ = ["Source", "open_source"]
@@ -82,7 +83,7 @@ def open_source(
                 return Source(load_text_table(place, label=label, **texts))
             return Source(load_csv(place, task=task, label=label, scale=scale))
         if suffix == ".npz":
-            return Source(apply_card(load_npz(place, task=task), card))
+            return Source(apply_card(load_npz(place, **texts), card))
         if suffix == ".txt" and find_task(task).per_position:
             return Source(load_texts(read_lines(place), source=str(place), **texts))
         raise InputError(

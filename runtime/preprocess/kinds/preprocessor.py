@@ -94,4 +94,11 @@ class Preprocessor(ABC, Generic[Card]):
             CardError: the input does not come from files.
         """
         found = [self.parse(Path(path), card)[0] for path in paths]
-        return np.concatenate(found) if self.items is None else [item for items in found for item in items]
+        prepared = [path for path, items in zip(paths, found, strict=True) if isinstance(items, np.ndarray)]
+        if not prepared:
+            return [item for items in found for item in items]
+        if len(prepared) < len(found):
+            raise InputError(
+                f"{prepared[0]} holds inputs that are prepared already, and others do not. Give them apart."
+            )
+        return np.concatenate(found)

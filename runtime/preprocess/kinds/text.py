@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from runtime.card.text_input import TextInput
 from runtime.errors import InputError
-from runtime.preprocess.kinds.preprocessor import Preprocessor
+from runtime.preprocess.kinds.preprocessor import Preprocessor, holds_arrays
+from runtime.preprocess.sources import text_files
 from runtime.preprocess.tables import read_columns
 from runtime.preprocess.text import prepare_text, read_lines
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PREPROCESSOR", "TextPreprocessor"]
 
-_SUFFIXES = (".txt", ".csv", ".tsv")
+_SUFFIXES = (".txt", ".csv", ".tsv", ".tab", ".npz", ".npy")
 
 
 class TextPreprocessor(Preprocessor[TextInput]):
@@ -34,21 +35,31 @@ class TextPreprocessor(Preprocessor[TextInput]):
         """As `Preprocessor.parse`."""
         if isinstance(data, np.ndarray) and data.dtype.kind in "iu":
             return _token_rows(data, card)
-        is_file = isinstance(data, os.PathLike) or (isinstance(data, str) and data.lower().endswith(_SUFFIXES))
-        if is_file and Path(data).suffix.lower() in (".csv", ".tsv"):
-            return [row[0] for row in read_columns(data, (card.column,))], False
-        if is_file:
-            return read_lines(data), False
+        if isinstance(data, os.PathLike) or (isinstance(data, str) and data.lower().endswith(_SUFFIXES)):
+            return self._parse_path(Path(data), card), False
         if isinstance(data, str):
             return [data], True
-        if isinstance(data, np.ndarray):
-            data = data.tolist()
-        if not isinstance(data, list | tuple) or not all(isinstance(text, str) for text in data):
+        texts = _column(data, card)
+        if texts is None:
+            texts = data.tolist() if isinstance(data, np.ndarray) else data
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
             raise InputError(
                 f"The model takes texts, and a {type(data).__name__} was given; a text, a list of texts, a .txt file with one a line, "
                 f"or a .csv file with a column {card.column!r} is expected."
             )
-        return list(data), False
+        return list(texts), False
+
+    def _parse_path(self, path: Path, card: TextInput) -> Any:
+        if holds_arrays(path):
+            return self.parse_arrays(path, card)
+        if path.suffix.lower() in (".csv", ".tsv", ".tab"):
+            return [row[0] for row in read_columns(path, (card.column,))]
+        if not path.is_dir():
+            return read_lines(path)
+        files = text_files(path)
+        if not files:
+            raise InputError(f"{path} holds no .txt files; some with one text per line are expected.")
+        return [text for file in files for text in read_lines(file)]
 
     def prepare(self, items: Sequence[Any], card: TextInput) -> Array:
         """As `Preprocessor.prepare`."""
@@ -57,12 +68,35 @@ class TextPreprocessor(Preprocessor[TextInput]):
     def find(self, paths: Sequence[str | os.PathLike[str]], card: TextInput, model: str) -> Any:
         """As `Preprocessor.find`."""
         for path in paths:
-            if not Path(path).is_file():
+            if not Path(path).exists():
                 raise InputError(f"{path} is no file. Put the texts into one, such as lines.txt with one text a line.")
         return super().find(paths, card, model)
 
 
 PREPROCESSOR = TextPreprocessor()
+
+
+def _column(data: Any, card: TextInput) -> list[Any] | None:
+    """The texts of a data frame, or of rows as mappings, by the card's column; None of other data.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    rows = list(data) if isinstance(data, list | tuple) and data and isinstance(data[0], Mapping) else None
+    names = (
+        list(getattr(data, "columns", ()))
+        if rows is None and hasattr(data, "to_numpy")
+        else list(rows[0])
+        if rows
+        else []
+    )
+    if not names:
+        return None
+    if any(card.column not in row for row in rows) if rows is not None else card.column not in names:
+        raise InputError(
+            f"The model takes texts from the column {card.column!r}, and there are {', '.join(map(str, names))}. Rename one of them."
+        )
+    return [row[card.column] for row in rows] if rows is not None else data[card.column].tolist()
 
 
 def _token_rows(data: Array, card: TextInput) -> tuple[Array, bool]:

@@ -13,7 +13,7 @@ import numpy as np
 from runtime.card import TextInput
 from runtime.errors import InputError, suggest
 from runtime.preprocess import prepare_text, read_lines, read_table, split_tokens
-from runtime.preprocess.sources import natural_key
+from runtime.preprocess.sources import text_files
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.vocabulary import build_vocabulary, find_token, read_vocabulary
 from toolkit.data.stores import RowStore
@@ -22,7 +22,7 @@ from toolkit.tasks.class_indices import IGNORED
 from toolkit.tasks.dense import DenseTask
 from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
-__all__ = ["load_text_folder", "load_text_table", "load_texts", "text_files", "token_dataset"]
+__all__ = ["load_text_folder", "load_text_table", "load_texts", "token_dataset"]
 
 # Texts without a length of their own are cut here: one long text must not stretch all the others.
 LONGEST = 1000
@@ -153,15 +153,6 @@ def token_dataset(
     if card.padding is not None:
         following = np.where(following == card.padding, IGNORED, following)
     return Dataset(DenseTask.name, card, RowStore(tokens), following, vocabulary, source)
-
-
-def text_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The ``.txt`` files of a folder, in the order of their names."""
-    place = Path(folder)
-    if not place.is_dir():
-        return []
-    files = (path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
-    return sorted((path for path in files if path.suffix.lower() == ".txt"), key=natural_key)
 
 
 def load_text_folder(folder: str | os.PathLike[str], **options: Any) -> Dataset:
