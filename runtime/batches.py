@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from runtime.preprocess import Picture
 from runtime.preprocess.inputs import prepare_items
 from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import NamedItems
+from runtime.preprocess.pixel_budget import PIXELS
 from runtime.results import Failure
 
 if TYPE_CHECKING:
@@ -230,12 +232,18 @@ def _picture_chunk(session: Session, pictures: Sequence[Picture], card: InputCar
             continue
         # unprepared pictures have sizes of their own, and may be large
         if waiting and (row.shape != waiting[0].shape or (card.prepared_in_graph and _is_much(waiting))):
-            results.append(run_rows(session, np.stack(waiting), run))
+            results.append(_run_pictures(session, waiting, card, run))
             waiting = []
         waiting.append(row)
     if waiting:
-        results.append(run_rows(session, np.stack(waiting), run))
+        results.append(_run_pictures(session, waiting, card, run))
     return Chunk(sources, failures, _joined(results) if results else None)
+
+
+def _run_pictures(session: Session, rows: list[Array], card: InputCard, run: Run) -> Mapping[str, Array]:
+    # a file that prepares its pictures by itself makes float32 of all their pixels
+    with PIXELS.taken(sum(math.prod(row.shape[:2]) for row in rows) if card.prepared_in_graph else 0):
+        return run_rows(session, np.stack(rows), run)
 
 
 def _is_much(rows: list[Array]) -> bool:

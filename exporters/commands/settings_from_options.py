@@ -13,6 +13,7 @@ from exporters.commands.option_texts import json_object, lengths, names
 from exporters.settings import Tolerance
 from runtime.card import ModelCard
 from runtime.errors import CardError, InputError, suggest
+from runtime.regular_file import require_file
 
 __all__ = ["settings_of"]
 
@@ -55,6 +56,7 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> str:
+    require_file(path, expected="a text file")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -135,8 +135,8 @@ def _function(card: ImageInput) -> str:
     color = "RGB" if card.color == "RGB" else "L"
     lines = [
         "def prepare(path):",
-        '    """A picture of any format that Pillow opens, 8 bits a channel."""',
-        "    image = Image.open(path)",
+        '    """A picture of a usual format, 8 bits a channel."""',
+        '    image = Image.open(path, formats=("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP"))',
     ]
     if card.orientation == "exif":
         lines.append("    image = ImageOps.exif_transpose(image)")

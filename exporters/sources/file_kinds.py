@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from runtime.errors import CheckpointError
+from runtime.regular_file import require_file
 
 __all__ = ["FileKind", "kind_of"]
 
@@ -28,9 +29,7 @@ def kind_of(path: Path) -> FileKind:
     Raises:
         CheckpointError: there is no such file, or it cannot be read.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist or is not a file"
-        raise CheckpointError(f"{path} {what}. Check the path; it is looked up from {Path.cwd()}.")
+    require_file(path, CheckpointError)
     try:
         with path.open("rb") as file:
             head = file.read(16)

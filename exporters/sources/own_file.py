@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from runtime.errors import InputError, SpecError, suggest
+from runtime.regular_file import require_file
 
 __all__ = ["find"]
 
@@ -21,9 +22,7 @@ def find(file: str, name: str) -> Any:
         InputError: the file does not exist, or fails while it runs.
         SpecError: it has no such name, or that is neither a class nor a function nor a module.
     """
-    path = Path(file)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}.")
+    path = require_file(file)
     namespace = _imported(path)
     known = [key for key, value in namespace.items() if _is_made_here(value, path) and not key.startswith("_")]
     if name not in namespace:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from runtime.card.image_input import ImageInput
 from runtime.errors import InputError
+from runtime.preprocess.conversion import convert, convert_resized
+from runtime.preprocess.picture_file import FORMATS, open_picture
+from runtime.preprocess.pixel_budget import PIXELS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,6 +40,11 @@ _FILTERS = {
     name: Image.Resampling[name.upper()] for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 }
 
+_HUGE = 1 << 24
+"""Pixels from which on the memory of a picture is worth a thought."""
+
+_BLOCK = 1 << 26
+
 
 def prepare_image(picture: Picture, card: ImageInput) -> Float32Array:
     """Prepare one picture -> float32 of `card.shape`.
@@ -53,16 +61,13 @@ def decode(picture: Picture, card: ImageInput) -> Uint8Array:
     Raises:
         InputError: as `prepare_image`.
     """
-    name = _name(picture)
-    image = convert_image(picture, card.color, card.orientation)
-    try:
-        image = _resize(image, card)
+    with _upright(picture, card.orientation) as image:
+        height, width = resized_size(image.height, image.width, card)
+        image = convert_resized(image, card.color, (width, height), _FILTERS[card.filter])
         if card.crop is not None:
             image = _center_crop(image, card.crop)
-    except Exception as error:
-        raise _unreadable(name, error) from error
-    if image.size != card.size[::-1]:
-        raise _wrong_size(name, image, card)
+        if image.size != card.size[::-1]:
+            raise _wrong_size(_name(picture), image, card)
     pixels = np.asarray(image)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
@@ -98,11 +103,34 @@ def convert_image(picture: Picture, color: str = "RGB", orientation: str = "exif
     Raises:
         InputError: as `prepare_image`.
     """
+    with _upright(picture, orientation) as image:
+        return convert(image, color)
+
+
+@contextlib.contextmanager
+def _upright(picture: Picture, orientation: str) -> Iterator[Image.Image]:
+    """Decode one picture and turn it upright; its pixels are taken from the budget within the block.
+
+    Raises:
+        InputError: as `prepare_image`, also for what fails within the block.
+    """
     try:
-        image = open_image(picture)
-        return _convert(_upright(image) if orientation == "exif" else image, color)
+        image = _opened(picture)
+        if 0 in image.size:
+            raise ValueError("it has no pixels")
+        pixels = image.width * image.height
+        if pixels > _HUGE:
+            _allocate_apart()
+        with PIXELS.taken(pixels):
+            if image is not picture:
+                image = _loaded(image)
+            if orientation == "exif":
+                image = _turned(image)
+            yield image
     except InputError:
         raise
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{_name(picture)} is too large to decode safely: {error}. Resize it first.") from error
     except Exception as error:  # Pillow raises whatever it stumbles on: OSError, SyntaxError, struct.error...
         raise _unreadable(_name(picture), error) from error
 
@@ -128,38 +156,46 @@ def open_image(picture: Picture) -> Image.Image:
     Raises:
         InputError: the file is missing or is not a picture, or the array is not one.
     """
+    with _upright(picture, "none") as image:
+        return image
+
+
+def _opened(picture: Picture) -> Image.Image:
+    """Open a picture; the pixels of a file are not decoded yet."""
     if isinstance(picture, Image.Image):
         return picture
     if isinstance(picture, np.ndarray):
         return _image_from_array(picture)
-    if isinstance(picture, bytes):
-        source: Any = io.BytesIO(picture)
-    elif not isinstance(picture, str | os.PathLike):
+    if not isinstance(picture, str | os.PathLike | bytes):
         raise InputError(
             f"The input is of the type {type(picture).__name__}; a path, the bytes of a file, a Pillow image or a uint8 array is "
             f"expected."
         )
-    else:
-        source = Path(picture)
-        if not source.exists():
-            raise InputError(f"{source} does not exist. Check the path; it is looked up from {Path.cwd()}.")
-        if source.is_dir():
-            raise InputError(f"{source} is a folder; one picture is expected.")
-    try:
-        with Image.open(source) as image:
-            image.load()
-            # 16 bits from a PGM file are opened as 32
-            return image.convert("I;16") if image.format == "PPM" and image.mode == "I" else image
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{_name(picture)} is too large to decode safely: {error}. Resize it first.") from error
-    except Exception as error:
-        raise _unreadable(_name(picture), error) from error
+    return open_picture(picture)
+
+
+def _allocate_apart() -> None:
+    """Let Pillow ask for 64 MiB at a time from now on, which the C library maps, and gives back to the system when it is freed.
+
+    Of the usual 16 MiB every thread would keep as many as its largest picture needed.
+    """
+    allocator: Any = Image.core  # type: ignore[attr-defined]
+    if allocator.get_block_size() < _BLOCK:
+        allocator.set_block_size(_BLOCK)
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    """Decode the pixels of an opened file, which is closed then."""
+    with image:
+        image.load()
+    # 16 bits from a PGM file are opened as 32
+    return image.convert("I;16") if image.format == "PPM" and image.mode == "I" else image
 
 
 def _unreadable(name: str, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
     if "cannot identify" in reason:
-        reason = "its content is in no picture format that Pillow knows"
+        reason = f"its content is in no picture format that is read here ({', '.join(FORMATS)})"
     return InputError(
         f"{name} cannot be read as a picture: {reason}. "
         f"Open it in an image viewer; if it is damaged, save it again or remove it."
@@ -181,38 +217,12 @@ def _image_from_array(array: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turned(image: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(image)
+        upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        return image if upright else ImageOps.exif_transpose(image)
     except Exception:  # a tag that cannot be read turns nothing, in viewers too
         return image
-
-
-def _convert(image: Image.Image, color: str) -> Image.Image:
-    if 0 in image.size:
-        raise ValueError("it has no pixels")
-    mode = "RGB" if color == "RGB" else "L"
-    if image.mode == mode and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255; a 16-bit grey scale is meant to be divided.
-        wide = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        raise ValueError(f"it has 32-bit pixels (mode {image.mode}); 8 or 16 bits a channel are expected")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        # Transparent pixels are laid over white, as a page shows them; the colour hidden below is arbitrary.
-        image = image.convert("RGBA")
-        page = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(page, image).convert("RGB")
-    return image.convert(mode)
-
-
-def _resize(image: Image.Image, card: ImageInput) -> Image.Image:
-    height, width = resized_size(image.height, image.width, card)
-    if (height, width) == (image.height, image.width):
-        return image
-    return image.resize((width, height), _FILTERS[card.filter])
 
 
 def resized_size(height: int, width: int, card: ImageInput) -> tuple[int, int]:

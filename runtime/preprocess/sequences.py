@@ -11,6 +11,7 @@ import numpy as np
 
 from runtime.card.sequence_input import SequenceInput
 from runtime.errors import InputError
+from runtime.regular_file import require_file
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -67,11 +68,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     Raises:
         InputError: the file is missing or damaged, or holds pickled objects.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise InputError(
-            f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
-        )
+    source = require_file(path)
     kind = "NPY" if source.suffix.lower() == ".npy" else "NPZ"
     try:
         # opened here: NumPy leaves a file that is no archive open

@@ -7,13 +7,13 @@ import io
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtime.card.table_input import TableInput
 from runtime.errors import InputError
+from runtime.regular_file import require_file
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,11 +29,7 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]
     Raises:
         InputError: the file is missing, is not text, has no header, or a row has another number of cells.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise InputError(
-            f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
-        )
+    source = require_file(path)
     try:
         text = source.read_text(encoding="utf-8-sig")
         first = text.lstrip().partition("\n")[0]

@@ -7,13 +7,13 @@ import os
 import re
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
 from runtime.card.text_input import TextInput
 from runtime.errors import InputError
+from runtime.regular_file import require_file
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -90,11 +90,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[str]:
     Raises:
         InputError: the file is missing, is not UTF-8, or has no line.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise InputError(
-            f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
-        )
+    source = require_file(path)
     try:
         text = source.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

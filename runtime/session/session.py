@@ -18,6 +18,7 @@ import numpy as np
 import runtime.results  # noqa: F401  the decoders make the tasks known that a card may name
 from runtime.card import CARD_KEY, ModelCard
 from runtime.errors import DeviceError, InputError, ModelFileError, suggest
+from runtime.regular_file import require_file
 from runtime.session.external_data import check_external_data
 from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
 
@@ -222,10 +223,7 @@ class Session:
 def _open(
     module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], threads: int | None, optimize: bool
 ) -> Any:
-    if not path.is_file():
-        raise ModelFileError(
-            f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
-        )
+    require_file(path, ModelFileError)
     options = module.SessionOptions()
     options.log_severity_level = 4
     if not optimize:

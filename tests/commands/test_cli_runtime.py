@@ -196,12 +196,12 @@ def test_predict_refuses_what_does_not_go_together(
     assert "--csv and --json were both given" in refused("predict", digit_model, one, "--csv", "--json")
     assert "takes plain arrays, not files" in refused("predict", plain_model, one)
     assert "lacks the columns x, y" in refused("predict", table_model, value_file)
-    assert "does not exist or is not a file" in refused("predict", table_model, tmp_path)
-    assert "does not exist or is not a file" in refused("predict", tmp_path / "missing.onnx", one)
+    assert "is a folder" in refused("predict", table_model, tmp_path)
+    assert "does not exist" in refused("predict", tmp_path / "missing.onnx", one)
     assert "Missing argument" in run("predict", digit_model, code=2).stderr
     result = run("predict", digit_model, value_file, code=2)
     assert result.stdout == "nothing could be predicted\n"
-    assert "in no picture format that Pillow knows" in result.stderr
+    assert "in no picture format that is read here" in result.stderr
 
 
 # ---- embed and search -------------------------------------------------------------------------------------------------

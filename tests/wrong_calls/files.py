@@ -82,8 +82,8 @@ def composed() -> Any:
 # A table: one call in each line.
 # fmt: off
 CALLS: list[Call] = [
-    ("a table that is missing", lambda to: nn().load_tab_data(to / "none.csv"), ("does not exist or is not a file", "it is looked up from")),
-    ("a folder for a table", lambda to: nn().load_tab_data(to), ("does not exist or is not a file", "it is looked up from")),
+    ("a table that is missing", lambda to: nn().load_tab_data(to / "none.csv"), ("does not exist", "it is looked up from")),
+    ("a folder for a table", lambda to: nn().load_tab_data(to), ("is a folder", "a file is expected")),
     ("an empty table", lambda to: csv(to, ""), ("is empty;", "a header and at least one row are expected")),
     ("a header only", lambda to: csv(to, "a,b,kind\n"), ("has 3 columns and 0 rows;", "at least one number column, a label and a row")),
     ("a table of one column", lambda to: csv(to, "kind\nx\ny\n"), ("has 1 columns and 2 rows;", "at least one number column, a label and a row")),
@@ -111,7 +111,7 @@ CALLS: list[Call] = [
     ("a table for an embedding", lambda to: csv(to, TABLE, "embedding"), ("A table has no targets for the task", "it holds classes, labels or values")),
     ("scale that is a text", lambda to: csv(to, TABLE, scale="no"), ("load_tab_data() was given scale='no';", "True or False is expected")),
     ("classes of another number than the table's", lambda to: csv(to, TABLE, classes=["x", "y", "z"]), ("3 class names were given (x, y, z);", "the data has 2 classes")),
-    ("an NPZ that is missing", lambda to: nn().load_npz_data(to / "none.npz"), ("does not exist or is not a file", "it is looked up from")),
+    ("an NPZ that is missing", lambda to: nn().load_npz_data(to / "none.npz"), ("does not exist", "it is looked up from")),
     ("an NPZ without label", lambda to: npz(to, data=ROWS), ("lacks the array 'label';", "it has data")),
     ("an NPZ without data", lambda to: npz(to, x=ROWS, label=KINDS), ("lacks the array 'data';", "it has x, label")),
     ("an NPZ of other lengths", lambda to: npz(to, data=ROWS, label=KINDS[:3]), ("There are 24 inputs, but 3 labels;", "one for each is expected")),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.errors import SpecError, suggest
+from runtime.regular_file import require_file
 from toolkit.builder.layers import LAYERS
 from toolkit.builder.spec import LayerSpec, NetworkSpec
 from toolkit.tasks.registry import find_task
@@ -70,6 +71,7 @@ def _layer(entry: Mapping[str, Any], position: int) -> LayerSpec:
 
 
 def _read(path: Path) -> tuple[LayerSpec, ...]:
+    require_file(path, SpecError)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:

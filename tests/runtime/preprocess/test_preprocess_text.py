@@ -100,5 +100,5 @@ def test_a_file_without_text_is_refused(tmp_path: Path, content: bytes, words: s
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(InputError, match=words):
         read_lines(tmp_path / "a.txt")
-    with pytest.raises(InputError, match="does not exist or is not a file"):
+    with pytest.raises(InputError, match="is a folder"):
         read_lines(tmp_path)

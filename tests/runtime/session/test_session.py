@@ -47,8 +47,8 @@ def test_a_file_tells_its_inputs_outputs_and_card(plain: Session, digit_model: P
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("missing.onnx", None, "does not exist or is not a file"),
-        (".", None, "does not exist or is not a file"),
+        ("missing.onnx", None, "does not exist"),
+        (".", None, "is a folder"),
         ("empty.onnx", b"", "is not an ONNX model that onnxruntime can open"),
         ("text.onnx", b"hello", "fetch it again; else export it again"),
         ("best.pth", b"PK\x03\x04", "toolkit export"),

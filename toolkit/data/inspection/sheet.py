@@ -200,8 +200,7 @@ def _spaced(values: np.ndarray, count: int) -> np.ndarray:
 
 def _sizes(data: Dataset, store: PictureStore) -> dict[str, int]:
     """Sizes of the files as they lie, the most frequent first."""
-    from PIL import Image
-
+    from runtime.preprocess.picture_file import open_picture
     from runtime.preprocess.sources import images_in
     from toolkit.data.readers.images import class_folders
 
@@ -212,7 +211,7 @@ def _sizes(data: Dataset, store: PictureStore) -> dict[str, int]:
         return {f"{data.shape[-2]} x {data.shape[-1]}": len(data)}
     sizes = Counter[str]()
     for index in _spaced(np.arange(len(paths)), MEASURED):
-        with Image.open(paths[index]) as image:
+        with open_picture(paths[index]) as image:
             sizes[f"{image.height} x {image.width}"] += 1
     return dict(sizes.most_common())
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.errors import InputError
+from runtime.regular_file import require_file
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import pixels_dataset
 from toolkit.tasks.class_indices import class_targets
@@ -64,7 +65,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         InputError: the file is not in idx format or is cut short.
     """
-    source = Path(path)
+    source = require_file(path)
     try:
         content = source.read_bytes()
         if source.suffix == ".gz":

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from runtime.card import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess import decode, open_image
+from runtime.preprocess.picture_file import open_picture
 from runtime.preprocess.sources import images_in
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import FileStore, PixelStore, Store
@@ -112,7 +113,7 @@ def _full_card(card: ImageInput, files: list[Path]) -> ImageInput:
 def _picture_size(path: Path, orientation: str) -> tuple[int, int]:
     """(height, width) as seen upright, from the file's header alone."""
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             turned = orientation == "exif" and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return (image.width, image.height) if turned else (image.height, image.width)
     except Exception:

@@ -19,6 +19,7 @@ import torch
 from runtime.atomic import atomic_path
 from runtime.card import ModelCard
 from runtime.errors import CheckpointError
+from runtime.regular_file import require_file
 from toolkit.builder.network import Network
 from toolkit.builder.spec import NetworkSpec, build
 
@@ -145,11 +146,7 @@ def read_plain(path: str | os.PathLike[str]) -> Any:
     """A .pth file of plain containers and tensors -> its content. Raises CheckpointError as `Checkpoint.load`."""
     if not isinstance(path, str | os.PathLike):
         raise CheckpointError(f"{path!r} was given; the path of a checkpoint is expected, such as 'basenn.pth'.")
-    source = Path(path)
-    if not source.is_file():
-        raise CheckpointError(
-            f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
-        )
+    source = require_file(path, CheckpointError)
     if source.suffix.lower() == ".onnx":
         raise CheckpointError(
             f"{source} is named as an ONNX file; a checkpoint (.pth) is expected here. An ONNX file is looked at with: toolkit info {source}"
@@ -182,12 +179,19 @@ _FETCH = "Fetch or save it again."
 def _is_cut(path: Path) -> bool:
     """True for a truncated zip archive as torch writes it: the central directory at its end is missing."""
     with path.open("rb") as file:
-        return file.read(4) == b"PK\x03\x04" and not zipfile.is_zipfile(path)
+        return file.read(4) == b"PK\x03\x04" and not _is_archive(path)
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # its end claims that the archive spans several disks
+        return False
 
 
 def _looks_pickled(path: Path) -> bool:
     with path.open("rb") as file:
-        return zipfile.is_zipfile(path) or file.read(1) == b"\x80"
+        return _is_archive(path) or file.read(1) == b"\x80"
 
 
 def _short(error: Exception) -> str:

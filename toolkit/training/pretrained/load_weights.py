@@ -15,6 +15,7 @@ import torch
 
 from runtime.console import table
 from runtime.errors import CheckpointError, InputError, MissingPackageError
+from runtime.regular_file import require_file
 from toolkit.training.checkpoints.checkpoint import read_plain
 
 __all__ = ["WeightsReport", "load_weights", "read_weights"]
@@ -176,10 +177,7 @@ def _is_weight(key: Any, value: Any) -> bool:
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
-        )
+    require_file(path, CheckpointError)
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file

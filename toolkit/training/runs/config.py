@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runtime.errors import InputError, SpecError, suggest
+from runtime.regular_file import require_file
 from toolkit.tasks.registry import DEFAULT_ALIAS, short_names
 from toolkit.training.settings import Settings
 
@@ -185,7 +186,7 @@ class RunConfig:
 
 def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A TOML file -> its tables. Raises InputError when it cannot be read."""
-    source = Path(path)
+    source = require_file(path)
     try:
         return tomllib.loads(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
