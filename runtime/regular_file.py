@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from runtime.errors import InputError, ToolkitError
 
-__all__ = ["is_regular", "require_file"]
+__all__ = ["is_regular", "open_regular", "require_file"]
 
 
 def require_file(
@@ -38,6 +39,18 @@ def require_file(
     if not stat.S_ISREG(mode):
         raise error(f"{given} is a {_kind(mode)}; {expected} is expected. Save what comes out of it as a file first.")
     return given
+
+
+def open_regular(path: Path, mode: str = "rb") -> BinaryIO:
+    """Open a file in a binary mode.
+
+    Raises:
+        FileNotFoundError: there is no regular file.
+        OSError: it cannot be opened.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    return cast("BinaryIO", path.open(mode))
 
 
 def is_regular(path: str | os.PathLike[str]) -> bool:

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.errors import VectorIndexError
 from runtime.index.embedded import EmbeddedIndex
-from runtime.index.interface import DTYPES, METRICS, SearchResult, VectorIndex
+from runtime.index.interface import DTYPES, METRICS, SearchResult, VectorIndex, VectorIndexWarning
 
-__all__ = ["DTYPES", "METRICS", "SearchResult", "VectorIndex", "open"]
+__all__ = ["DTYPES", "METRICS", "SearchResult", "VectorIndex", "VectorIndexWarning", "open"]
 
 
 def open(

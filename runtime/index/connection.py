@@ -7,10 +7,40 @@ import sqlite3
 from pathlib import Path
 
 from runtime.errors import VectorIndexError
+from runtime.regular_file import is_regular
 
-__all__ = ["WAIT_SECONDS", "connect", "missing_index"]
+__all__ = ["WAIT_SECONDS", "QueryLimit", "connect", "missing_index"]
 
 WAIT_SECONDS = 30.0
+
+
+_STEPS = 100_000
+_MOST_STEPS = 2_000_000_000
+"""Instructions of SQLite's machine for one query: half a minute, and a hundred times what an index of ten million vectors needs."""
+
+
+class QueryLimit:
+    """A limit on the work of one query, and the way for Ctrl-C into it.
+
+    Args:
+        connection: whose queries are interrupted.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._steps = 0
+        connection.set_progress_handler(self._count, _STEPS)  # Python, called now and then, looks for Ctrl-C
+
+    def begin(self) -> None:
+        """Begin to count for another query."""
+        self._steps = 0
+
+    @property
+    def reached(self) -> bool:
+        return self._steps >= _MOST_STEPS
+
+    def _count(self) -> bool:
+        self._steps += _STEPS
+        return self.reached
 
 
 def missing_index(folder: Path) -> VectorIndexError:
@@ -39,6 +69,12 @@ def connect(file: Path, may_create: bool) -> sqlite3.Connection:
                 )
         elif not file.is_file():
             raise VectorIndexError(f"{file} is not a file; the folder {folder} is something else. Give another folder.")
+        for beside in ("-wal", "-shm", "-journal"):  # SQLite opens these by itself
+            other = file.with_name(file.name + beside)
+            if os.path.lexists(other) and not is_regular(other):
+                raise VectorIndexError(
+                    f"{other} is not a file of its own. Remove it, or bring the index back from a copy."
+                )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise VectorIndexError(f"{folder} cannot be the folder of an index: {reason}. Give another folder.") from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from runtime.errors import VectorIndexError, suggest
 from runtime.index import checks, scan
 from runtime.index.interface import DTYPES, METRICS, SearchResult
-from runtime.index.matrix import Matrix
+from runtime.index.matrix import Matrix, RowAltered
 from runtime.index.schema import IndexInfo, agree
 from runtime.index.store import Store
 from runtime.index.view import View
@@ -25,6 +25,8 @@ from runtime.index.where import parse
 __all__ = ["EmbeddedIndex"]
 
 _MOST_ELEMENTS = 1 << 20
+
+_Result = TypeVar("_Result")
 
 
 class EmbeddedIndex:
@@ -133,7 +135,8 @@ class EmbeddedIndex:
         rows, single = checks.checked_queries(queries, self.dim, self.metric)
         wanted = checks.checked_count(k)
         conditions = parse(where)
-        with self._lock, self._current() as view:
+
+        def nearest(view: View) -> tuple[list[list[int]], npt.NDArray[np.float64], dict[int, str]]:
             mask = view.alive
             for condition in conditions:
                 matching = np.zeros(len(mask), bool)
@@ -141,9 +144,11 @@ class EmbeddedIndex:
                 matching[places[(places >= 0) & (places < len(mask))]] = True
                 mask = mask & matching
             numbers, scores = scan.nearest(view, rows, wanted, mask)  # (Q, m) both
-            names = self._store.names((np.unique(numbers) + view.first).tolist())
+            return (numbers + view.first).tolist(), scores, view.names(self._store, np.unique(numbers))
+
+        places, scores, names = self._on_view(nearest)
         try:
-            ids = [[names[place] for place in own] for own in (numbers + view.first).tolist()]
+            ids = [[names[place] for place in own] for own in places]
         except KeyError as error:
             raise VectorIndexError(
                 f"the index is damaged: place {error} has no id. Bring it back from a copy."
@@ -170,10 +175,16 @@ class EmbeddedIndex:
         Raises:
             VectorIndexError: an id is not there.
         """
-        with self._lock, self._current() as view:
+
+        def stored(view: View) -> tuple[npt.NDArray[np.float32], list[dict[str, Any]]]:
             found = self._found(ids)
-            places = np.array([place for place, _ in found], np.int64)
-            return view.matrix.take(places - view.first), [metadata for _, metadata in found]
+            rows = np.array([place for place, _ in found], np.int64) - view.first
+            if len(rows) and not 0 <= rows.min() <= rows.max() < len(view.alive):
+                raise VectorIndexError("the index is damaged: an id has no vector. Bring it back from a copy.")
+            view.matrix.check_rows(rows, view.norms)
+            return view.matrix.take(rows), [metadata for _, metadata in found]
+
+        return self._on_view(stored)
 
     def metadata(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The metadata of these ids.
@@ -204,6 +215,19 @@ class EmbeddedIndex:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _on_view(self, work: Callable[[View], _Result]) -> _Result:
+        """Do work on the current view; where rows of the matrix were altered, make it anew and do it again."""
+        with self._lock:
+            for _ in range(2):
+                try:
+                    with self._current() as view:
+                        return work(view)
+                except RowAltered:
+                    self._view.matrix.discard()
+        raise VectorIndexError(
+            "what was just written to the index reads otherwise. Look after its disk, and bring the index back from a copy."
+        )
 
     @contextlib.contextmanager
     def _current(self, to_file: bool = False) -> Iterator[View]:

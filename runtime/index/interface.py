@@ -9,13 +9,17 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DTYPES", "METRICS", "SearchResult", "VectorIndex"]
+__all__ = ["DTYPES", "METRICS", "SearchResult", "VectorIndex", "VectorIndexWarning"]
 
 METRICS = ("cosine", "dot", "euclidean")
 """What an index can rank by. In every one a higher score is better: euclidean gives the negated distance."""
 
 DTYPES = ("float32", "float16")
 """What the vectors can be stored as. Products are computed in float32 and scores in float64 either way."""
+
+
+class VectorIndexWarning(UserWarning):
+    """Warning: something that an index derives from its vectors was damaged, and was made again."""
 
 
 class SearchResult(NamedTuple):

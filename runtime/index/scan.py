@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from runtime.errors import VectorIndexError
 from runtime.index.checks import row_norms
 from runtime.index.products import best_products, largest
 from runtime.index.view import View
@@ -133,6 +134,7 @@ def _blocks(view: View, mask: _Mask, size: int) -> Iterator[tuple[int, _Singles,
             rows = segment[start : start + size]
             keep = mask[begin + start : begin + start + len(rows)]
             if keep.any():
+                view.matrix.check(begin + start, begin + start + len(rows), view.norms)
                 yield begin + start, rows, keep
 
 
@@ -333,6 +335,8 @@ def _nearest_in_double(
         reached = query[last]
         ranks_reached = _rank(view.metric, scores[last], queries.norms[reached])
         floor[reached] = np.maximum(floor[reached], ranks_reached)
+    if len(rows) != count * wanted:
+        raise VectorIndexError("the index is damaged: a vector in it is not finite. Bring it back from a copy.")
     return rows.reshape(count, wanted), scores.reshape(count, wanted)
 
 

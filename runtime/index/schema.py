@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +14,24 @@ import numpy.typing as npt
 
 from runtime.errors import VectorIndexError
 
-__all__ = ["APPLICATION", "SCHEMA", "VERSION", "IndexInfo", "SlotRange", "StoredBlock", "agree"]
+__all__ = [
+    "APPLICATION",
+    "OBJECTS",
+    "OLDEST",
+    "SCHEMA",
+    "SUMS",
+    "VERSION",
+    "IndexInfo",
+    "SlotRange",
+    "StoredBlock",
+    "agree",
+    "objects",
+]
 
 APPLICATION = 0x54564958  # "TVIX"; other SQLite files carry another number, or none
-VERSION = 1
+VERSION = 2
+OLDEST = 1
+"""Version without the checksums in `sums` and `item_sums`."""
 
 SCHEMA = """
 CREATE TABLE info (
@@ -32,6 +49,22 @@ CREATE TABLE fields (
 ) WITHOUT ROWID;
 CREATE TABLE dead (number INTEGER PRIMARY KEY, place INTEGER NOT NULL);
 """
+
+SUMS = """
+CREATE TABLE sums (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE item_sums (place INTEGER PRIMARY KEY, value INTEGER NOT NULL);
+"""
+
+
+@functools.lru_cache(maxsize=2)
+def objects(summed: bool) -> frozenset[tuple[str, str, str, str | None]]:
+    """Everything that the schema of an index holds: (type, name, table, statement); it has no view and no trigger."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA + SUMS if summed else SCHEMA)
+        return frozenset(connection.execute(OBJECTS))
+
+
+OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 
 
 class IndexInfo(NamedTuple):
@@ -59,6 +92,7 @@ class StoredBlock(NamedTuple):
     length: int
     tag: int
     norms: npt.NDArray[np.float64]  # (length,)
+    checksum: int  # of the norms and the vectors
 
     @property
     def stop(self) -> int:

@@ -5,6 +5,7 @@
     items    a live id, its place and its metadata
     fields   the metadata that can be filtered on, in the order a filter looks it up
     dead     places whose vector was replaced or deleted
+    sums, item_sums   checksums of the others, see `runtime.index.sums`
 
 A place is the number of a stored vector. It rises with every vector added, is never used twice and never changes
 its vector, which is what lets other files be derived from blocks and be checked. When more than half of the places are dead, the
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import sqlite3
 import zlib
@@ -26,10 +28,23 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import VectorIndexError
-from runtime.index.checks import Block
-from runtime.index.connection import WAIT_SECONDS, connect, missing_index
+from runtime.index.checks import Block, row_norms
+from runtime.index.connection import WAIT_SECONDS, QueryLimit, connect, missing_index
 from runtime.index.interface import DTYPES, METRICS
-from runtime.index.schema import APPLICATION, SCHEMA, VERSION, IndexInfo, SlotRange, StoredBlock
+from runtime.index.schema import (
+    APPLICATION,
+    OBJECTS,
+    OLDEST,
+    SCHEMA,
+    SUMS,
+    VERSION,
+    IndexInfo,
+    SlotRange,
+    StoredBlock,
+    objects,
+)
+from runtime.index.sqlite_errors import damaged, explained, is_interrupt
+from runtime.index.sum_table import SumTable
 from runtime.index.where import Condition, Field, fields_of
 
 __all__ = ["Store"]
@@ -56,6 +71,8 @@ class Store:
         self._file = folder / "index.sqlite"
         with self._translated_errors():
             self._connection = connect(self._file, may_create=new is not None)
+        self._limit = QueryLimit(self._connection)
+        self._sums = SumTable(self._connection, self._damaged)
         try:
             with self._translated_errors():
                 self._configure(new)
@@ -79,9 +96,12 @@ class Store:
     def writing(self) -> Iterator[None]:
         """Write transaction: all changes are kept, or none. Others may read meanwhile, but not write."""
         with self._translated_errors(), self._transaction("BEGIN IMMEDIATE"):
+            self._sums.check_info()
+            self._sums.begin()
             yield
             self._run("UPDATE info SET generation = generation + 1")
             compacted = self._compact()
+            self._sums.finish()
         if compacted:  # what was asked is done; to give the room back to the file system may fail
             with contextlib.suppress(sqlite3.Error):  # a script, since execute() frees one page only
                 self._connection.executescript("PRAGMA incremental_vacuum")
@@ -94,9 +114,17 @@ class Store:
             raise self._damaged("the range of places cannot be read")
         return extent
 
+    def check_extent(self) -> None:
+        """Check what `extent` told, and what the index is."""
+        self._sums.check_info()
+
+    def check_dead(self, places: npt.NDArray[np.int64]) -> None:
+        """Check that these are all dead places."""
+        self._sums.check_dead(places)
+
     def blocks(self, first: int, stop: int) -> Iterator[StoredBlock]:
         """The blocks of the places from `first` to `stop`, which must be where blocks begin and end."""
-        query = "SELECT first, length, tag, norms FROM blocks WHERE first >= ? AND first < ? ORDER BY first"
+        query = "SELECT first, length, tag, norms, checksum FROM blocks WHERE first >= ? AND first < ? ORDER BY first"
         for row in self._run(query, (first, stop)):
             block = self._block(row)
             if block.first != first:
@@ -108,19 +136,29 @@ class Store:
 
     def block_before(self, place: int) -> StoredBlock | None:
         """The last block that begins before `place`."""
-        query = "SELECT first, length, tag, norms FROM blocks WHERE first < ? ORDER BY first DESC LIMIT 1"
+        query = "SELECT first, length, tag, norms, checksum FROM blocks WHERE first < ? ORDER BY first DESC LIMIT 1"
         row = self._run(query, (place,)).fetchone()
         return None if row is None else self._block(row)
 
     def vectors(self, block: StoredBlock) -> npt.NDArray[np.float32]:
         """The vectors of one block, (length, dim) float32."""
-        data, checksum = self._one("SELECT vectors, checksum FROM blocks WHERE first = ?", (block.first,))
+        (data,) = self._one("SELECT vectors FROM blocks WHERE first = ?", (block.first,))
         dtype = np.dtype(self.facts.dtype).newbyteorder("<")
         if not isinstance(data, bytes) or len(data) != block.length * self.facts.dim * dtype.itemsize:
-            raise self._damaged(f"the block at place {block.first} has the wrong size")
-        if _checksum(block.norms, data) != checksum:
-            raise self._damaged(f"the block at place {block.first} was altered")
-        return np.frombuffer(data, dtype).reshape(block.length, self.facts.dim).astype(np.float32, copy=False)
+            raise self._damaged(f"{self._vectors_of(block)} have the wrong size")
+        if _checksum(block.norms, data) != block.checksum:
+            raise self._damaged(f"{self._vectors_of(block)} were altered")
+        rows = np.frombuffer(data, dtype).reshape(block.length, self.facts.dim).astype(np.float32, copy=False)
+        if not np.allclose(row_norms(rows), block.norms, rtol=1e-6, atol=0.0):  # NaN and infinity are no lengths either
+            raise self._damaged(f"{self._vectors_of(block)} have other lengths than it says")
+        return rows
+
+    def holds(self, block: StoredBlock, rows: npt.NDArray[np.float32]) -> bool:
+        """Test that rows (length, dim) are the vectors of a block, by its checksum alone."""
+        stored = rows.astype(np.dtype(self.facts.dtype).newbyteorder("<"))
+        if _checksum(block.norms, stored.tobytes()) != block.checksum:
+            return False
+        return self.facts.dtype == "float32" or bool((stored.astype("<f4").view("<u4") == rows.view("<u4")).all())
 
     def dead(self, after: int) -> list[tuple[int, int]]:
         """Dead places after that number: (number, place)."""
@@ -133,17 +171,25 @@ class Store:
             found.update(self._run(f"SELECT place, id FROM items WHERE place IN ({_marks(part)})", part))  # noqa: S608
         return found
 
+    def check_names(self, places: Sequence[int]) -> None:
+        """Check the ids and the metadata at these places."""
+        for part in _parts(places):
+            query = f"SELECT place, id, metadata FROM items WHERE place IN ({_marks(part)})"  # noqa: S608
+            self._sums.check_items(self._run(query, part).fetchall())
+
     def items(self, ids: Sequence[str]) -> dict[str, tuple[int, dict[str, Any]]]:
         """Place and metadata of the ids that exist: id -> (place, metadata)."""
         found: dict[str, tuple[int, dict[str, Any]]] = {}
         for part in _parts(ids):
             query = f"SELECT id, place, metadata FROM items WHERE id IN ({_marks(part)})"  # noqa: S608
-            for name, place, text in self._run(query, part):
-                found[name] = (place, self._facts(text))
+            rows = self._run(query, part).fetchall()
+            self._sums.check_items((place, name, text) for name, place, text in rows)
+            found.update((name, (place, self._facts(text))) for name, place, text in rows)
         return found
 
     def matching(self, condition: Condition) -> npt.NDArray[np.int64]:
         """Places that match one condition of a filter, in no order."""
+        self._sums.check_field(condition.name)
         found = [
             np.fromiter((row[0] for row in self._run(query, values)), np.int64) for query, values in condition.queries
         ]
@@ -171,17 +217,21 @@ class Store:
         self._connection.executemany("INSERT INTO items (place, id, metadata) VALUES (?, ?, ?)", rows)
         every = ((*field, place) for place, own in enumerate(fields, first) for field in own)
         self._connection.executemany("INSERT INTO fields (name, kind, value, place) VALUES (?, ?, ?, ?)", every)
+        self._sums.insert(first, ids, metadata, fields)
 
     def tombstone(self, ids: Sequence[str]) -> int:
         """Mark the places of these ids as dead; returns how many of the ids existed."""
         found = list(self.items(ids).values())
+        if len(found) < len(ids):
+            self._sums.check_ids()
         places = [(place,) for place, _ in found]
-        fields = ((*field, place) for place, metadata in found for field in fields_of(metadata))
+        fields = [(*field, place) for place, metadata in found for field in fields_of(metadata)]
         self._connection.executemany(
             "DELETE FROM fields WHERE name = ? AND kind = ? AND value = ? AND place = ?", fields
         )
         self._connection.executemany("DELETE FROM items WHERE place = ?", places)
         self._connection.executemany("INSERT INTO dead (place) VALUES (?)", places)
+        self._sums.remove([place for place, _ in found], iter(fields))
         return len(found)
 
     def _compact(self) -> bool:
@@ -197,10 +247,12 @@ class Store:
         self._connection.executemany("INSERT INTO moved VALUES (?, ?)", moved)
         self._run("UPDATE items SET place = (SELECT new FROM moved WHERE old = items.place)")
         self._run("UPDATE fields SET place = (SELECT new FROM moved WHERE old = fields.place)")
+        self._run("UPDATE item_sums SET place = (SELECT new FROM moved WHERE old = item_sums.place)")
         self._run("DROP TABLE moved")
         self._run("DELETE FROM blocks WHERE first < ?", (stop,))
         self._run("DELETE FROM dead")
         self._run("UPDATE info SET first = ?", (stop,))
+        self._sums.compacted()
         return True
 
     def _live_blocks(self, first: int, stop: int, alive: npt.NDArray[np.bool_]) -> Iterator[Block]:
@@ -237,12 +289,15 @@ class Store:
         run("PRAGMA journal_mode = WAL")
         with self._transaction("BEGIN IMMEDIATE"):
             if self._one("SELECT count(*) FROM sqlite_master")[0]:
-                return  # another process made it meanwhile
-            for statement in SCHEMA.split(";")[:-1]:
+                self._sums.kept = True  # another process made it meanwhile
+                return
+            for statement in (SCHEMA + SUMS).split(";")[:-1]:
                 run(statement)
             values = (VERSION, new.dim, new.metric, new.space, new.dtype, json.dumps(new.attributes))
             run("INSERT INTO info VALUES (1, ?, ?, ?, ?, ?, ?, 0, 0, 0)", values)
             run(f"PRAGMA application_id = {APPLICATION}")
+            self._sums.finish()
+        self._sums.kept = True
 
     def _check_kind(self) -> None:
         if self._one("PRAGMA application_id")[0] != APPLICATION:
@@ -250,16 +305,35 @@ class Store:
                 f"{self._file} is an SQLite file, but not one of a vector index. Give another folder, or move that file away."
             )
         version = self._one("SELECT version FROM info")[0]
-        if version != VERSION:
+        if version not in (OLDEST, VERSION):
             raise VectorIndexError(
-                f"the index {self._folder} has format version {version!r}; this release reads version {VERSION}. "
+                f"the index {self._folder} has format version {version!r}; this release reads versions {OLDEST} to {VERSION}. "
                 "Use the release that made it, or make the index again."
             )
+        foreign = set(self._run(OBJECTS)) ^ objects(version == VERSION)
+        if foreign:
+            kind, name, *_ = min(foreign, key=repr)
+            raise self._damaged(f"its {kind} {str(name)[:80]!r} is not as an index makes it")
+        self._sums.kept = version == VERSION
+        self._sums.check_info()
+        if not self._sums.kept and os.access(self._file, os.W_OK):
+            self._gain_sums()
         size, pages = self._one("PRAGMA page_size")[0], self._one("PRAGMA page_count")[0]
         log = self._file.with_name(self._file.name + "-wal")
         pending = log.exists() and log.stat().st_size > 0  # then pages may be there rather than in the file
         if not pending and self._file.stat().st_size < size * pages:
             raise self._damaged("the file is cut short")
+
+    def _gain_sums(self) -> None:
+        """Let an index of an older release gain its checksums; where another process writes, or nobody may, another time."""
+        self._run("PRAGMA busy_timeout = 0")
+        try:
+            with self._transaction("BEGIN IMMEDIATE"):
+                self._sums.begin()
+        except sqlite3.OperationalError:
+            self._sums.kept = False
+        finally:
+            self._run(f"PRAGMA busy_timeout = {int(WAIT_SECONDS * 1000)}")
 
     def _read_facts(self) -> IndexInfo:
         dim, metric, space, dtype, attributes = self._one("SELECT dim, metric, space, dtype, attributes FROM info")
@@ -270,7 +344,15 @@ class Store:
 
     # Small things
 
+    def _vectors_of(self, block: StoredBlock) -> str:
+        """Words for the vectors of a block, with some of their ids."""
+        query = "SELECT id FROM items WHERE place >= ? AND place < ? ORDER BY place LIMIT 4"
+        ids = [str(name)[:80] for (name,) in self._run(query, (block.first, block.stop))]
+        some = ", ".join(map(repr, ids[:3])) + (", ..." if len(ids) > 3 else "")
+        return f"the {block.length} vectors from place {block.first} on ({some})"
+
     def _run(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        self._limit.begin()
         return self._connection.execute(query, values)
 
     def _one(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
@@ -280,11 +362,11 @@ class Store:
         return tuple(row)
 
     def _block(self, row: tuple[Any, ...]) -> StoredBlock:
-        first, length, tag, norms = row
+        first, length, tag, norms, checksum = row
         whole = isinstance(length, int) and length > 0 and isinstance(tag, int) and isinstance(norms, bytes)
         if not whole or len(norms) != 8 * length:
             raise self._damaged(f"the block at place {first} is incomplete")
-        return StoredBlock(first, length, tag, np.frombuffer(norms, "<f8"))
+        return StoredBlock(first, length, tag, np.frombuffer(norms, "<f8"), checksum)
 
     def _facts(self, text: object) -> dict[str, Any]:
         try:
@@ -311,36 +393,15 @@ class Store:
         """Translate SQLite's errors into VectorIndexError."""
         try:
             yield
-        except sqlite3.ProgrammingError as error:
-            raise VectorIndexError(f"the index {self._folder} is closed. Open it again.") from error
         except sqlite3.Error as error:
-            raise self._explained(error) from error
+            if is_interrupt(error) and not self._limit.reached:
+                raise KeyboardInterrupt from None
+            raise explained(error, self._file) from error
         except UnicodeDecodeError as error:  # sqlite3 itself fails to read SQLite's report of what is damaged
             raise self._damaged("what is in it cannot be read") from error
 
-    def _explained(self, error: sqlite3.Error) -> VectorIndexError:
-        code = getattr(error, "sqlite_errorcode", None)
-        kind = code & 0xFF if isinstance(code, int) else None
-        if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return VectorIndexError(
-                f"the index {self._folder} has been locked by another process for {WAIT_SECONDS:g} seconds. "
-                "Try again when that one has finished."
-            )
-        if kind == sqlite3.SQLITE_FULL:
-            return VectorIndexError(
-                f"there is no room left for the index {self._folder}. Nothing was changed: free some space."
-            )
-        if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
-            return VectorIndexError(
-                f"the index {self._folder} cannot be read or written there ({error}). Choose a folder you may write to."
-            )
-        return self._damaged(" ".join(str(error).split())[:200])  # SQLite may quote what it could not read
-
     def _damaged(self, why: str) -> VectorIndexError:
-        return VectorIndexError(
-            f"{self._file} is damaged, or is not a vector index: {why}. Bring it back from a copy, or make the index again "
-            "in another folder."
-        )
+        return damaged(self._file, why)
 
 
 def _checksum(norms: npt.NDArray[np.float64], vectors: bytes) -> int:

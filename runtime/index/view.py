@@ -51,6 +51,7 @@ class View:
         extent = store.extent()
         if extent.generation == self._extent.generation:
             return
+        store.check_extent()
         known = self._extent
         if extent.first != known.first or extent.stop < known.stop or extent.generation < known.generation:
             self._reset()
@@ -59,12 +60,26 @@ class View:
         self._extent = SlotRange(-1, extent.first, extent.first)  # should the next lines fail, all is read again
         self._take_norms([block.norms for block in store.blocks(known.stop, extent.stop)])
         self._take_dead(store.dead(self._last_death), extent)
+        store.check_dead(np.flatnonzero(~self.alive) + extent.first)
         self._extent = extent
+
+    def names(self, store: Store, rows: npt.NDArray[np.int64]) -> dict[int, str]:
+        """Ids of rows, by their places; an id is checked when it is first used.
+
+        Raises:
+            VectorIndexError: one was altered.
+        """
+        new = rows[~self._named[rows]]
+        if len(new):
+            store.check_names((new + self.first).tolist())
+            self._named[new] = True
+        return store.names((rows + self.first).tolist())
 
     def _reset(self) -> None:
         self.norms: npt.NDArray[np.float64] = np.empty(0)
         self.adjust: npt.NDArray[np.float32] = np.empty(0, np.float32)
         self.alive: npt.NDArray[np.bool_] = np.empty(0, bool)
+        self._named: npt.NDArray[np.bool_] = np.empty(0, bool)  # the id was checked
         self.live = 0
         self._last_death = 0
 
@@ -77,6 +92,7 @@ class View:
             self.adjust = np.concatenate([self.adjust, adjust.astype(np.float32)])
         self.norms = np.concatenate([self.norms, norms])
         self.alive = np.concatenate([self.alive, np.ones(len(norms), bool)])
+        self._named = np.concatenate([self._named, np.zeros(len(norms), bool)])
 
     def _take_dead(self, dead: list[tuple[int, int]], extent: SlotRange) -> None:
         if dead:

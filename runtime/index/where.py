@@ -34,8 +34,9 @@ _VALUES_AT_ONCE = 500
 
 
 class Condition(NamedTuple):
-    """Condition on one field: the places found by any of the `queries` over the table `fields`."""
+    """Condition on the field `name`: the places found by any of the `queries` over the table `fields`."""
 
+    name: str
     queries: list[tuple[str, list[Any]]]
 
 
@@ -65,7 +66,7 @@ def parse(where: Mapping[str, Any] | None) -> list[Condition]:
             f"where is of type {type(where).__name__}; a mapping from field name to value is expected, "
             "such as {'folder': '7'}."
         )
-    return [Condition(list(_queries(name, wanted))) for name, wanted in where.items()]
+    return [Condition(name, list(_queries(name, wanted))) for name, wanted in where.items()]
 
 
 def _queries(name: object, wanted: Any) -> Iterator[tuple[str, list[Any]]]:
