@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from runtime.commands.failures import fail_for
+from runtime.commands.index_warnings import told_warnings
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
 from runtime.commands.progress import progress_bar
@@ -52,12 +53,13 @@ def embed(
 
     opened = open_model(model, device, require_device)
     pictures = find_images(paths)
-    with progress_bar(len(pictures), "embedding") as bar:
+    with told_warnings() as told, progress_bar(len(pictures), "embedding") as bar:
         result = embed_pictures(
             opened, pictures, Path(output), metric=metric, dtype=dtype, roots=list(map(Path, paths)), advance=bar.update
         )
     if as_json:
-        click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
+        more = {"warnings": told} if told else {}
+        click.echo(json.dumps({**result.to_dict(), **more}, ensure_ascii=False))
     else:
         click.echo(
             f"{result.added} pictures embedded into {output}: {result.total} vectors of {result.dim} numbers, {result.metric}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from runtime.commands.index_warnings import told_warnings
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
 from runtime.errors import InputError
@@ -41,7 +42,7 @@ def search(
     from runtime.picture_index import draw_neighbours, neighbour_text, open_picture_index, search_pictures
     from runtime.preprocess.sources import find_images
 
-    with open_picture_index(Path(index)) as opened_index:
+    with told_warnings() as told, open_picture_index(Path(index)) as opened_index:
         path = model or opened_index.attributes.get("model")
         if path is None:
             raise InputError(f"The index {index} does not say which model made it. Name it with --model.")
@@ -50,7 +51,8 @@ def search(
     if picture is not None:
         draw_neighbours(found, Path(picture))
     if as_json:
-        click.echo(json.dumps([entry.to_dict() for entry in found], ensure_ascii=False))
+        more = {"warnings": told} if told else {}
+        click.echo(json.dumps([{**entry.to_dict(), **more} for entry in found], ensure_ascii=False))
         return
     click.echo(neighbour_text(found))
     if picture is not None:

@@ -17,14 +17,12 @@ from runtime.errors import VectorIndexError, suggest
 from runtime.index import checks, scan
 from runtime.index.interface import DTYPES, METRICS, SearchResult
 from runtime.index.matrix import Matrix, RowAltered
-from runtime.index.schema import IndexInfo, agree
+from runtime.index.schema import MOST_ELEMENTS, IndexInfo, agree
 from runtime.index.store import Store
 from runtime.index.view import View
 from runtime.index.where import parse
 
 __all__ = ["EmbeddedIndex"]
-
-_MOST_ELEMENTS = 1 << 20
 
 _Result = TypeVar("_Result")
 
@@ -253,9 +251,9 @@ def _check_settings(
 ) -> None:
     """Refuse settings that no index can have."""
     if dim is not None and (
-        isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim <= _MOST_ELEMENTS
+        isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim <= MOST_ELEMENTS
     ):
-        raise VectorIndexError(f"dim is {dim!r}; a whole number from 1 to {_MOST_ELEMENTS} is expected.")
+        raise VectorIndexError(f"dim is {dim!r}; a whole number from 1 to {MOST_ELEMENTS} is expected.")
     if metric is not None and metric not in METRICS:
         raise VectorIndexError(f"metric is {metric!r}, which an index cannot rank by.{suggest(str(metric), METRICS)}")
     if dtype is not None and dtype not in DTYPES:

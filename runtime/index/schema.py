@@ -16,6 +16,7 @@ from runtime.errors import VectorIndexError
 
 __all__ = [
     "APPLICATION",
+    "MOST_ELEMENTS",
     "OBJECTS",
     "OLDEST",
     "SCHEMA",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 APPLICATION = 0x54564958  # "TVIX"; other SQLite files carry another number, or none
+MOST_ELEMENTS = 1 << 20
 VERSION = 2
 OLDEST = 1
 """Version without the checksums in `sums` and `item_sums`."""

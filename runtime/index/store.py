@@ -33,6 +33,7 @@ from runtime.index.connection import WAIT_SECONDS, QueryLimit, connect, missing_
 from runtime.index.interface import DTYPES, METRICS
 from runtime.index.schema import (
     APPLICATION,
+    MOST_ELEMENTS,
     OBJECTS,
     OLDEST,
     SCHEMA,
@@ -190,9 +191,13 @@ class Store:
     def matching(self, condition: Condition) -> npt.NDArray[np.int64]:
         """Places that match one condition of a filter, in no order."""
         self._sums.check_field(condition.name)
-        found = [
-            np.fromiter((row[0] for row in self._run(query, values)), np.int64) for query, values in condition.queries
-        ]
+        try:
+            found = [
+                np.fromiter((row[0] for row in self._run(query, values)), np.int64)
+                for query, values in condition.queries
+            ]
+        except (TypeError, ValueError, OverflowError):
+            raise self._damaged(f"the places of the field {condition.name[:80]!r} are no numbers") from None
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
     # Changing, inside writing()
@@ -337,7 +342,7 @@ class Store:
 
     def _read_facts(self) -> IndexInfo:
         dim, metric, space, dtype, attributes = self._one("SELECT dim, metric, space, dtype, attributes FROM info")
-        whole = isinstance(dim, int) and dim > 0 and metric in METRICS and dtype in DTYPES
+        whole = isinstance(dim, int) and 1 <= dim <= MOST_ELEMENTS and metric in METRICS and dtype in DTYPES
         if not whole or not isinstance(space, str | None):
             raise self._damaged("what the index is cannot be read")
         return IndexInfo(dim, metric, space, dtype, self._facts(attributes))
@@ -385,7 +390,7 @@ class Store:
             self._run("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
-                self._run("ROLLBACK")
+                self._connection.execute("ROLLBACK")  # not `_run`, which would forget why a query was interrupted
             raise
 
     @contextlib.contextmanager

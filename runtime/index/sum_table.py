@@ -53,9 +53,11 @@ class SumTable:
 
     def check_items(self, items: Iterable[tuple[int, str, str]]) -> None:
         """Check (place, id, metadata)."""
-        if not self.kept:
-            return
         for place, name, metadata in items:
+            if not (isinstance(name, str) and isinstance(metadata, str)):
+                raise self._damaged(f"the id at place {place} or its metadata is no text")
+            if not self.kept:
+                continue
             row = self._run("SELECT value FROM item_sums WHERE place = ?", (place,)).fetchone()
             if row is None or row[0] != item_sum(name, metadata):
                 raise self._damaged(f"the id {name[:80]!r} or its metadata was altered")
@@ -144,7 +146,11 @@ class SumTable:
         query = "SELECT kind, value, group_concat(place) FROM fields WHERE name = ? GROUP BY kind, value"
         total = 0
         for kind, value, places in self._run(query, (name,)):
-            total += mixed_sum(field_key(kind, value), np.array(places.split(","), np.int64))
+            try:
+                numbers = np.fromstring(places, np.int64, sep=",")
+            except (TypeError, ValueError, OverflowError, DeprecationWarning):
+                raise self._damaged(f"the places of the field {name[:80]!r} are no numbers") from None
+            total += mixed_sum(field_key(kind, value), numbers)
         return total
 
     def _stored(self, name: str) -> int | None:
