@@ -98,7 +98,7 @@ def facts_json(facts: Mapping[str, Any] | None, what: str) -> str:
     if not isinstance(facts, Mapping) or not all(isinstance(name, str) for name in facts):
         raise VectorIndexError(f"{what} is {_short(facts)}; a mapping from field names, which are text, is expected.")
     try:
-        text = json.dumps(dict(facts), ensure_ascii=False, allow_nan=False, default=_plain)
+        text = _ENCODER.encode(dict(facts))
         text.encode()
         if any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in facts.values()):
             raise ValueError("an integer of more than 64 bits")
@@ -214,6 +214,9 @@ def _plain(value: object) -> Any:
             raise ValueError(f"{plain} is not a finite number")
         return plain
     raise TypeError(f"{_short(value)} of type {type(value).__name__}")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def _short(value: object) -> str:

@@ -236,7 +236,7 @@ class Store:
         )
         self._connection.executemany("DELETE FROM items WHERE place = ?", places)
         self._connection.executemany("INSERT INTO dead (place) VALUES (?)", places)
-        self._sums.remove([place for place, _ in found], iter(fields))
+        self._sums.remove([place for place, _ in found], fields)
         return len(found)
 
     def _compact(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from runtime.errors import VectorIndexError
 from runtime.index.schema import OLDEST, SUMS, VERSION
-from runtime.index.sums import field_key, item_sum, mixed, mixed_sum, signed
+from runtime.index.sums import field_key, item_sum, mixed_sum, signed
 from runtime.index.where import Field
 
 __all__ = ["SumTable"]
@@ -86,15 +86,13 @@ class SumTable:
         """Count in the items of the places from `first` on."""
         sums = ((place, item_sum(*item)) for place, item in enumerate(zip(ids, metadata, strict=True), first))
         self._run_many("INSERT INTO item_sums VALUES (?, ?)", sums)
-        for place, own in enumerate(fields, first):
-            self._change_fields(own, place, 1)
+        self._change_fields(((*field, place) for place, own in enumerate(fields, first) for field in own), 1)
 
-    def remove(self, places: Sequence[int], fields: Iterator[tuple[str, str, Any, int]]) -> None:
+    def remove(self, places: Sequence[int], fields: Iterable[tuple[str, str, Any, int]]) -> None:
         """Count out the items of these places, which are dead now, and their fields: (name, kind, value, place)."""
         self._run_many("DELETE FROM item_sums WHERE place = ?", ((place,) for place in places))
-        for *field, place in fields:
-            self._change_fields([tuple(field)], place, -1)
-        self._changes["dead"] = self._changes.get("dead", 0) + sum(mixed(0, place) for place in places)
+        self._change_fields(fields, -1)
+        self._change("dead", mixed_sum(0, places))
 
     def begin(self) -> None:
         """Before a transaction's changes: make the tables where an older release made none."""
@@ -130,13 +128,21 @@ class SumTable:
         self._store("info", self._of_info())
         self.kept = True
 
-    def _change_fields(self, fields: Iterable[Field], place: int, sign: int) -> None:
-        for name, kind, value in fields:
+    def _change_fields(self, fields: Iterable[tuple[str, str, Any, int]], sign: int) -> None:
+        """Count (name, kind, value, place) in or out."""
+        by_name: dict[str, tuple[list[int], list[int]]] = {}
+        for name, kind, value, place in fields:
             key = self._keys.get((kind, value))
             if key is None:
                 key = self._keys[(kind, value)] = field_key(kind, value)
-            of = f"field {name}"
-            self._changes[of] = self._changes.get(of, 0) + sign * mixed(key, place)
+            keys, places = by_name.setdefault(name, ([], []))
+            keys.append(key)
+            places.append(place)
+        for name, (keys, places) in by_name.items():
+            self._change(f"field {name}", sign * mixed_sum(keys, places))
+
+    def _change(self, name: str, change: int) -> None:
+        self._changes[name] = self._changes.get(name, 0) + change
 
     def _of_info(self) -> int:
         row = self._run(f"SELECT {_INFO} FROM info").fetchone()  # noqa: S608

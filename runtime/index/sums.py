@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["field_key", "item_sum", "mixed", "mixed_sum", "row_sums", "signed"]
+__all__ = ["field_key", "item_sum", "mixed_sum", "row_sums", "signed"]
 
 _MASK = 2**64 - 1
 _GOLDEN, _SPREAD = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9  # of SplitMix64 (Steele, Lea and Flood, 2014)
@@ -60,20 +60,10 @@ def field_key(kind: str, value: Any) -> int:
     return zlib.crc32(repr((kind, value)).encode())
 
 
-def mixed(key: int, place: int) -> int:
-    """Checksum of a key at a place, from 0 to 2**64 - 1."""
-    state = (key * _SPREAD + place * _GOLDEN) & _MASK
-    state ^= state >> 30
-    state = state * _SPREAD & _MASK
-    return state ^ state >> 27
-
-
-def mixed_sum(key: int, places: npt.NDArray[np.int64] | Iterable[int]) -> int:
-    """Sum of `mixed` over places, modulo 2**64."""
-    array = places if isinstance(places, np.ndarray) else np.fromiter(places, np.int64)
-    if len(array) < 8:
-        return sum(mixed(key, place) for place in array.tolist()) & _MASK
-    state = array.astype(np.uint64) * np.uint64(_GOLDEN) + np.uint64(key * _SPREAD & _MASK)
+def mixed_sum(keys: int | Sequence[int], places: npt.NDArray[np.int64] | Sequence[int]) -> int:
+    """Sum of the checksums of keys at places, one key for all or one each, modulo 2**64: from 0 on."""
+    state = np.asarray(places, np.int64).astype(np.uint64) * np.uint64(_GOLDEN)
+    state += np.asarray(keys, np.uint64) * np.full(1, _SPREAD, np.uint64)
     return int(_spread(state).sum(dtype=np.uint64))
 
 

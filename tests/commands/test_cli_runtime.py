@@ -8,6 +8,7 @@ import importlib.metadata
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -248,6 +249,24 @@ def test_search_finds_the_picture_itself_first(index: Path, one: Path, digit_fil
     assert entry["query"] == str(one)
     assert [neighbour["id"] for neighbour in entry["neighbours"]] == [line.split()[2] for line in lines[3:]]
     assert len(json.loads(run("search", index, digit_files / "0", "--json").stdout)) == 10
+
+
+def test_search_says_what_was_damaged_and_answers_rightly(index: Path, one: Path, tmp_path: Path) -> None:
+    expected = json.loads(run("search", index, one, "--json").stdout)
+    for form in ("text", "json"):
+        shutil.copytree(index, tmp_path / form)
+        with open(tmp_path / form / "matrix.f32", "r+b") as file:
+            file.seek(4096 + 64 + 3)
+            bits = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([bits ^ 0x40]))
+    result = run("search", tmp_path / "json", one, "--json")
+    found = json.loads(result.stdout)
+    assert [entry.pop("warnings") for entry in found] == [[f"{tmp_path / 'json' / 'matrix.f32'} was damaged; its vectors "
+        "were read from index.sqlite again, and answers are right. Look after the disk that it lies on."]]  # fmt: skip
+    assert found == expected
+    assert run("search", tmp_path / "text", one).stderr.startswith("note: ")
+    assert run("search", tmp_path / "text", one).stderr == ""
 
 
 def test_search_keeps_to_the_conditions_and_draws(index: Path, one: Path, tmp_path: Path) -> None:
