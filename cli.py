@@ -87,7 +87,8 @@ class Contents(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. A ToolkitError is printed as one paragraph, without a traceback; the exit code is the error's."""
-        from runtime.commands.printable import print_in_any_encoding
+        from runtime.commands.printable import print_error, print_in_any_encoding
+        from runtime.console import one_line
 
         # A command imports much when it runs: many objects, no garbage. Looking for it after every 700 takes up to a tenth more.
         gc.set_threshold(50_000, 20, 20)
@@ -95,8 +96,12 @@ class Contents(click.Group):
         try:
             return super().invoke(ctx)
         except ToolkitError as error:
-            click.echo(f"Error: {error}", err=True)
+            table = getattr(error, "table", "")
+            print_error(f"Error: {str(error).removesuffix(table)}".rstrip(), table)
             ctx.exit(error.exit_code)
+        except click.ClickException as error:  # names what was given
+            vars(error)["message"] = one_line(error.message.replace("\n", " "))
+            raise
 
 
 @click.group(cls=Contents, context_settings=SETTINGS)

@@ -37,11 +37,8 @@ class OutputDifference:
     problem: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, for JSON; what is not finite is null."""
-        return {
-            name: (None if isinstance(value, float) and not math.isfinite(value) else value)
-            for name, value in vars(self).items()
-        }
+        """Plain containers, for JSON."""
+        return dict(vars(self))
 
 
 class OutputStatistics:

@@ -13,7 +13,9 @@ from exporters.inspecting.model_inspection import ModelInspection
 from exporters.inspecting.shapes import find_shapes, input_lengths
 from exporters.onnx_files.reading import read_graph
 from exporters.targets.runtimes import ONNXRUNTIME_RELEASES
+from runtime.console import one_line
 from runtime.session import Session
+from runtime.session.card_check import card_contradictions
 
 __all__ = ["add_inspection", "inspect_file", "least_onnxruntime"]
 
@@ -28,12 +30,12 @@ def add_inspection(
         ModelFileError: the file cannot be read.
     """
     seen = inspect_file(path)
-    lines = [text, *seen.lines()]
+    lines = [text, seen.text()]
     if picture is not None:
         from exporters.inspecting.graph_picture import save_picture
 
         save_picture(path, seen, picture)
-        lines += ["", f"drew {picture}"]
+        lines += ["", one_line(f"drew {picture}")]
     return {**facts, "graph": seen.to_dict(), "picture": None if picture is None else str(picture)}, "\n".join(lines)
 
 
@@ -49,7 +51,7 @@ def inspect_file(path: Path, *, digest: bool = True) -> ModelInspection:
     """
     model = read_graph(path)
     facts = graph_facts(model)
-    session = Session(path, "cpu", optimize=False)
+    session = Session(path, "cpu", optimize=False, trust_card=True)
     lengths = input_lengths(session.inputs, session.card)
     warnings = [*_session_warnings(session), *graph_warnings(model, facts, path, digest=digest)]
     flow = find_shapes(path, lengths)
@@ -75,6 +77,11 @@ def _session_warnings(session: Session) -> list[str]:
     found = []
     if session.card is None:
         found.append("no card: how inputs are prepared and what outputs mean is not told; export it with this toolkit")
+    else:
+        found += [
+            f"card and graph contradict each other, so that it is not opened to predict: {sentence.rstrip('.')}"
+            for sentence in card_contradictions(session.card, session.inputs, session.outputs)
+        ]
     if session.fixed_batch is not None:
         found.append(f"its batch is fixed at {session.fixed_batch}; export with --dynamic batch for any other")
     wide = [tensor.name for tensor in session.inputs if tensor.dtype == "float64"]

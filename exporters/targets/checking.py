@@ -14,6 +14,7 @@ from exporters.targets.lowering import lower, opset_version
 from exporters.targets.operators import foreign_operators, unknown_operators, wrong_types
 from exporters.targets.quirks import LAST_OPSET_WITH_RESHAPE_QUIRK, refused_reshapes
 from exporters.targets.runtimes import ONNXRUNTIME_RELEASES, Target, every_target, find_target
+from runtime.console import written_lines
 from runtime.errors import CheckFailed, ModelFileError, ToolkitError
 
 __all__ = ["TargetCheck", "check_target", "runs_on"]
@@ -67,7 +68,7 @@ class TargetCheck:
         note = f" ({self.target.note})" if self.target.note else ""
         if self.passed:
             return f"{where}: {found}, and every operator is allowed{note}"
-        return "\n".join([f"{where}: {found}", *(f"  {problem}" for problem in self.problems), f"  {self.remedy}"])
+        return written_lines([f"{where}: {found}", *(f"  {problem}" for problem in self.problems), f"  {self.remedy}"])
 
 
 def check_target(path: str | os.PathLike[str], target: str | Target) -> TargetCheck:

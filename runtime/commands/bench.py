@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.commands.printable import print_json, print_lines, print_text
 from runtime.errors import InputError
 
 __all__ = ["bench"]
@@ -50,7 +49,7 @@ def bench(
     timings = run(opened.session, sizes, seconds=seconds, lengths=_lengths(lengths))
     if as_json:
         facts = {"model": model, "device": opened.device.name, "timings": [timing.to_dict() for timing in timings]}
-        click.echo(json.dumps(facts))
+        print_json(facts)
         return
     rows = [
         (
@@ -63,8 +62,8 @@ def bench(
         )
         for t in timings
     ]
-    click.echo(table(("batch", "runs", "median", "p95", "p99", "rows a second"), rows, right=range(6)))
-    click.echo(opened.device.explain())
+    print_text(table(("batch", "runs", "median", "p95", "p99", "rows a second"), rows, right=range(6)))
+    print_lines(opened.device.explain())
 
 
 def _lengths(given: tuple[str, ...]) -> dict[str, int]:

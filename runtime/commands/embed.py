@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from runtime.commands.failures import fail_for
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.commands.printable import print_json, print_lines
 from runtime.commands.progress import progress_bar
 
 __all__ = ["embed"]
@@ -57,10 +57,11 @@ def embed(
             opened, pictures, Path(output), metric=metric, dtype=dtype, roots=list(map(Path, paths)), advance=bar.update
         )
     if as_json:
-        click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
+        print_json(result.to_dict())
     else:
-        click.echo(
+        print_lines(
             f"{result.added} pictures embedded into {output}: {result.total} vectors of {result.dim} numbers, {result.metric}"
         )
-        click.echo(f"next: toolkit search {output} PICTURE --picture neighbours.png")
+        if result.total:
+            print_lines(f"next: toolkit search {output} PICTURE --picture neighbours.png")
     fail_for(result.failures, len(pictures))

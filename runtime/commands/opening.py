@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
+from runtime.commands.printable import print_error
 
 if TYPE_CHECKING:
     from runtime.model import Model
@@ -27,5 +27,5 @@ def open_model(path: str, device: str, require_device: bool, threads: int | None
         warnings.simplefilter("ignore", DeviceWarning)
         model = load(path, device, require_device=require_device, threads=threads)
     if model.device.obstacle is not None:
-        click.echo(f"note: {model.device.explain()}", err=True)
+        print_error(f"note: {model.device.explain()}")
     return model

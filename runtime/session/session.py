@@ -9,7 +9,6 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +16,23 @@ import numpy as np
 
 import runtime.results  # noqa: F401  the decoders make the tasks known that a card may name
 from runtime.card import CARD_KEY, ModelCard
-from runtime.errors import DeviceError, InputError, ModelFileError, suggest
+from runtime.errors import CardError, DeviceError, InputError, ModelFileError, suggest
+from runtime.session.card_check import card_contradictions
 from runtime.session.external_data import check_external_data
 from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
+from runtime.session.tensor import Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
 
-__all__ = ["Session", "Tensor"]
+__all__ = ["Session"]
 
 _MOST_THREADS = 1024  # each takes memory of its own, whether it has work or not
+
+# Operators in which onnxruntime ends the process when it is given nothing.
+_ABORTING = (b"LSTM", b"GRU", b"DynamicQuantizeLSTM")
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -38,18 +42,6 @@ _DTYPES = {
     "tensor(string)": "object",
     **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a file: its name, dtype, and shape with a text where an axis may have any length."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.dtype} ({', '.join(map(str, self.shape))})"
 
 
 class Session:
@@ -62,12 +54,13 @@ class Session:
         threads: threads inside one operator; None leaves it to onnxruntime.
         optimize: let onnxruntime rewrite the graph and compute its constants. Without, a file is opened faster and runs slower;
             for inspecting untrusted files, whose constants may be too large to compute.
+        trust_card: open a file also where its card says something else than its graph; for telling of such a file.
 
     Raises:
         ModelFileError: the file is missing, is not a model that onnxruntime opens, or its weights in a second file are not
             those that it was written with.
         DeviceError: `device` is unknown, or required and unavailable.
-        CardError: the file's card is malformed.
+        CardError: the file's card is malformed, or says something else than the graph.
     """
 
     def __init__(
@@ -78,6 +71,7 @@ class Session:
         require_device: bool = False,
         threads: int | None = None,
         optimize: bool = True,
+        trust_card: bool = False,
     ) -> None:
         self.path = Path(path)
         self.threads = threads
@@ -101,6 +95,8 @@ class Session:
         check_external_data(self.path, self.metadata)
         text = self.metadata.get(CARD_KEY)
         self.card: ModelCard | None = None if text is None else ModelCard.from_json(text)
+        if self.card is not None and not trust_card:
+            self._check_card(self.card)
 
         self._expected = [
             (
@@ -128,7 +124,8 @@ class Session:
             output name -> array.
 
         Raises:
-            InputError: a name is missing or unknown, or a dtype, rank or fixed length does not fit.
+            InputError: a name is missing or unknown, a dtype, rank or fixed length does not fit, or an axis has no length and the
+                file has a recurrent layer.
         """
         if not isinstance(inputs, Mapping) or len(inputs) != len(self._expected):
             raise self._names_differ(inputs)
@@ -140,6 +137,11 @@ class Session:
             if not isinstance(array, np.ndarray) or array.dtype != dtype or (rank and array.ndim != rank):
                 raise self._does_not_fit(name, array)
             shape = array.shape
+            if 0 in shape and self._ends_on_empty_input:
+                raise InputError(
+                    f"The input {name!r} of shape {shape} is empty, and {self.path} has a recurrent layer, on whose empty input "
+                    f"onnxruntime ends the whole process. Give at least one row, and one step."
+                )
             for axis, length in fixed:
                 if shape[axis] != length:
                     raise self._does_not_fit(name, array)
@@ -167,12 +169,28 @@ class Session:
             return self
         return Session(self.path, "cpu", threads=1)
 
+    @functools.cached_property
+    def _ends_on_empty_input(self) -> bool:
+        """Whether onnxruntime aborts on an empty input: it does in an LSTM and a GRU, in branches and functions too."""
+        import mmap
+
+        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return any(content.find(mark) >= 0 for name in _ABORTING for mark in _marks(name))
+
     @property
     def fixed_batch(self) -> int | None:
         """The batch size that the file insists on, or None when any is allowed."""
         lengths = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
         fixed = [length for length in lengths if isinstance(length, int)]
         return fixed[0] if fixed else None
+
+    def _check_card(self, card: ModelCard) -> None:
+        wrong = card_contradictions(card, self.inputs, self.outputs)
+        if wrong:
+            raise CardError(
+                f"The card of {self.path} and its graph contradict each other. {' '.join(wrong)} Export the model again, or "
+                f"fetch it from where it was made."
+            )
 
     def _device_that_runs(self) -> Device:
         first = self._session.get_providers()[0].removesuffix("ExecutionProvider").lower()
@@ -217,6 +235,11 @@ class Session:
             given, cast = f"a {type(array).__name__}", " Give a NumPy array."
         shape = ", ".join(map(str, tensor.shape))
         return InputError(f"The input {name!r} is {given}; {tensor.dtype} of shape ({shape}) is expected.{cast}")
+
+
+def _marks(operator: bytes) -> tuple[bytes, bytes]:
+    """An operator's name as it stands in an ONNX file (field 4 of a node), and in one of the ORT format."""
+    return b"\x22" + bytes([len(operator)]) + operator, len(operator).to_bytes(4, "little") + operator + b"\x00"
 
 
 def _open(
