@@ -16,6 +16,7 @@ from exporters.targets.quirks import LAST_OPSET_WITH_RESHAPE_QUIRK, refused_resh
 from exporters.targets.runtimes import ONNXRUNTIME_RELEASES, Target, every_target, find_target
 from runtime.console import written_lines
 from runtime.errors import CheckFailed, ModelFileError, ToolkitError
+from runtime.session.structure import check_structure
 
 __all__ = ["TargetCheck", "check_target", "runs_on"]
 
@@ -155,6 +156,7 @@ def _remedy(model: onnx.ModelProto, target: Target) -> str:
 
 
 def _load(path: Path) -> onnx.ModelProto:
+    check_structure(path)
     try:
         model = onnx.load(path, load_external_data=False)
         opset_version(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import io
 import os
 import re
@@ -20,6 +21,7 @@ from runtime.errors import CardError, DeviceError, InputError, ModelFileError, s
 from runtime.session.card_check import card_contradictions
 from runtime.session.external_data import check_external_data
 from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
+from runtime.session.structure import check_structure
 from runtime.session.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 _MOST_THREADS = 1024  # each takes memory of its own, whether it has work or not
+
+_CONSTANT_BYTES = 2**24
 
 # Operators in which onnxruntime ends the process when it is given nothing.
 _ABORTING = (b"LSTM", b"GRU", b"DynamicQuantizeLSTM")
@@ -249,7 +253,9 @@ def _open(
         raise ModelFileError(
             f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )
+    check_structure(path)
     options = module.SessionOptions()
+    options.add_session_config_entry(*_most_constant_bytes(path))
     options.log_severity_level = 4
     if not optimize:
         options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -276,6 +282,17 @@ def _open(
         raise ModelFileError(
             f"{path} is not an ONNX model that onnxruntime can open: {_reason(error)}. {_fetch_again(path, str(error))}"
         ) from error
+
+
+def _most_constant_bytes(path: Path) -> tuple[str, str]:
+    """Setting: the most bytes that one constant may take that is computed as the file is opened.
+
+    A node whose constant would be larger is left to the run, which may never need it; releases of onnxruntime that do not know the
+    setting compute it. Weights in further files count as the file's.
+    """
+    size = path.stat().st_size
+    size += sum(other.stat().st_size for other in path.parent.glob(f"{glob.escape(path.name)}?*") if other.is_file())
+    return "optimization.constant_folding_max_output_size_in_bytes", str(max(_CONSTANT_BYTES, 2 * size))
 
 
 def _fetch_again(path: Path, reason: str = "") -> str:
