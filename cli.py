@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 from importlib import import_module
 from typing import Any
@@ -99,6 +100,14 @@ class Contents(click.Group):
             table = getattr(error, "table", "")
             print_error(f"Error: {str(error).removesuffix(table)}".rstrip(), table)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            print_error("Stopped.")
+            ctx.exit(130)
+        except OSError as error:  # of a file that the system refuses, such as one of a name that is too long
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise
+            print_error(f"Error: {error.filename} cannot be used: {error.strerror}. Name another file or folder.")
+            ctx.exit(ToolkitError.exit_code)
         except click.ClickException as error:  # names what was given
             vars(error)["message"] = one_line(error.message.replace("\n", " "))
             raise

@@ -126,16 +126,19 @@ def embed_pictures(
                 ids.clear()
                 rows.clear()
 
-        for sources, failed, values in model.embed_stream(list(dict.fromkeys(pictures))):
-            failures += list(failed.values())
-            ids += [Path(str(source)).as_posix() for position, source in enumerate(sources) if position not in failed]
-            if values is not None:
-                rows.append(values)
-                added += len(values)
-            if len(ids) >= _ROWS_PER_TRANSACTION:
-                flush()
-            advance(len(sources))
-        flush()
+        try:
+            for sources, failed, values in model.embed_stream(list(dict.fromkeys(pictures))):
+                failures += list(failed.values())
+                if values is not None:
+                    good = [source for position, source in enumerate(sources) if position not in failed]
+                    ids += [Path(str(source)).as_posix() for source in good]
+                    rows.append(values)
+                    added += len(values)
+                if len(ids) >= _ROWS_PER_TRANSACTION:
+                    flush()
+                advance(len(sources))
+        finally:  # what is embedded is kept, whatever ends the others
+            flush()
         return Embedded(added, len(index), dim, index.metric, tuple(failures))
 
 

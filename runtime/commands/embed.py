@@ -9,7 +9,7 @@ import click
 from runtime.commands.failures import fail_for
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
-from runtime.commands.printable import print_json, print_lines
+from runtime.commands.printable import print_error, print_json, print_lines
 from runtime.commands.progress import progress_bar
 
 __all__ = ["embed"]
@@ -53,9 +53,19 @@ def embed(
     opened = open_model(model, device, require_device)
     pictures = find_images(paths)
     with progress_bar(len(pictures), "embedding") as bar:
-        result = embed_pictures(
-            opened, pictures, Path(output), metric=metric, dtype=dtype, roots=list(map(Path, paths)), advance=bar.update
-        )
+        try:
+            result = embed_pictures(
+                opened,
+                pictures,
+                Path(output),
+                metric=metric,
+                dtype=dtype,
+                roots=list(map(Path, paths)),
+                advance=bar.update,
+            )
+        except KeyboardInterrupt:
+            print_error(f"What was embedded until now is in {output}; the same command goes on with the whole.")
+            raise
     if as_json:
         print_json(result.to_dict())
     else:

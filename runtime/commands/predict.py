@@ -9,7 +9,7 @@ import click
 from runtime.commands.failures import fail_for
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, flag, json_option, require_device_option
-from runtime.commands.printable import print_json, print_lines, print_text
+from runtime.commands.printable import print_error, print_json, print_lines, print_text
 from runtime.commands.progress import progressing
 from runtime.errors import InputError
 
@@ -54,7 +54,13 @@ def predict(
 
     items = opened.items(list(paths))
     draw = None if picture is None else _drawing(opened.card, items, picture)
-    results = list(progressing(opened.stream(items, on_error="keep"), len(items), "predicting"))
+    results: list[Prediction] = []
+    stopped = False
+    try:
+        for result in progressing(opened.stream(items, on_error="keep"), len(items), "predicting"):
+            results.append(result)
+    except KeyboardInterrupt:  # what was predicted until then is told
+        stopped = True
     failures = [result for result in results if isinstance(result, Failure)]
     drawn = draw(results) if draw is not None and len(failures) < len(results) else 0
     if as_json:
@@ -73,6 +79,9 @@ def predict(
         if drawn:
             more = f" (the first {drawn} of {len(results):,})" if drawn < len(results) - len(failures) else ""
             print_lines(f"wrote {picture}{more}")
+    if stopped:
+        print_error(f"{len(results)} of {len(items)} inputs were predicted.")
+        raise KeyboardInterrupt
     fail_for(failures, len(results))
 
 

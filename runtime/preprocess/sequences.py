@@ -68,7 +68,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
         InputError: the file is missing or damaged, or holds pickled objects.
     """
     source = Path(path)
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise InputError(
             f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )

@@ -30,7 +30,7 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]
         InputError: the file is missing, is not text, has no header, or a row has another number of cells.
     """
     source = Path(path)
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise InputError(
             f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )

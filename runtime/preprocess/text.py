@@ -91,7 +91,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[str]:
         InputError: the file is missing, is not UTF-8, or has no line.
     """
     source = Path(path)
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise InputError(
             f"{source} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )

@@ -18,6 +18,7 @@ import numpy as np
 import runtime.results  # noqa: F401  the decoders make the tasks known that a card may name
 from runtime.card import CARD_KEY, ModelCard
 from runtime.errors import CardError, DeviceError, InputError, ModelFileError, suggest
+from runtime.interruption import stop_on_interrupt
 from runtime.session.card_check import card_contradictions
 from runtime.session.external_data import check_external_data
 from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
@@ -113,9 +114,10 @@ class Session:
             for tensor in self.inputs
         ]
         self._all_outputs = [tensor.name for tensor in self.outputs]
+        self._run_options = module.RunOptions()
         # Without this option onnxruntime computes every output, asked for or not.
-        self._only_what_is_asked = module.RunOptions()
-        self._only_what_is_asked.only_execute_path_to_fetches = True
+        self._run_options.only_execute_path_to_fetches = True
+        stop_on_interrupt(self._run_options)
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
         """Run the file on arrays.
@@ -152,11 +154,11 @@ class Session:
         try:
             if outputs is None:
                 names = self._all_outputs
-                values = self._session.run(names, inputs)
+                values = self._session.run(names, inputs, self._run_options)
             else:
                 names = list(outputs)
                 # onnxruntime takes an empty list for all outputs
-                values = self._session.run(names, inputs, self._only_what_is_asked) if names else []
+                values = self._session.run(names, inputs, self._run_options) if names else []
         except Exception as error:
             unknown = [name for name in names if name not in self._all_outputs]
             if unknown:
@@ -249,7 +251,7 @@ def _marks(operator: bytes) -> tuple[bytes, bytes]:
 def _open(
     module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], threads: int | None, optimize: bool
 ) -> Any:
-    if not path.is_file():
+    if not os.path.isfile(path):  # which says no, and does not raise, of a name that is too long
         raise ModelFileError(
             f"{path} does not exist or is not a file. Check the path; it is looked up from {Path.cwd()}."
         )

@@ -115,7 +115,7 @@ def test_sparse_weights_that_fill_the_memory_are_refused(tmp_path: Path, where: 
         model = onnx.load(path)
         model.graph.sparse_initializer.append(sparse)
         onnx.save(model, path)
-    with pytest.raises(ModelFileError, match="its sparse weights fill up to .0,000,000,000 numbers"):
+    with pytest.raises(ModelFileError, match=r"its sparse weights fill up to .0,000,000,000 numbers"):
         runtime.load(path, "cpu")
 
 
