@@ -53,7 +53,11 @@ def inspect_file(path: Path, *, digest: bool = True) -> ModelInspection:
     facts = graph_facts(model)
     session = Session(path, "cpu", optimize=False, trust_card=True)
     lengths = input_lengths(session.inputs, session.card)
-    warnings = [*_session_warnings(session), *graph_warnings(model, facts, path, digest=digest)]
+    warnings = [
+        *_session_warnings(session),
+        *_vocabulary_warnings(model, session),
+        *graph_warnings(model, facts, path, digest=digest),
+    ]
     flow = find_shapes(path, lengths)
     return ModelInspection(session.inputs, session.outputs, facts, flow, tuple(_targets(model)), tuple(warnings))
 
@@ -71,6 +75,23 @@ def _targets(model: onnx.ModelProto) -> list[str]:
     from exporters.targets import runs_on
 
     return list(runs_on(model))
+
+
+def _vocabulary_warnings(model: onnx.ModelProto, session: Session) -> list[str]:
+    """Warnings of tables of token vectors that are shorter than the card's vocabulary."""
+    found = []
+    rows = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    for entry in session.card.inputs if session.card is not None else ():
+        tokens, same = len(entry.tokens), {entry.name}
+        for node in model.graph.node:
+            if node.op_type in ("Cast", "Identity") and same.intersection(node.input):
+                same.update(node.output)
+            elif node.op_type == "Gather" and node.input[1] in same and rows.get(node.input[0], tokens) < tokens:
+                found.append(
+                    f"the card's vocabulary has {tokens:,} tokens, and the graph has vectors for {rows[node.input[0]]:,}: "
+                    f"texts with the others fail"
+                )
+    return found
 
 
 def _session_warnings(session: Session) -> list[str]:

@@ -1,8 +1,8 @@
 """Limits on what a file may unfold to when it is opened: local functions that call each other, and sparse weights.
 
 A file of a kilobyte can describe a graph of billions of nodes: each of 30 functions calls the one before it twice. onnxruntime
-unfolds them all before it says a word. Here the file's outermost fields are skipped through, which takes a thousandth of opening it;
-nodes are read where it has functions, and nothing of it is decoded or copied.
+unfolds them all before it says a word. Here the file's outermost fields are skipped through, which takes about a hundredth of the time of
+opening it; nodes are read where it has functions, and nothing of it is decoded or copied.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ __all__ = ["check_structure"]
 # Unfolded nodes, each times the depth of its calls; more are taken where the file has written many itself, up to the most.
 _UNFOLDED, _MOST_UNFOLDED = 200_000, 2_000_000
 _TIMES_WRITTEN = 50
+# Nodes of a graph: the time that onnxruntime takes to open them grows with their square.
+_MOST_WRITTEN = 250_000
 # Bytes that sparse weights may take when they are filled up, or this many times the file.
 _DENSE_BYTES, _TIMES_FILE = 2**26, 64
 
@@ -39,9 +41,17 @@ _Name = tuple[bytes, bytes, bytes]  # domain, name, overload
 
 @dataclass
 class _Content:
-    """What lies in a graph or a function: how many nodes, what they call, and the numbers of filled-up sparse weights."""
+    """What lies in a graph or a function.
+
+    Attributes:
+        nodes: those that were read, in branches too.
+        written: those of the graph.
+        calls: what the nodes that were read are called, and how often.
+        dense: numbers of sparse weights once they are filled up.
+    """
 
     nodes: int = 0
+    written: int = 0
     calls: Counter[_Name] = field(default_factory=Counter)
     dense: int = 0
 
@@ -54,15 +64,13 @@ def check_structure(path: Path) -> None:
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            problem = _problem(data)
+            problem = None if data[4:8] == b"ORTM" else _problem(data)  # the mark of the ORT format
     except (OSError, ValueError, IndexError):  # missing, empty, or damaged: opening it says so
         return
     except RecursionError:
         problem = "its graphs are nested too deep"
     if problem:
-        raise ModelFileError(
-            f"{path} was not opened: {problem}, which would take all time or memory. Fetch it from where it was made."
-        )
+        raise ModelFileError(f"{path} was not opened: {problem}. Fetch it from where it was made.")
 
 
 def _problem(data: mmap.mmap) -> str | None:
@@ -76,7 +84,9 @@ def _problem(data: mmap.mmap) -> str | None:
     known = dict(_read_function(data, start, stop) for start, stop in functions)
     dense = sum(content.dense for content in (graph, *known.values()))
     if 8 * dense > max(_DENSE_BYTES, _TIMES_FILE * len(data)):
-        return f"its sparse weights fill up to {_shown(dense)} numbers"
+        return f"its sparse weights fill up to {_shown(dense)} numbers, which would take all memory"
+    if graph.written > _MOST_WRITTEN:
+        return f"it has {graph.written:,} nodes, which would take all time"
     if not known:
         return None
     sizes: dict[_Name, tuple[int, int]] = {}
@@ -85,7 +95,7 @@ def _problem(data: mmap.mmap) -> str | None:
         return "its functions call themselves"
     written = graph.nodes + sum(content.nodes for content in known.values())
     if nodes * depth > _MOST_UNFOLDED or nodes * depth > max(_UNFOLDED, _TIMES_WRITTEN * written):
-        return f"its {len(known)} functions unfold from {written:,} nodes to {_shown(nodes)}"
+        return f"its {len(known)} functions unfold from {written:,} nodes to {_shown(nodes)}, which would take all time"
     return None
 
 
@@ -116,6 +126,7 @@ def _read_graph(data: mmap.mmap, start: int, stop: int, content: _Content, whole
     small: list[tuple[int, int]] = []
     for number, at, end in _fields(data, start, stop):
         if number == _GRAPH_NODE:
+            content.written += 1
             if whole or end - at > _LARGE_NODE:
                 _read_node(data, at, end, content)
             else:
@@ -160,7 +171,8 @@ def _read_node(data: mmap.mmap, start: int, stop: int, content: _Content) -> Non
 
 
 def _name(texts: dict[int, bytes], domain: int, name: int, overload: int) -> _Name:
-    return texts.get(domain, b""), texts.get(name, b""), texts.get(overload, b"")
+    where = texts.get(domain, b"")
+    return b"" if where == b"ai.onnx" else where, texts.get(name, b""), texts.get(overload, b"")
 
 
 def _dense_numbers(data: mmap.mmap, start: int, stop: int) -> int:
@@ -186,12 +198,32 @@ def _fields(data: mmap.mmap, at: int, stop: int) -> Iterator[tuple[int, int, int
             end = _varint(data, at)[1]
         elif kind in (1, 5):
             end = at + (8 if kind == 1 else 4)
+        elif kind == 3:
+            end = _group_end(data, at, stop)
         else:
             raise ValueError(f"a field of the kind {kind}")
         if end > stop:
             raise ValueError("a field that ends behind its message")
         yield key >> 3, at, end
         at = end
+
+
+def _group_end(data: mmap.mmap, at: int, stop: int) -> int:
+    """End of a group, a kind of field that ONNX has none of: readers skip it, and read what follows."""
+    depth = 1
+    while depth and at < stop:
+        key, at = _varint(data, at)
+        kind = key & 7
+        if kind in (0, 2):
+            length, at = _varint(data, at)
+            at += length if kind == 2 else 0
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        elif kind in (3, 4):
+            depth += 1 if kind == 3 else -1
+        else:
+            raise ValueError(f"a field of the kind {kind}")
+    return at
 
 
 def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:

@@ -130,3 +130,27 @@ def test_constants_that_double_do_not_fill_the_memory(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     (peak,) = (line.split()[1] for line in done.stdout.splitlines() if line.startswith("VmHWM"))
     assert int(peak) < 400_000  # kB
+
+
+def test_more_nodes_than_any_network_has_are_refused(tmp_path: Path) -> None:
+    one = helper.make_node("Identity", ["x"], ["y"]).SerializeToString()
+    model = onnx.load(saved(tmp_path / "m.onnx", []))
+    whole = model.graph.SerializeToString() + (b"\x0a" + bytes([len(one)]) + one) * 250_001
+    del model.graph.node[:]
+    model.ClearField("graph")
+    length, number = b"", len(whole)
+    while number > 127:
+        length, number = length + bytes([number & 127 | 128]), number >> 7
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString() + b"\x3a" + length + bytes([number]) + whole)
+    with pytest.raises(ModelFileError, match="it has 250,001 nodes"):
+        runtime.load(tmp_path / "m.onnx", "cpu")
+
+
+def test_nothing_hides_behind_a_field_that_readers_skip(tmp_path: Path) -> None:
+    path = saved(tmp_path / "m.onnx", [call("F39", "x", "y")], doubling(40))
+    group = bytes([0x9B, 0x06, 0x9C, 0x06])  # field 99, begun and ended
+    for content in (group + path.read_bytes(), path.read_bytes() + group):
+        assert onnx.load_from_string(content).functions
+        path.write_bytes(content)
+        with pytest.raises(ModelFileError, match="was not opened"):
+            check_structure(path)
