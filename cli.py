@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 from importlib import import_module
 from typing import Any
@@ -87,7 +88,8 @@ class Contents(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. A ToolkitError is printed as one paragraph, without a traceback; the exit code is the error's."""
-        from runtime.commands.printable import print_in_any_encoding
+        from runtime.commands.printable import print_error, print_in_any_encoding
+        from runtime.console import one_line
 
         # A command imports much when it runs: many objects, no garbage. Looking for it after every 700 takes up to a tenth more.
         gc.set_threshold(50_000, 20, 20)
@@ -95,8 +97,20 @@ class Contents(click.Group):
         try:
             return super().invoke(ctx)
         except ToolkitError as error:
-            click.echo(f"Error: {error}", err=True)
+            table = getattr(error, "table", "")
+            print_error(f"Error: {str(error).removesuffix(table)}".rstrip(), table)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            print_error("Stopped.")
+            ctx.exit(130)
+        except OSError as error:  # of a file that the system refuses, such as one of a name that is too long
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise
+            print_error(f"Error: {error.filename} cannot be used: {error.strerror}. Name another file or folder.")
+            ctx.exit(ToolkitError.exit_code)
+        except click.ClickException as error:  # names what was given
+            vars(error)["message"] = one_line(error.message.replace("\n", " "))
+            raise
 
 
 @click.group(cls=Contents, context_settings=SETTINGS)

@@ -28,7 +28,7 @@ from exporters.subject.dynamic_axes import resolve_dynamic_axes
 from exporters.targets import opset_version
 from exporters.verifying.probes import make_probes
 from exporters.verifying.verify import References, compare
-from runtime.console import table
+from runtime.console import table, written_lines
 from runtime.errors import CardError, CheckFailed, InputError, ModelFileError, SpecError
 
 __all__ = ["export", "plan_export"]
@@ -125,8 +125,8 @@ def plan_export(
     lines = [f"would write {target}"]
     lines += [f"input    {name} ({', '.join(map(str, shape))})" for name, shape in shapes.items()]
     lines += [f"output   {name}" for name in subject.output_names]
-    lines.append(table(("stage", "what it does"), [(stage.name, stage.what) for stage in stages]))
-    return facts, "\n".join(lines)
+    steps = table(("stage", "what it does"), [(stage.name, stage.what) for stage in stages])
+    return facts, f"{written_lines(lines)}\n{steps}"
 
 
 def _target(source: Source, output: str | os.PathLike[str] | None, asked: ExportSettings) -> Path:
@@ -195,4 +195,6 @@ def _refusal(target: Path) -> Iterator[None]:
         yield
     except CheckFailed as error:
         before = "; the file that was there before is unchanged" if target.exists() else ""
-        raise CheckFailed(f"The export was refused: {error} Nothing was written to {target}{before}.") from error
+        raise CheckFailed(
+            f"The export was refused: {error.message} Nothing was written to {target}{before}.", error.table
+        ) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from exporters.verifying.verify import Parity
 from runtime.card import ModelCard
-from runtime.console import bytes_text, seconds_text, table
+from runtime.console import bytes_text, one_line, seconds_text, table, written_lines
 
 __all__ = ["Report", "StageReport"]
 
@@ -65,12 +65,13 @@ class Report:
 
     def closing(self) -> str:
         """Closing text for the command line: the table, the notes, the written files and the verified shapes."""
-        lines = [str(self), *(f"note: {note}" for note in self.notes)]
+        lines = [str(self), *(one_line(f"note: {note}") for note in self.notes)]
         if "precision" in self.facts:
             lines += ["", str(self.facts["precision"]["table"]), ""]
         shapes = self.parity.shapes_text
-        lines.append(f"wrote {self.path} (opset {self.opset}): verified against torch at {shapes}")
-        lines += [f"wrote {path} ({what})" for what, path in self.facts.get("delivery", {}).items()]
+        wrote = [f"wrote {self.path} (opset {self.opset}): verified against torch at {shapes}"]
+        wrote += [f"wrote {path} ({what})" for what, path in self.facts.get("delivery", {}).items()]
+        lines.append(written_lines(wrote))
         return "\n".join(lines)
 
     def __str__(self) -> str:

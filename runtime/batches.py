@@ -7,12 +7,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from runtime.card import InputCard
-from runtime.errors import InputError
+from runtime.errors import InputError, OutputError
 from runtime.preprocess import Picture
 from runtime.preprocess.inputs import prepare_items
 from runtime.preprocess.kinds import preprocessor_of
@@ -29,7 +30,17 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["Chunk", "Run", "asking", "run_items", "run_named", "run_pictures", "run_prepared", "run_rows"]
+__all__ = [
+    "Chunk",
+    "Run",
+    "asking",
+    "run_items",
+    "run_named",
+    "run_pictures",
+    "run_prepared",
+    "run_rows",
+    "without_rows",
+]
 
 # One run of a session: input name -> array (n, ...); output name -> array (n, ...).
 Run: TypeAlias = "Callable[[Session, Mapping[str, Array]], Mapping[str, Array]]"
@@ -53,6 +64,34 @@ class Chunk:
     sources: list[str | None]
     failures: dict[int, Failure]
     outputs: Mapping[str, Array] | None
+
+
+def without_rows(chunk: Chunk, broken: Mapping[int, str], path: Path, start: int) -> Chunk:
+    """The chunk without rows of its outputs that are no answers, each a failure with its reason.
+
+    Args:
+        chunk: of a run.
+        broken: row of the outputs -> what it holds, such as "NaN in 3 of the 10 numbers of 'logits'".
+        path: of the file, for messages.
+        start: inputs before the chunk.
+    """
+    if not broken or chunk.outputs is None:
+        return chunk
+    read = [position for position in range(len(chunk.sources)) if position not in chunk.failures]
+    failures = dict(chunk.failures)
+    for row, words in broken.items():
+        source = chunk.sources[read[row]]
+        what = f"row {start + read[row] + 1}" if source is None else repr(source)
+        failures[read[row]] = Failure(
+            source,
+            OutputError(
+                f"{path} gives no answer to {what}: {words}. Look at the input; where every input gives this, train or export "
+                f"the model again."
+            ),
+        )
+    good = [row for row in range(len(read)) if row not in broken]
+    outputs = {name: array[good] for name, array in chunk.outputs.items()} if good else None
+    return Chunk(chunk.sources, failures, outputs)
 
 
 def asking(*outputs: str) -> Run:

@@ -3,6 +3,7 @@
     ToolkitError                     exit code 2 unless said otherwise
     ├── SpecError                    a layer, an argument or a shape in the builder
     ├── InputError                   an image, a table or an array that cannot be used
+    ├── OutputError                  a network's answer to an input is NaN or infinite
     ├── ModelFileError               an ONNX file that cannot be opened or run
     ├── CardError                    a model card that is missing a field or malformed
     ├── CheckpointError              a .pth file that cannot be read, or is not ours
@@ -26,6 +27,7 @@ __all__ = [
     "InputError",
     "MissingPackageError",
     "ModelFileError",
+    "OutputError",
     "SpecError",
     "ToolkitError",
     "VectorIndexError",
@@ -49,6 +51,10 @@ class SpecError(ToolkitError):
 
 class InputError(ToolkitError):
     """An image, a table or an array cannot be read or does not fit the model."""
+
+
+class OutputError(ToolkitError):
+    """A network's answer to an input is NaN or infinite, and says nothing."""
 
 
 class ModelFileError(ToolkitError):
@@ -90,9 +96,19 @@ class MissingPackageError(ToolkitError):
 
 
 class CheckFailed(ToolkitError):
-    """A verification did not pass."""
+    """A verification did not pass.
+
+    Args:
+        message: the paragraph.
+        table: figures that it rests on, in lines below it.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, table: str = "") -> None:
+        super().__init__(f"{message}\n\n{table}" if table else message)
+        self.message = message
+        self.table = table
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from runtime.batches import Chunk, Run, asking, run_items, run_named, run_pictures, run_prepared
+from runtime.batches import Chunk, Run, asking, run_items, run_named, run_pictures, run_prepared, without_rows
 from runtime.card import ArrayInput, InputCard, ModelCard
 from runtime.errors import CardError, InputError
 from runtime.preprocess.inputs import parse_inputs
 from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import NamedItems, join_items, parse_named_inputs
 from runtime.results import Failure, Prediction, find_decoder
+from runtime.results.scores import not_finite
 from runtime.session import Session, Tensor
 from runtime.session.providers import Device
 
@@ -82,6 +84,7 @@ class Model:
 
         Raises:
             InputError: an input cannot be read; with ``on_error="keep"`` it becomes a `Failure` in the list instead.
+            OutputError: the network's answer to an input is NaN or infinite; as above.
             CardError: the file has no card, or its card names no prediction.
         """
         card = self._card()
@@ -100,7 +103,10 @@ class Model:
         card = self._card()
         decoder = find_decoder(card.task)
         decoder.outputs(card)
+        start = 0
         for chunk in self._chunks(items, lambda session, feeds: decoder.run(session, feeds, card)):
+            chunk = without_rows(chunk, decoder.unanswered(chunk.outputs or {}, card), self.path, start)
+            start += len(chunk.sources)
             good = [source for index, source in enumerate(chunk.sources) if index not in chunk.failures]
             found = iter(decoder.decode(chunk.outputs, card, good) if chunk.outputs is not None else [])
             for index in range(len(chunk.sources)):
@@ -119,6 +125,7 @@ class Model:
 
         Raises:
             InputError: an input cannot be read.
+            OutputError: the embedding of an input holds NaN or infinity.
             CardError: the card names no embedding and `output` is None.
         """
         name = output or self.embedding_output()
@@ -126,14 +133,12 @@ class Model:
         if not len(items):
             raise InputError("No input was given; at least one is expected.")
         rows = []
-        for chunk in self._chunks(items, asking(name)):
-            for failure in chunk.failures.values():
+        for _, failures, values in self.embed_stream(items, output=name):
+            for failure in failures.values():
                 raise failure.error
-            if chunk.outputs is not None:
-                rows.append(chunk.outputs[name])
-        if not rows:
-            raise InputError("No input was given; at least one is expected.")
-        result = _flat(np.concatenate(rows))
+            if values is not None:
+                rows.append(values)
+        result = np.concatenate(rows)
         if normalize:
             result = result / np.maximum(np.linalg.norm(result, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return result[0] if single else result
@@ -143,8 +148,15 @@ class Model:
     ) -> Iterator[tuple[list[str | None], dict[int, Failure], npt.NDArray[np.float32] | None]]:
         """Embed a list of inputs lazily: chunks of (sources, failures by position, embeddings (n, D) of the others)."""
         name = output or self.embedding_output()
+        start = 0
         for chunk in self._chunks(items, asking(name)):
-            yield chunk.sources, chunk.failures, None if chunk.outputs is None else _flat(chunk.outputs[name])
+            values = {} if chunk.outputs is None else {name: _flat(chunk.outputs[name])}
+            broken = {
+                row: f"{words} of {name!r}" for array in values.values() for row, words in not_finite(array).items()
+            }
+            chunk = without_rows(replace(chunk, outputs=values or None), broken, self.path, start)
+            start += len(chunk.sources)
+            yield chunk.sources, chunk.failures, None if chunk.outputs is None else chunk.outputs[name]
 
     def embedding_output(self) -> str:
         """The output that the card calls the embedding. Raises CardError when there is none."""
@@ -226,4 +238,5 @@ class Model:
 
 
 def _flat(values: Array) -> npt.NDArray[np.float32]:
-    return values.reshape(len(values), -1).astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, and is told of as such
+        return values.reshape(len(values), -1).astype(np.float32, copy=False)

@@ -12,7 +12,7 @@ import numpy as np
 import runtime.index
 from runtime.atomic import atomic_path
 from runtime.card import image_inputs
-from runtime.console import table
+from runtime.console import one_line, table
 from runtime.drawing.grid import grid
 from runtime.errors import InputError, VectorIndexError
 from runtime.results import Failure
@@ -126,40 +126,68 @@ def embed_pictures(
                 ids.clear()
                 rows.clear()
 
-        for sources, failed, values in model.embed_stream(list(dict.fromkeys(pictures))):
-            failures += list(failed.values())
-            ids += [Path(str(source)).as_posix() for position, source in enumerate(sources) if position not in failed]
-            if values is not None:
-                rows.append(values)
-                added += len(values)
-            if len(ids) >= _ROWS_PER_TRANSACTION:
-                flush()
-            advance(len(sources))
-        flush()
+        try:
+            for sources, failed, values in model.embed_stream(list(dict.fromkeys(pictures))):
+                failures += list(failed.values())
+                if values is not None:
+                    good = [source for position, source in enumerate(sources) if position not in failed]
+                    ids += [Path(str(source)).as_posix() for source in good]
+                    rows.append(values)
+                    added += len(values)
+                if len(ids) >= _ROWS_PER_TRANSACTION:
+                    flush()
+                advance(len(sources))
+        finally:  # what is embedded is kept, whatever ends the others
+            flush()
         return Embedded(added, len(index), dim, index.metric, tuple(failures))
 
 
 def search_pictures(
-    model: Model, index: VectorIndex, queries: Sequence[Path], count: int, where: Sequence[str] = ()
+    model: Model,
+    index: VectorIndex,
+    queries: Sequence[Path],
+    count: int,
+    where: Sequence[str] = (),
+    *,
+    on_failure: Callable[[Failure], None] | None = None,
 ) -> list[Neighbours]:
     """Find the `count` nearest pictures per query. `where` holds texts ``field=value``; all must hold, one field may
-    be repeated to allow several values.
+    be repeated to allow several values. With `on_failure`, a query that cannot be read is told there, and the others are searched for.
 
     Raises:
         VectorIndexError: the index was made by another model.
         InputError: a query cannot be read, or a condition is malformed.
+        OutputError: the embedding of a query holds NaN or infinity.
     """
     _same_space(index, model)
-    vectors = model.embed([str(query) for query in queries])
+    names, vectors = _embedded_queries(model, queries, on_failure)
+    if not names:
+        return []
     found = index.search(vectors, count, where=_conditions(where))
     if where and not any(found.ids):
         fields = sorted({name for facts in index.metadata(_some_ids(index, vectors)) for name in facts})
         raise InputError(f"No picture of the index has {' and '.join(where)}. Its fields are: {', '.join(fields)}.")
     results = []
-    for query, ids, scores in zip(queries, found.ids, found.scores, strict=True):
+    for query, ids, scores in zip(names, found.ids, found.scores, strict=True):
         paths = tuple(facts.get("path") for facts in index.metadata(ids))
-        results.append(Neighbours(str(query), tuple(ids), tuple(float(score) for score in scores[: len(ids)]), paths))
+        results.append(Neighbours(query, tuple(ids), tuple(float(score) for score in scores[: len(ids)]), paths))
     return results
+
+
+def _embedded_queries(
+    model: Model, queries: Sequence[Path], on_failure: Callable[[Failure], None] | None
+) -> tuple[list[str], np.ndarray[Any, Any]]:
+    """(queries that could be read, their embeddings (n, D))."""
+    if on_failure is None:
+        return [str(query) for query in queries], model.embed([str(query) for query in queries])
+    names: list[str] = []
+    rows: list[np.ndarray[Any, Any]] = []
+    for sources, failures, values in model.embed_stream([str(query) for query in queries]):
+        for failure in failures.values():
+            on_failure(failure)
+        names += [str(source) for position, source in enumerate(sources) if position not in failures]
+        rows += [] if values is None else [values]
+    return names, np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
 
 
 def draw_neighbours(found: Sequence[Neighbours], target: Path) -> None:
@@ -182,7 +210,7 @@ def neighbour_text(found: Sequence[Neighbours]) -> str:
             (rank, f"{score:.4f}", name)
             for rank, (name, score) in enumerate(zip(entry.ids, entry.scores, strict=True), 1)
         ]
-        parts.append(f"{entry.query}\n" + table(("rank", "score", "neighbour"), rows, right=(0, 1)))
+        parts.append(f"{one_line(entry.query)}\n" + table(("rank", "score", "neighbour"), rows, right=(0, 1)))
     return "\n\n".join(parts)
 
 

@@ -54,7 +54,7 @@ def draw_predictions(results: Sequence[Prediction], pictures: Sequence[Picture],
         InputError: there is nothing to draw, or `target` cannot be written.
     """
     cells: list[tuple[Picture | None, str]] = []
-    for number, (result, picture) in enumerate(zip(results, pictures, strict=True), start=1):
+    for number, (result, picture) in enumerate(zip(results, pictures, strict=False), start=1):
         if isinstance(result, Failure) or len(cells) == MOST_DRAWN:
             continue
         shown = result.draw(scaled_within(convert_image(picture), _CELL, _CELL - _WRITING))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from runtime.commands.options import flag, json_option
+from runtime.commands.printable import print_told
 from runtime.commands.requirements import need
 
 __all__ = ["check"]
@@ -47,6 +47,6 @@ def check(first: str, second: str | None, as_json: bool, **options: Any) -> None
     from exporters.commands.check_from_options import run_check
 
     facts, text, failure = run_check(first, second, options)
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+    print_told(facts, text, as_json)
     if failure is not None:
         raise failure

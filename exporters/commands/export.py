@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from exporters.commands.stage_progress import stage_progress
 from runtime.commands.options import flag, json_option
+from runtime.commands.printable import print_json, print_lines, print_text, print_told
 from runtime.commands.requirements import need
 
 __all__ = ["export"]
@@ -186,16 +186,16 @@ def export(source: str, output: str | None, dry_run: bool, as_json: bool, **opti
     settings = settings_of(options)
     if dry_run:
         facts, text = plan_export(source, output, **settings)
-        click.echo(json.dumps(facts) if as_json else text)
+        print_told(facts, text, as_json)
         return
     with stage_progress(as_json) as on_stage:
         report = run(source, output, on_stage=on_stage, **settings)
     if as_json:
-        click.echo(json.dumps(report.to_dict()))
+        print_json(report.to_dict())
         return
-    click.echo(report.closing())
-    click.echo(f"next: toolkit info {report.path}")
+    print_text(report.closing())
+    print_lines(f"next: toolkit info {report.path}")
     predicted = kind_of(report.card.inputs[0]).predicted if report.card.inputs else None
     if predicted is not None:
-        click.echo(f"      toolkit predict {report.path} {predicted}")
-    click.echo(f"      toolkit bench {report.path}")
+        print_lines(f"      toolkit predict {report.path} {predicted}")
+    print_lines(f"      toolkit bench {report.path}")

@@ -58,7 +58,7 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
 def _read(path: Path) -> str:
     require_file(path, expected="a text file")
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}. Give a text file in UTF-8.") from error
 

@@ -134,6 +134,7 @@ def _compared(
             smallest = feed
     assert smallest is not None and labels is not None
     outputs = tuple(entry.done() for entry in running.values())
+    notes += [f"the output {entry.first!r} is NaN in both in {entry.nans:,} numbers" for entry in outputs if entry.nans]
     return Comparison(
         one.name,
         two.name,

@@ -10,7 +10,7 @@ from exporters.comparing.agreement import Agreement
 from exporters.comparing.differences import OutputDifference
 from exporters.comparing.layers import LayerReport
 from exporters.settings import Tolerance
-from runtime.console import table
+from runtime.console import one_line, table, written_lines
 
 __all__ = ["Comparison"]
 
@@ -105,14 +105,15 @@ class Comparison:
             parts.append(self._agreement_words(self.agreement))
         if self.layers is not None:
             parts.append(str(self.layers))
-        parts += [f"note: {note}" for note in self.notes]
-        return "\n".join(parts)
+        parts.append(written_lines(f"note: {note}" for note in self.notes))
+        return "\n".join(part for part in parts if part)
 
     def closing(self) -> str:
         """One-line summary of the runs."""
         more = f", and {len(self.shapes) - 12} shapes more" if len(self.shapes) > 12 else ""
         verdict = "the same" if self.passed else "not the same"
-        return f"{verdict}: {self.first} and {self.second} on {self.rows:,} inputs: {', '.join(self.shapes[:12])}{more}"
+        runs = ", ".join(self.shapes[:12]) + more
+        return one_line(f"{verdict}: {self.first} and {self.second} on {self.rows:,} inputs: {runs}")
 
     def _agreement_words(self, agreement: Agreement) -> str:
         words = f"labels: {agreement.share:.2%} of {agreement.answers:,} answers are the same"
@@ -120,6 +121,5 @@ class Comparison:
             words += (
                 f"; right are {agreement.accuracy[0]:.2%} of the first and {agreement.accuracy[1]:.2%} of the second"
             )
-        for source, first, second in agreement.examples:
-            words += f"\n  {source}: {first} and {second}"
-        return words
+        examples = [f"  {source}: {first} and {second}" for source, first, second in agreement.examples]
+        return written_lines([words, *examples])

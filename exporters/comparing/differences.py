@@ -25,6 +25,7 @@ class OutputDifference:
         allowed: the root-mean-square limit where one is set, else the absolute limit where `absolute` was found.
         where: the run and the position of the worst difference, with both numbers.
         problem: reason for failing, in words, or None where the outputs agree.
+        nans: numbers that are NaN in both.
     """
 
     first: str
@@ -35,13 +36,11 @@ class OutputDifference:
     allowed: float
     where: str
     problem: str | None
+    nans: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers, for JSON; what is not finite is null."""
-        return {
-            name: (None if isinstance(value, float) and not math.isfinite(value) else value)
-            for name, value in vars(self).items()
-        }
+        """Plain containers, for JSON."""
+        return dict(vars(self))
 
 
 class OutputStatistics:
@@ -55,6 +54,7 @@ class OutputStatistics:
         self._where = ""
         self._squares = [0.0, 0.0]
         self._problem: str | None = None
+        self._nans = self._numbers = 0
 
     def add(self, label: str, first: np.ndarray, second: np.ndarray) -> None:
         """Add both outputs of one run."""
@@ -73,6 +73,8 @@ class OutputStatistics:
             return
         a, b = first.astype(np.float64), second.astype(np.float64)
         finite = np.isfinite(a) & np.isfinite(b)
+        self._nans += int((np.isnan(a) & np.isnan(b)).sum())
+        self._numbers += a.size
         same = finite | (a == b) | (np.isnan(a) & np.isnan(b))
         difference = np.where(
             finite, np.abs(np.where(finite, a, 0) - np.where(finite, b, 0)), np.where(same, 0, np.inf)
@@ -96,12 +98,14 @@ class OutputStatistics:
         limit = self.tolerance.root_mean_square
         allowed = self._allowed if limit is None else limit
         problem = self._problem
+        if problem is None and self._numbers and self._nans == self._numbers:
+            problem = f"The output {self._named()} is NaN throughout in both, so that there is nothing to compare."
         if problem is None and limit is not None and not mean <= limit:
             problem = f"The output {self._named()} differs by {mean:.3g} of its length (root mean square); up to {limit:.3g} is allowed."
         if problem is None and limit is None and self._excess > 0:
             problem = f"The output {self._named()} differs by {self._absolute:.3g} at {self._where}; up to {allowed:.3g} is allowed."
         return OutputDifference(
-            self.first, self.second, self._absolute, self._relative, mean, allowed, self._where, problem
+            self.first, self.second, self._absolute, self._relative, mean, allowed, self._where, problem, self._nans
         )
 
     def _named(self) -> str:

@@ -18,6 +18,7 @@ from exporters.onnx_files.reading import read_graph
 from exporters.report import Report
 from exporters.settings import STRICT, Tolerance
 from exporters.verifying.verify import References
+from runtime.json_text import json_text
 from runtime.session import Session
 
 __all__ = ["write_bundle"]
@@ -54,7 +55,7 @@ def write_bundle(
     with atomic_folder(target, "check.py") as made:
         copy_model(report.path, made / "model.onnx")
         texts = {
-            "card.json": json.dumps(report.card.to_dict(), ensure_ascii=False, indent=2) + "\n",
+            "card.json": json_text(report.card.to_dict(), indent=2) + "\n",
             "run.py": run_script(report.card, shown, fixed),
             "check.py": _check_script(report, sample, tolerance),
             "check.sh": '#!/bin/sh\n# Exit code 1 where the model runs otherwise than where it was made.\nexec "${PYTHON:-python3}" "$(dirname "$0")/check.py"\n',

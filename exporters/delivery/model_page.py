@@ -19,11 +19,11 @@ from exporters.onnx_files.external_data import model_bytes
 from exporters.report import Report
 from runtime.atomic import atomic_write
 from runtime.card import ModelCard
-from runtime.console import bytes_text, seconds_text
+from runtime.console import bytes_text, seconds_text, without_controls
 from runtime.errors import ToolkitError
 from runtime.results import find_decoder
 from runtime.session import Session
-from runtime.session.bench import Timing, bench
+from runtime.session.bench import Timing, measurements
 
 __all__ = ["Speed", "measure_speed", "model_page", "write_report"]
 
@@ -49,7 +49,8 @@ def measure_speed(path: Path) -> Speed:
     found: list[tuple[int | None, Timing]] = []
     for threads in (1, None) if (os.cpu_count() or 1) > 1 else (1,):
         try:
-            found += [(threads, t) for t in bench(Session(path, "cpu", threads=threads), (1, 8), seconds=_SECONDS)]
+            measured = measurements(Session(path, "cpu", threads=threads), (1, 8), seconds=_SECONDS)
+            found += [(threads, timing) for _, timing in measured if isinstance(timing, Timing)]
         except ToolkitError:  # inputs that cannot be made up: the page goes without
             return ()
     return found
@@ -79,7 +80,7 @@ def model_page(report: Report, speed: Speed = (), *, bundle: bool = False) -> st
         _making(report),
         _limits(report, seen),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return without_controls("\n\n".join(section for section in sections if section)) + "\n"
 
 
 def _summary(card: ModelCard) -> str:

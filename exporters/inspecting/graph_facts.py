@@ -150,7 +150,7 @@ def element_bytes(tensor: onnx.TensorProto) -> int:
         return len(tensor.raw_data)
     if is_external(tensor):
         told = [entry.value for entry in tensor.external_data if entry.key == "length"]
-        if told and told[0].isdecimal():
+        if told and told[0].isdecimal() and len(told[0]) < 20:
             return int(told[0])
     try:
         bits: float = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize

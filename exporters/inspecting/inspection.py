@@ -13,7 +13,9 @@ from exporters.inspecting.model_inspection import ModelInspection
 from exporters.inspecting.shapes import find_shapes, input_lengths
 from exporters.onnx_files.reading import read_graph
 from exporters.targets.runtimes import ONNXRUNTIME_RELEASES
+from runtime.console import one_line
 from runtime.session import Session
+from runtime.session.card_check import card_contradictions
 
 __all__ = ["add_inspection", "inspect_file", "least_onnxruntime"]
 
@@ -28,12 +30,12 @@ def add_inspection(
         ModelFileError: the file cannot be read.
     """
     seen = inspect_file(path)
-    lines = [text, *seen.lines()]
+    lines = [text, seen.text()]
     if picture is not None:
         from exporters.inspecting.graph_picture import save_picture
 
         save_picture(path, seen, picture)
-        lines += ["", f"drew {picture}"]
+        lines += ["", one_line(f"drew {picture}")]
     return {**facts, "graph": seen.to_dict(), "picture": None if picture is None else str(picture)}, "\n".join(lines)
 
 
@@ -49,9 +51,13 @@ def inspect_file(path: Path, *, digest: bool = True) -> ModelInspection:
     """
     model = read_graph(path)
     facts = graph_facts(model)
-    session = Session(path, "cpu", optimize=False)
+    session = Session(path, "cpu", optimize=False, trust_card=True)
     lengths = input_lengths(session.inputs, session.card)
-    warnings = [*_session_warnings(session), *graph_warnings(model, facts, path, digest=digest)]
+    warnings = [
+        *_session_warnings(session),
+        *_vocabulary_warnings(model, session),
+        *graph_warnings(model, facts, path, digest=digest),
+    ]
     flow = find_shapes(path, lengths)
     return ModelInspection(session.inputs, session.outputs, facts, flow, tuple(_targets(model)), tuple(warnings))
 
@@ -71,10 +77,32 @@ def _targets(model: onnx.ModelProto) -> list[str]:
     return list(runs_on(model))
 
 
+def _vocabulary_warnings(model: onnx.ModelProto, session: Session) -> list[str]:
+    """Warnings of tables of token vectors that are shorter than the card's vocabulary."""
+    found = []
+    rows = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if tensor.dims}
+    for entry in session.card.inputs if session.card is not None else ():
+        tokens, same = len(entry.tokens), {entry.name}
+        for node in model.graph.node:
+            if node.op_type in ("Cast", "Identity") and same.intersection(node.input):
+                same.update(node.output)
+            elif node.op_type == "Gather" and node.input[1] in same and rows.get(node.input[0], tokens) < tokens:
+                found.append(
+                    f"the card's vocabulary has {tokens:,} tokens, and the graph has vectors for {rows[node.input[0]]:,}: "
+                    f"texts with the others fail"
+                )
+    return found
+
+
 def _session_warnings(session: Session) -> list[str]:
     found = []
     if session.card is None:
         found.append("no card: how inputs are prepared and what outputs mean is not told; export it with this toolkit")
+    else:
+        found += [
+            f"card and graph contradict each other, so that it is not opened to predict: {sentence.rstrip('.')}"
+            for sentence in card_contradictions(session.card, session.inputs, session.outputs)
+        ]
     if session.fixed_batch is not None:
         found.append(f"its batch is fixed at {session.fixed_batch}; export with --dynamic batch for any other")
     wide = [tensor.name for tensor in session.inputs if tensor.dtype == "float64"]

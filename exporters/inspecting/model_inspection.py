@@ -8,7 +8,7 @@ from typing import Any
 
 from exporters.inspecting.graph_facts import GraphFacts
 from exporters.inspecting.shapes import FlowShapes
-from runtime.console import bytes_text, table
+from runtime.console import bytes_text, table, written_lines
 from runtime.session import Tensor
 
 __all__ = ["ModelInspection", "multiply_adds_text"]
@@ -55,7 +55,7 @@ class ModelInspection:
 
         return [name for name in self.targets if find_target(name).is_onnxruntime]
 
-    def lines(self) -> list[str]:
+    def text(self) -> str:
         """Inspection as lines of text."""
         facts, flow = self.facts, self.flow
         opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in facts.opsets.items())
@@ -72,9 +72,8 @@ class ModelInspection:
             [f"fits     {', '.join(others)} by version; that their kernels take it was not tried"] if others else []
         )
         lines += [f"warning  {warning}" for warning in self.warnings]
-        if len(facts.layers) > 1:
-            lines += ["", self.layer_table()]
-        return lines
+        text = written_lines(lines)
+        return f"{text}\n\n{self.layer_table()}" if len(facts.layers) > 1 else text
 
     def layer_table(self, most: int = _SHOWN) -> str:
         """Table of the largest layers."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporters.precision.latency import Latency
 from exporters.precision.quality import Quality
-from runtime.console import bytes_text, seconds_text, table
+from runtime.console import bytes_text, one_line, seconds_text, table
 
 __all__ = ["Candidate", "Comparison"]
 
@@ -91,7 +91,7 @@ class Comparison:
         """Table of the candidates, followed by the notes on the data."""
         rows = [self._row(candidate) for candidate in self.candidates]
         header = ("precision", self.measure, "drop", "as fp32", "size", "", "latency", "1 thread", "ratio", "")
-        return "\n".join((table(header, rows, right=(1, 2, 3, 4, 5, 6, 7, 8)), *self.notes))
+        return "\n".join((table(header, rows, right=(1, 2, 3, 4, 5, 6, 7, 8)), *map(one_line, self.notes)))
 
     def _row(self, candidate: Candidate) -> tuple[str, ...]:
         latency, ratio = candidate.latency, self.ratio(candidate)

@@ -88,7 +88,7 @@ def change_precision(job: ExportJob) -> StageResult:
         comparison.chosen = "" if chosen is None else chosen.name
         job = job.with_facts("precision", {"asked": asked, "data": dict(data.sources), **comparison.to_dict()})
         if chosen is None:
-            raise CheckFailed(_refusal(comparison, asked))
+            raise CheckFailed(_refusal(comparison, asked), str(comparison))
         if chosen is comparison.base:
             note = f"fp32 is kept: nothing else is faster and loses at most {settings.max_drop:g} points"
             return StageResult(job, note, modified=False)
@@ -162,7 +162,7 @@ def _note(comparison: Comparison, chosen: Candidate) -> str:
 
 
 def _refusal(comparison: Comparison, asked: str) -> str:
-    """Error message: the problem, the table, and remedies."""
+    """Error message: the problem, and remedies."""
     last = comparison.candidates[-1]
     tries = []
     if last.path is None:
@@ -177,4 +177,4 @@ def _refusal(comparison: Comparison, asked: str) -> str:
         if "faster" in last.problem:
             tries.append("keep it for another machine with --allow-slower")
     tries.append("or stay with --precision fp32")
-    return f"{last.name} {last.problem}.\n\n{comparison}\n\nWhat to do: {', '.join(tries)}."
+    return f"{last.name} {last.problem}. What to do: {', '.join(tries)}."

@@ -14,7 +14,9 @@ from exporters.targets.lowering import lower, opset_version
 from exporters.targets.operators import foreign_operators, unknown_operators, wrong_types
 from exporters.targets.quirks import LAST_OPSET_WITH_RESHAPE_QUIRK, refused_reshapes
 from exporters.targets.runtimes import ONNXRUNTIME_RELEASES, Target, every_target, find_target
+from runtime.console import written_lines
 from runtime.errors import CheckFailed, ModelFileError, ToolkitError
+from runtime.session.structure import check_structure
 
 __all__ = ["TargetCheck", "check_target", "runs_on"]
 
@@ -67,7 +69,7 @@ class TargetCheck:
         note = f" ({self.target.note})" if self.target.note else ""
         if self.passed:
             return f"{where}: {found}, and every operator is allowed{note}"
-        return "\n".join([f"{where}: {found}", *(f"  {problem}" for problem in self.problems), f"  {self.remedy}"])
+        return written_lines([f"{where}: {found}", *(f"  {problem}" for problem in self.problems), f"  {self.remedy}"])
 
 
 def check_target(path: str | os.PathLike[str], target: str | Target) -> TargetCheck:
@@ -154,6 +156,7 @@ def _remedy(model: onnx.ModelProto, target: Target) -> str:
 
 
 def _load(path: Path) -> onnx.ModelProto:
+    check_structure(path)
     try:
         model = onnx.load(path, load_external_data=False)
         opset_version(model)

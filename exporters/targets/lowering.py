@@ -68,7 +68,7 @@ def schema_of(operator: str, version: int) -> defs.OpSchema | None:
     """Schema of an operator at a version of the operator set; None where it does not exist or is deprecated there."""
     try:
         schema = defs.get_schema(operator, version, "")
-    except defs.SchemaError:
+    except (defs.SchemaError, TypeError):  # TypeError: of a version of more than 32 bits
         return None
     return None if schema.deprecated else schema
 

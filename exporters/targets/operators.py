@@ -69,4 +69,6 @@ def wrong_types(model: onnx.ModelProto, opset: int) -> list[str]:
 
 def _type_word(element: int) -> str:
     """Type name as operator schemas write it: "tensor(float)"."""
+    if element not in onnx.TensorProto.DataType.values():
+        return f"tensor of the unknown data type {element}"
     return f"tensor({onnx.TensorProto.DataType.Name(element).lower()})"

@@ -25,7 +25,7 @@ __all__ = [
     "tuple_of",
 ]
 
-# Of one text or sequence: a card must not make a short input fill the memory.
+# Of one text or sequence, and pixels of one picture: a card must not make a short input fill the memory.
 MOST_ELEMENTS = 2**24
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from runtime.card.field_checks import (
     FLAG,
+    MOST_ELEMENTS,
     NUMBER,
     NUMBERS,
     FieldCheck,
@@ -15,6 +16,7 @@ from runtime.card.field_checks import (
     check_scaling,
     is_length,
     is_size,
+    shown,
 )
 from runtime.card.input_card import InputCard, register_input
 from runtime.errors import CardError
@@ -93,6 +95,28 @@ class ImageInput(InputCard):
         """Axis of a batch -> "height" or "width"."""
         return {2: "height", 3: "width"} if self.layout == "NCHW" else {1: "height", 2: "width"}
 
+    @property
+    def fed_dtype(self) -> str:
+        """uint8 of pictures that the file prepares."""
+        return "uint8" if self.prepared_in_graph else self.dtype
+
+    @property
+    def binding_shape(self) -> tuple[int | None, ...]:
+        """`shape`; with `prepared_in_graph` pictures of any size (None, None, channels)."""
+        return (None, None, self.channels) if self.prepared_in_graph else self.shape
+
+    def contradictions(self) -> list[str]:
+        """A step of more pixels than `MOST_ELEMENTS`, and a size that is not what the last step leaves."""
+        found = []
+        last = self.crop or (self.resize if isinstance(self.resize, tuple) else None)
+        if last is not None and last != self.size:
+            found.append(f"its size is {_sized(self.size)}, and its last step leaves {_sized(last)}")
+        for what, size in (("size", self.size), ("resize", self.resize), ("crop", self.crop)):
+            shape = size if isinstance(size, tuple) else (size or 1, size or 1)
+            if shape[0] * shape[1] > MOST_ELEMENTS:
+                found.append(f"its {what} is {_sized(shape)}, and at most {MOST_ELEMENTS:,} pixels are taken")
+        return found
+
     def prepared_outside(self) -> ImageInput:
         """The card of the same preparation, done outside of the file."""
         return replace(self, prepared_in_graph=False)
@@ -115,6 +139,10 @@ class ImageInput(InputCard):
             steps.append(f"mean {list(self.mean)}, std {list(self.std)}")
         where = ["all of it in the file, which takes uint8 pictures"] if self.prepared_in_graph else []
         return ", ".join([*steps, self.layout, *where])
+
+
+def _sized(size: tuple[int, int]) -> str:
+    return f"{shown(size[0])} x {shown(size[1])}"
 
 
 def image_inputs(cards: Iterable[InputCard | None]) -> dict[int, ImageInput]:

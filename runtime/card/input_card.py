@@ -83,6 +83,20 @@ class InputCard(ABC):
         """
         return self.shape
 
+    @property
+    def fed_dtype(self) -> str:
+        """Dtype of a row as the file takes it."""
+        return self.dtype
+
+    @property
+    def binding_shape(self) -> tuple[int | None, ...]:
+        """Shape of a row as the file takes it, None for an axis of any length."""
+        return self.fed_shape()
+
+    def contradictions(self) -> list[str]:
+        """What the card says against itself, or that would take all memory: clauses; an empty list of a sound card."""
+        return []
+
     def with_free_axes(self, axes: Collection[int]) -> Self:
         """The card with any length along these axes of a batch, where its shape is only noted and follows from nothing else."""
         return self

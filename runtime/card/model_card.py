@@ -22,6 +22,8 @@ __all__ = ["CARD_KEY", "CARD_VERSION", "ModelCard", "OutputCard"]
 CARD_KEY = "onnx_edge_toolkit.card"
 CARD_VERSION = 1
 
+_DEEPEST = 50  # levels of its free facts
+
 
 @dataclass(frozen=True)
 class OutputCard:
@@ -106,11 +108,11 @@ class ModelCard:
                     for entry in _list(mapping.get("outputs", []), "outputs")
                 ),
                 labels=tuple(str(label) for label in _list(mapping.get("labels", []), "labels")),
-                training=_mapping(mapping.get("training", {}), "training"),
-                parity=_mapping(mapping.get("parity", {}), "parity"),
-                producer=_mapping(mapping.get("producer", {}), "producer"),
+                training=_facts(mapping, "training"),
+                parity=_facts(mapping, "parity"),
+                producer=_facts(mapping, "producer"),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise CardError(f"The model card is malformed: {error!r}. Export the model again.") from error
 
 
@@ -132,6 +134,24 @@ def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise CardError(f"The model card is malformed: {what} is a {type(value).__name__}; a mapping is expected.")
     return value
+
+
+def _facts(card: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+    """Free facts of a card, of bounded depth: whoever prints or copies them goes down level by level."""
+    facts = _mapping(card.get(what, {}), what)
+    level: list[Any] = [facts]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if isinstance(item, Mapping) else item)
+            if isinstance(inner, Mapping | list | tuple)
+        ]
+        if not level:
+            return facts
+    raise CardError(
+        f"The model card is malformed: {what} is nested deeper than {_DEEPEST} levels. Export the model again."
+    )
 
 
 def _list(value: Any, what: str) -> list[Any] | tuple[Any, ...]:

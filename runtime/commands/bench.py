@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
+from typing import TYPE_CHECKING
 
 import click
 
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
-from runtime.errors import InputError
+from runtime.commands.printable import print_error, print_json, print_lines, print_text
+from runtime.errors import InputError, ToolkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runtime.session.bench import Timing
 
 __all__ = ["bench"]
 
@@ -39,19 +45,47 @@ def bench(
     require_device: bool,
 ) -> None:
     """Measure latency and throughput on random inputs."""
-    from runtime.console import seconds_text, table
-    from runtime.session.bench import bench as run
+    from runtime.session.bench import measurements
 
     try:
         sizes = [int(part) for part in batches.split(",")]
     except ValueError as error:
         raise InputError(f"--batch {batches} was given; whole numbers separated by commas are expected.") from error
     opened = open_model(model, device, require_device, threads)
-    timings = run(opened.session, sizes, seconds=seconds, lengths=_lengths(lengths))
+    timings: list[Timing] = []
+    failures: list[tuple[int, ToolkitError]] = []
+    stopped = False
+    try:
+        for size, found in measurements(opened.session, sizes, seconds=seconds, lengths=_lengths(lengths)):
+            failures.append((size, found)) if isinstance(found, ToolkitError) else timings.append(found)
+    except KeyboardInterrupt:
+        stopped = True
+    if not timings and failures:
+        raise failures[0][1]
     if as_json:
-        facts = {"model": model, "device": opened.device.name, "timings": [timing.to_dict() for timing in timings]}
-        click.echo(json.dumps(facts))
-        return
+        facts = {
+            "model": model,
+            "device": opened.device.name,
+            "timings": [timing.to_dict() for timing in timings],
+            "failures": [{"batch_size": size, "error": str(why)} for size, why in failures],
+        }
+        print_json(facts)
+    elif timings:
+        print_text(_timing_table(timings))
+        print_lines(opened.device.explain())
+    if failures:
+        print_error(f"Error: {len(failures)} of {len(timings) + len(failures)} batch sizes could not be measured:")
+        for size, why in failures:
+            print_error(f"  {size}: {why}")
+    if stopped:
+        raise KeyboardInterrupt
+    if failures:
+        raise click.exceptions.Exit(2)
+
+
+def _timing_table(timings: Sequence[Timing]) -> str:
+    from runtime.console import seconds_text, table
+
     rows = [
         (
             t.batch_size,
@@ -63,8 +97,7 @@ def bench(
         )
         for t in timings
     ]
-    click.echo(table(("batch", "runs", "median", "p95", "p99", "rows a second"), rows, right=range(6)))
-    click.echo(opened.device.explain())
+    return table(("batch", "runs", "median", "p95", "p99", "rows a second"), rows, right=range(6))
 
 
 def _lengths(given: tuple[str, ...]) -> dict[str, int]:

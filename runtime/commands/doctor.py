@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from runtime.commands.options import json_option
+from runtime.commands.printable import print_json, print_lines, print_text
 
 __all__ = ["doctor"]
 
@@ -20,12 +19,12 @@ def doctor(as_json: bool) -> None:
 
     found = examine()
     if as_json:
-        click.echo(json.dumps([finding.to_dict() for finding in found], ensure_ascii=False))
+        print_json([finding.to_dict() for finding in found])
     else:
         rows = [("ok" if finding.well else "!!", finding.subject, finding.state) for finding in found]
-        click.echo(table(("", "what", "state"), rows))
+        print_text(table(("", "what", "state"), rows))
         for finding in found:
             if finding.remedy:
-                click.echo(f"{finding.subject}: {finding.remedy}")
+                print_lines(f"{finding.subject}: {finding.remedy}")
     if not all(finding.well for finding in found):
         raise click.exceptions.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from runtime.commands.failures import fail_for
 from runtime.commands.index_warnings import told_warnings
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.commands.printable import print_error, print_json, print_lines
 from runtime.commands.progress import progress_bar
 
 __all__ = ["embed"]
@@ -54,15 +54,26 @@ def embed(
     opened = open_model(model, device, require_device)
     pictures = find_images(paths)
     with told_warnings() as told, progress_bar(len(pictures), "embedding") as bar:
-        result = embed_pictures(
-            opened, pictures, Path(output), metric=metric, dtype=dtype, roots=list(map(Path, paths)), advance=bar.update
-        )
+        try:
+            result = embed_pictures(
+                opened,
+                pictures,
+                Path(output),
+                metric=metric,
+                dtype=dtype,
+                roots=list(map(Path, paths)),
+                advance=bar.update,
+            )
+        except KeyboardInterrupt:
+            print_error(f"What was embedded until now is in {output}; the same command goes on with the whole.")
+            raise
     if as_json:
         more = {"warnings": told} if told else {}
-        click.echo(json.dumps({**result.to_dict(), **more}, ensure_ascii=False))
+        print_json({**result.to_dict(), **more})
     else:
-        click.echo(
+        print_lines(
             f"{result.added} pictures embedded into {output}: {result.total} vectors of {result.dim} numbers, {result.metric}"
         )
-        click.echo(f"next: toolkit search {output} PICTURE --picture neighbours.png")
+        if result.total:
+            print_lines(f"next: toolkit search {output} PICTURE --picture neighbours.png")
     fail_for(result.failures, len(pictures))

@@ -1,4 +1,4 @@
-"""Inputs that a command could not read, while it went on with the others."""
+"""Inputs that a command got no answer for, while it went on with the others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtime.commands.printable import print_error
+from runtime.errors import OutputError
+
 if TYPE_CHECKING:
     from runtime.results import Failure
 
@@ -14,9 +17,11 @@ __all__ = ["fail_for"]
 
 
 def fail_for(failures: Sequence[Failure], total: int) -> None:
-    """Name the inputs that could not be read, and exit with 2."""
+    """Name the inputs that could not be read or answered, and exit with 2."""
     if failures:
-        click.echo(f"Error: {len(failures)} of {total} inputs could not be read:", err=True)
+        unanswered = sum(isinstance(failure.error, OutputError) for failure in failures)
+        ways = ["could not be read"] * (unanswered < len(failures)) + ["got no answer"] * (unanswered > 0)
+        print_error(f"Error: {len(failures)} of {total} inputs {' or '.join(ways)}:")
         for failure in failures:
-            click.echo(f"  {failure.error}", err=True)
+            print_error(f"  {failure.error}")
         raise click.exceptions.Exit(2)

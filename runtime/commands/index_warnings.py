@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-import click
+from runtime.commands.printable import print_error
 
 __all__ = ["told_warnings"]
 
@@ -28,4 +28,4 @@ def told_warnings() -> Iterator[list[str]]:
         if not issubclass(one.category, VectorIndexWarning):
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     for text in found:
-        click.echo(f"note: {text}", err=True)
+        print_error(f"note: {text}")

@@ -6,7 +6,6 @@ to be imported when needed. Alone, the command prints the runtime's own descript
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from runtime.commands.options import json_option
+from runtime.commands.printable import print_told
 from runtime.commands.requirements import need
 from runtime.errors import InputError
 
@@ -45,7 +45,7 @@ def info(file: str, picture: str | None, as_json: bool) -> None:
             raise InputError(f"--picture {picture} is the file itself; the picture would take its place. Name another.")
     told = _checkpoint(path, drawing) if path.suffix in (".pth", ".pt") else _model(path, drawing)
     facts, text = told
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+    print_told(facts, text, as_json)
 
 
 def _checkpoint(path: Path, drawing: Path | None) -> Told:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runtime.commands.printable import print_error
+
 if TYPE_CHECKING:
     from runtime.model import Model
 
@@ -13,19 +15,21 @@ __all__ = ["open_model"]
 
 
 def open_model(path: str, device: str, require_device: bool, threads: int | None = None) -> Model:
-    """Open a model; say on standard error when another device runs than the one asked for.
+    """Open a model, whose runs Ctrl-C ends until the command has ended; say on standard error when another device runs than the one asked for.
 
     Raises:
         The errors of `runtime.model.load`.
     """
     import warnings
 
+    from runtime.interruption import interruptible
     from runtime.model import load
     from runtime.session.providers import DeviceWarning
 
+    click.get_current_context().with_resource(interruptible())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeviceWarning)
         model = load(path, device, require_device=require_device, threads=threads)
     if model.device.obstacle is not None:
-        click.echo(f"note: {model.device.explain()}", err=True)
+        print_error(f"note: {model.device.explain()}")
     return model

@@ -9,6 +9,7 @@ import click
 from runtime.commands.failures import fail_for
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, flag, json_option, require_device_option
+from runtime.commands.printable import print_error, print_json, print_lines, print_text
 from runtime.commands.progress import progressing
 from runtime.errors import InputError
 
@@ -43,8 +44,6 @@ def predict(
     require_device: bool,
 ) -> None:
     """Predict pictures, the rows of a table, texts (one a line), or sequences."""
-    import json
-
     if as_csv and as_json:
         raise InputError("--csv and --json were both given; choose one.")
     opened = open_model(model, device, require_device)
@@ -55,7 +54,13 @@ def predict(
 
     items = opened.items(list(paths))
     draw = None if picture is None else _drawing(opened.card, items, picture)
-    results = list(progressing(opened.stream(items, on_error="keep"), len(items), "predicting"))
+    results: list[Prediction] = []
+    stopped = False
+    try:
+        for result in progressing(opened.stream(items, on_error="keep"), len(items), "predicting"):
+            results.append(result)
+    except KeyboardInterrupt:  # what was predicted until then is told
+        stopped = True
     failures = [result for result in results if isinstance(result, Failure)]
     drawn = draw(results) if draw is not None and len(failures) < len(results) else 0
     if as_json:
@@ -66,14 +71,17 @@ def predict(
             "predictions": good,
             "failures": [f.to_dict() for f in failures],
         }
-        click.echo(json.dumps(facts, ensure_ascii=False))
+        print_json(facts)
     elif as_csv:
-        click.echo(prediction_rows(results, top), nl=False)
+        print_text(prediction_rows(results, top), newline=False)
     else:
-        click.echo(prediction_text(results, top))
+        print_text(prediction_text(results, top))
         if drawn:
             more = f" (the first {drawn} of {len(results):,})" if drawn < len(results) - len(failures) else ""
-            click.echo(f"wrote {picture}{more}")
+            print_lines(f"wrote {picture}{more}")
+    if stopped:
+        print_error(f"{len(results)} of {len(items)} inputs were predicted.")
+        raise KeyboardInterrupt
     fail_for(failures, len(results))
 
 

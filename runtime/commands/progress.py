@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from runtime.console import without_controls
+
 __all__ = ["print_line", "progress_bar", "progressing"]
 
 
@@ -26,4 +28,4 @@ def progressing(results: Iterable[Any], total: int, label: str) -> Iterator[Any]
 
 def print_line(text: str) -> None:
     """Print through `sys.stdout`, above a progress bar that has taken it over; `click.echo` would write into the bar."""
-    print(text, flush=True)
+    print(without_controls(text), flush=True)

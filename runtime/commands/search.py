@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from runtime.commands.failures import fail_for
 from runtime.commands.index_warnings import told_warnings
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.commands.printable import print_json, print_lines, print_text
 from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from runtime.results import Failure
 
 __all__ = ["search"]
 
@@ -47,13 +52,16 @@ def search(
         if path is None:
             raise InputError(f"The index {index} does not say which model made it. Name it with --model.")
         opened = open_model(str(path), device, require_device)
-        found = search_pictures(opened, opened_index, find_images(queries), count, where)
-    if picture is not None:
+        pictures = find_images(queries)
+        failures: list[Failure] = []
+        found = search_pictures(opened, opened_index, pictures, count, where, on_failure=failures.append)
+    if picture is not None and found:
         draw_neighbours(found, Path(picture))
     if as_json:
         more = {"warnings": told} if told else {}
-        click.echo(json.dumps([{**entry.to_dict(), **more} for entry in found], ensure_ascii=False))
-        return
-    click.echo(neighbour_text(found))
-    if picture is not None:
-        click.echo(f"wrote {picture}")
+        print_json([{**entry.to_dict(), **more} for entry in found])
+    elif found:
+        print_text(neighbour_text(found))
+        if picture is not None:
+            print_lines(f"wrote {picture}")
+    fail_for(failures, len(pictures))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import math
 
 import click
 
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.commands.printable import print_json, print_text
 from runtime.errors import InputError
 
 __all__ = ["similarity"]
@@ -34,11 +35,12 @@ def similarity(first: str, second: str, model: str, as_json: bool, device: str, 
     values: dict[str, float | None] = {}
     for measure in MEASURES:
         try:
-            values[measure] = float(similarity_rows(a, b, measure))
+            value = float(similarity_rows(a, b, measure))
+            values[measure] = value if math.isfinite(value) else None
         except InputError:  # an angle to a zero vector is not defined
             values[measure] = None
     if as_json:
-        click.echo(json.dumps({"first": first, "second": second, **values}, ensure_ascii=False))
+        print_json({"first": first, "second": second, **values})
         return
     rows = [
         (
@@ -48,4 +50,4 @@ def similarity(first: str, second: str, model: str, as_json: bool, device: str, 
         )
         for measure, value in values.items()
     ]
-    click.echo(table(("measure", "value", ""), rows, right=(1,)))
+    print_text(table(("measure", "value", ""), rows, right=(1,)))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from runtime.console import one_line
+
 __all__ = ["captioned", "fitted"]
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -27,7 +29,7 @@ def captioned(picture: Image.Image, lines: Sequence[str]) -> Image.Image:
 
 def fitted(text: str, width: int, pen: ImageDraw.ImageDraw, font: Font) -> str:
     """Shorten one line of text in the middle to a width in pixels."""
-    shown = text
+    shown = text = one_line(text)
     while pen.textlength(shown, font) > width and len(text) > 4:
         text = text[: len(text) // 2 - 1] + text[len(text) // 2 + 1 :]
         shown = text[: len(text) // 2] + "…" + text[len(text) // 2 :]

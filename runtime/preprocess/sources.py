@@ -47,13 +47,13 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
         if not os.fspath(given):
             raise InputError("An empty path was given; the path of a picture or a folder is expected.")
         path = Path(given)
-        if path.is_dir():
+        if os.path.isdir(path):  # which says no, and does not raise, of a name that is too long
             inside = images_in(path)
             if not inside:
                 suffixes = " ".join(sorted(IMAGE_SUFFIXES))
                 raise InputError(f"The folder {path} holds no picture; files ending in {suffixes} are looked for.")
             found += inside
-        elif path.exists():
+        elif os.path.exists(path):
             found.append(path)
         else:
             raise InputError(f"{path} does not exist. Check the path; it is looked up from {Path.cwd()}.")

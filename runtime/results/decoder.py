@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 from runtime.card import STEP_ROLES, ModelCard
 from runtime.errors import CardError
 from runtime.results.fidelity import determination, share
-from runtime.results.scores import class_axis
+from runtime.results.scores import class_axis, not_finite
 from runtime.results.script import RANGES
 
 if TYPE_CHECKING:
@@ -107,6 +108,48 @@ class Decoder(ABC):
     @abstractmethod
     def decode(self, outputs: Arrays, card: ModelCard, sources: Sequence[str | None]) -> Sequence[Result]:
         """Decode the outputs, (N, ...) each -> N results. Raises CardError where they do not fit the card."""
+
+    def unanswered(self, outputs: Arrays, card: ModelCard) -> dict[int, str]:
+        """Rows to which the network gives no answer: row -> why, such as "NaN in 10 of the 10 numbers of 'probabilities'".
+
+        A NaN is none, nor is an infinite number; but of logits, an infinite one that leaves finite probabilities is.
+        """
+        logits = None if self.activation is None else card.output("logits")
+        found: dict[int, str] = {}
+        for name in self.outputs(card):
+            if name in outputs:
+                broken = not_finite(outputs[name], self.activation if name == logits else None)
+                found = {**{row: f"{words} of {name!r}" for row, words in broken.items()}, **found}
+        return found
+
+    def label_contradictions(self, card: ModelCard, shapes: Mapping[str, Sequence[int | str]]) -> list[str]:
+        """Sentences on outputs of another width than the card has labels.
+
+        Args:
+            card: of the file.
+            shapes: the graph's, output name -> lengths, a text where an axis may have any.
+        """
+        found = []
+        for role in ("probabilities", "logits", "values"):
+            name = card.output(role)
+            shape = shapes.get(name or "", ())
+            if name is None or name not in self._needed(card) or not card.labels or len(shape) < 2:
+                continue
+            axes = [class_axis(len(shape))] if self.per_position else range(1, len(shape))
+            lengths = [shape[axis] for axis in axes if axis < len(shape)]
+            width = math.prod(length for length in lengths if isinstance(length, int))
+            if all(isinstance(length, int) for length in lengths) and width != len(card.labels):
+                found.append(
+                    f"The card has {len(card.labels)} labels; the graph's output {name!r} has {width} numbers a row."
+                )
+        return found
+
+    def _needed(self, card: ModelCard) -> tuple[str, ...]:
+        """`outputs`, none where the card lacks one."""
+        try:
+            return self.outputs(card)
+        except CardError:
+            return ()
 
     def align(self, reference: Arrays, outputs: Arrays) -> Arrays:
         """`outputs` in the order of `reference`, before a comparison place by place."""

@@ -1,4 +1,4 @@
-"""Failure: an input that could not be read, in the place of its result."""
+"""Failure: an input that could not be read or answered, in the place of its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Failure"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An input that could not be read, and why."""
+    """An input that could not be read, or to which the network gave no answer, and why."""
 
     source: str | None
     error: ToolkitError

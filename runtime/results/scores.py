@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ __all__ = [
     "class_labels",
     "label_count",
     "named_scores",
+    "not_finite",
     "scores_text",
     "sigmoid",
     "softmax",
@@ -63,6 +64,31 @@ def named_scores(entries: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
 def scores_text(entries: Sequence[tuple[str, float]]) -> str:
     """Text of (label, probability) pairs on one line."""
     return "  ".join(f"{label} {probability:.3f}" for label, probability in entries)
+
+
+def not_finite(values: npt.NDArray[Any], activation: Literal["softmax", "sigmoid"] | None = None) -> dict[int, str]:
+    """Rows of (N, ...) that hold no finite numbers: row -> what it holds, such as "NaN in 3 of the 10 numbers".
+
+    Before a sigmoid an infinite number is one; before a softmax the greatest over the classes must be finite, so that an infinitely
+    small one, of a class that was left out, is one too.
+    """
+    if values.dtype.kind not in "fc" or values.ndim == 0 or not values.size:
+        return {}
+    if activation == "sigmoid":
+        wrong = np.isnan(values)
+    elif activation == "softmax" and values.ndim > 1:
+        wrong = ~np.isfinite(values.max(axis=class_axis(values.ndim), keepdims=True))
+    else:
+        wrong = ~np.isfinite(values)
+    if not wrong.any():
+        return {}
+    rows, wrong = values.reshape(len(values), -1), wrong.reshape(len(values), -1)
+    found = {}
+    for row in np.flatnonzero(wrong.any(axis=1)):
+        nans = int(np.isnan(rows[row]).sum())
+        count = nans or int((~np.isfinite(rows[row])).sum())
+        found[int(row)] = f"{'NaN' if nans else 'infinity'} in {count:,} of the {rows.shape[1]:,} numbers"
+    return found
 
 
 def softmax(values: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from runtime.card import InputCard
-from runtime.errors import InputError, suggest
+from runtime.errors import InputError, ModelFileError, ToolkitError, suggest
 from runtime.session import Session, Tensor
 
-__all__ = ["Timing", "bench", "random_inputs"]
+__all__ = ["Timing", "bench", "measurements", "random_inputs"]
 
 # Height and width of the pictures that a file is measured on which takes any.
 _PICTURE = (480, 640)
@@ -57,28 +58,55 @@ def bench(
 
     Raises:
         InputError: a batch size is below 1, or the file's other axes are of unknown length.
+        ModelFileError: the file does not run at a batch size.
+    """
+    timings = []
+    for _, found in measurements(session, batch_sizes, seconds=seconds, warm_up=warm_up, lengths=lengths):
+        if isinstance(found, ToolkitError):
+            raise found
+        timings.append(found)
+    return timings
+
+
+def measurements(
+    session: Session,
+    batch_sizes: Sequence[int],
+    *,
+    seconds: float = 1.0,
+    warm_up: float = 0.2,
+    lengths: Mapping[str, int] | None = None,
+) -> Iterator[tuple[int, Timing | ToolkitError]]:
+    """Measure as `bench`, one batch size after the other: (rows, timing, or why there is none).
+
+    Raises:
+        InputError: a batch size is below 1.
     """
     if not batch_sizes or min(batch_sizes) < 1 or not 0 < seconds < math.inf:
         raise InputError(
             f"Batch sizes {list(batch_sizes)} and {seconds} seconds were given; numbers above 0 are expected."
         )
     sizes = [session.fixed_batch] if session.fixed_batch else list(batch_sizes)
-    timings = []
     for size in sizes:
-        feeds = random_inputs(session, size, lengths=lengths)
-        end = time.perf_counter() + warm_up
+        try:
+            yield size, _measured(session, size, seconds, warm_up, lengths)
+        except (InputError, ModelFileError) as error:
+            yield size, error
+
+
+def _measured(session: Session, size: int, seconds: float, warm_up: float, lengths: Mapping[str, int] | None) -> Timing:
+    feeds = random_inputs(session, size, lengths=lengths)
+    end = time.perf_counter() + warm_up
+    session.run(feeds)
+    while time.perf_counter() < end:
         session.run(feeds)
-        while time.perf_counter() < end:
-            session.run(feeds)
-        lasted: list[float] = []
-        end = time.perf_counter() + seconds
-        while not lasted or time.perf_counter() < end:
-            started = time.perf_counter()
-            session.run(feeds)
-            lasted.append(time.perf_counter() - started)
-        median, p95, p99 = (float(np.percentile(lasted, percent)) for percent in (50, 95, 99))
-        timings.append(Timing(size, len(lasted), median, p95, p99, size / median))
-    return timings
+    lasted: list[float] = []
+    end = time.perf_counter() + seconds
+    while not lasted or time.perf_counter() < end:
+        started = time.perf_counter()
+        session.run(feeds)
+        lasted.append(time.perf_counter() - started)
+    median, p95, p99 = (float(np.percentile(lasted, percent)) for percent in (50, 95, 99))
+    return Timing(size, len(lasted), median, p95, p99, size / median)
 
 
 def random_inputs(
@@ -105,6 +133,8 @@ def random_inputs(
         raw = card is not None and card.prepared_in_graph
         shape = [_length(tensor, axis, batch_size, lengths or {}, card) for axis in range(len(tensor.shape))]
         try:
+            if 8 * math.prod(shape) > _memory_bytes():
+                raise MemoryError
             if tensor.dtype in ("float16", "float32", "float64"):
                 feeds[tensor.name] = random.standard_normal(shape).astype(tensor.dtype)
             elif tensor.dtype == "bool" or tensor.dtype.lstrip("u").startswith("int"):
@@ -116,6 +146,14 @@ def random_inputs(
                 f"A batch of {batch_size} rows for the input {tensor} does not fit into memory. Measure smaller batches."
             ) from error
     return feeds
+
+
+def _memory_bytes() -> float:
+    """Memory of this machine; infinite where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 def _length(tensor: Tensor, axis: int, batch_size: int, lengths: Mapping[str, int], card: InputCard | None) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.card import CARD_KEY, ModelCard
-from runtime.console import bytes_text
+from runtime.console import bytes_text, written_lines
 from runtime.session import Session
 from runtime.session.external_data import EXTERNAL_DATA_KEY, told_external_data
 
@@ -19,7 +19,7 @@ def describe_file(path: Path) -> tuple[dict[str, Any], str]:
 
     Its constants are not computed, for they may be made to fill the memory.
     """
-    session = Session(path, "cpu", optimize=False)
+    session = Session(path, "cpu", optimize=False, trust_card=True)
     size = path.stat().st_size
     second = told_external_data(session.metadata)
     facts = {
@@ -44,7 +44,7 @@ def describe_file(path: Path) -> tuple[dict[str, Any], str]:
         )
     else:
         lines += card_lines(session.card)
-    return facts, "\n".join(lines)
+    return facts, written_lines(lines)
 
 
 def card_lines(card: ModelCard) -> list[str]:

@@ -43,8 +43,15 @@ def told_external_data(metadata: Mapping[str, str]) -> ExternalData | None:
     try:
         told = json.loads(metadata[EXTERNAL_DATA_KEY])
         return ExternalData(str(told["name"]), int(told["bytes"]), str(told["sha256"]))
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return None
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except (OSError, ValueError):  # a name that is too long, or that holds a null character
+        return False
 
 
 def check_external_data(path: Path, metadata: Mapping[str, str], *, digest: bool = False) -> ExternalData | None:
@@ -65,9 +72,9 @@ def check_external_data(path: Path, metadata: Mapping[str, str], *, digest: bool
     if told is None:
         return None
     place = path.parent / told.name
-    remedy = f"Copy {path.name} and {told.name} together from where they were made, or export the model again."
-    if Path(told.name).name != told.name or not place.is_file():
-        raise ModelFileError(f"{path} keeps its weights in {told.name}, which does not lie beside it. {remedy}")
+    remedy = f"Copy {path.name} and {told.name:.200} together from where they were made, or export the model again."
+    if Path(told.name).name != told.name or not _is_file(place):
+        raise ModelFileError(f"{path} keeps its weights in {told.name:.200}, which does not lie beside it. {remedy}")
     size = place.stat().st_size
     if size != told.bytes:
         raise ModelFileError(

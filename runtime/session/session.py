@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import glob
 import io
 import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,28 @@ import numpy as np
 
 import runtime.results  # noqa: F401  the decoders make the tasks known that a card may name
 from runtime.card import CARD_KEY, ModelCard
-from runtime.errors import DeviceError, InputError, ModelFileError, suggest
+from runtime.errors import CardError, DeviceError, InputError, ModelFileError, suggest
+from runtime.interruption import stop_on_interrupt
 from runtime.regular_file import require_file
+from runtime.session.card_check import card_contradictions
 from runtime.session.external_data import check_external_data
 from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
+from runtime.session.structure import check_structure
+from runtime.session.tensor import Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
 
-__all__ = ["Session", "Tensor"]
+__all__ = ["Session"]
 
 _MOST_THREADS = 1024  # each takes memory of its own, whether it has work or not
+
+_CONSTANT_BYTES = 2**24
+
+# Operators in which onnxruntime ends the process when it is given nothing.
+_ABORTING = (b"LSTM", b"GRU", b"DynamicQuantizeLSTM")
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -39,18 +48,6 @@ _DTYPES = {
     "tensor(string)": "object",
     **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a file: its name, dtype, and shape with a text where an axis may have any length."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.dtype} ({', '.join(map(str, self.shape))})"
 
 
 class Session:
@@ -63,12 +60,13 @@ class Session:
         threads: threads inside one operator; None leaves it to onnxruntime.
         optimize: let onnxruntime rewrite the graph and compute its constants. Without, a file is opened faster and runs slower;
             for inspecting untrusted files, whose constants may be too large to compute.
+        trust_card: open a file also where its card says something else than its graph; for telling of such a file.
 
     Raises:
         ModelFileError: the file is missing, is not a model that onnxruntime opens, or its weights in a second file are not
             those that it was written with.
         DeviceError: `device` is unknown, or required and unavailable.
-        CardError: the file's card is malformed.
+        CardError: the file's card is malformed, or says something else than the graph.
     """
 
     def __init__(
@@ -79,6 +77,7 @@ class Session:
         require_device: bool = False,
         threads: int | None = None,
         optimize: bool = True,
+        trust_card: bool = False,
     ) -> None:
         self.path = Path(path)
         self.threads = threads
@@ -102,6 +101,8 @@ class Session:
         check_external_data(self.path, self.metadata)
         text = self.metadata.get(CARD_KEY)
         self.card: ModelCard | None = None if text is None else ModelCard.from_json(text)
+        if self.card is not None and not trust_card:
+            self._check_card(self.card)
 
         self._expected = [
             (
@@ -114,9 +115,10 @@ class Session:
             for tensor in self.inputs
         ]
         self._all_outputs = [tensor.name for tensor in self.outputs]
+        self._run_options = module.RunOptions()
         # Without this option onnxruntime computes every output, asked for or not.
-        self._only_what_is_asked = module.RunOptions()
-        self._only_what_is_asked.only_execute_path_to_fetches = True
+        self._run_options.only_execute_path_to_fetches = True
+        stop_on_interrupt(self._run_options)
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
         """Run the file on arrays.
@@ -129,7 +131,8 @@ class Session:
             output name -> array.
 
         Raises:
-            InputError: a name is missing or unknown, or a dtype, rank or fixed length does not fit.
+            InputError: a name is missing or unknown, a dtype, rank or fixed length does not fit, or an axis has no length and the
+                file has a recurrent layer.
         """
         if not isinstance(inputs, Mapping) or len(inputs) != len(self._expected):
             raise self._names_differ(inputs)
@@ -141,17 +144,22 @@ class Session:
             if not isinstance(array, np.ndarray) or array.dtype != dtype or (rank and array.ndim != rank):
                 raise self._does_not_fit(name, array)
             shape = array.shape
+            if 0 in shape and self._ends_on_empty_input:
+                raise InputError(
+                    f"The input {name!r} of shape {shape} is empty, and {self.path} has a recurrent layer, on whose empty input "
+                    f"onnxruntime ends the whole process. Give at least one row, and one step."
+                )
             for axis, length in fixed:
                 if shape[axis] != length:
                     raise self._does_not_fit(name, array)
         try:
             if outputs is None:
                 names = self._all_outputs
-                values = self._session.run(names, inputs)
+                values = self._session.run(names, inputs, self._run_options)
             else:
                 names = list(outputs)
                 # onnxruntime takes an empty list for all outputs
-                values = self._session.run(names, inputs, self._only_what_is_asked) if names else []
+                values = self._session.run(names, inputs, self._run_options) if names else []
         except Exception as error:
             unknown = [name for name in names if name not in self._all_outputs]
             if unknown:
@@ -168,12 +176,28 @@ class Session:
             return self
         return Session(self.path, "cpu", threads=1)
 
+    @functools.cached_property
+    def _ends_on_empty_input(self) -> bool:
+        """Whether onnxruntime aborts on an empty input: it does in an LSTM and a GRU, in branches and functions too."""
+        import mmap
+
+        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return any(content.find(mark) >= 0 for name in _ABORTING for mark in _marks(name))
+
     @property
     def fixed_batch(self) -> int | None:
         """The batch size that the file insists on, or None when any is allowed."""
         lengths = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
         fixed = [length for length in lengths if isinstance(length, int)]
         return fixed[0] if fixed else None
+
+    def _check_card(self, card: ModelCard) -> None:
+        wrong = card_contradictions(card, self.inputs, self.outputs)
+        if wrong:
+            raise CardError(
+                f"The card of {self.path} and its graph contradict each other. {' '.join(wrong)} Export the model again, or "
+                f"fetch it from where it was made."
+            )
 
     def _device_that_runs(self) -> Device:
         first = self._session.get_providers()[0].removesuffix("ExecutionProvider").lower()
@@ -220,11 +244,18 @@ class Session:
         return InputError(f"The input {name!r} is {given}; {tensor.dtype} of shape ({shape}) is expected.{cast}")
 
 
+def _marks(operator: bytes) -> tuple[bytes, bytes]:
+    """An operator's name as it stands in an ONNX file (field 4 of a node), and in one of the ORT format."""
+    return b"\x22" + bytes([len(operator)]) + operator, len(operator).to_bytes(4, "little") + operator + b"\x00"
+
+
 def _open(
     module: Any, path: Path, providers: list[tuple[str, dict[str, str]]], threads: int | None, optimize: bool
 ) -> Any:
     require_file(path, ModelFileError)
+    check_structure(path)
     options = module.SessionOptions()
+    options.add_session_config_entry(*_most_constant_bytes(path))
     options.log_severity_level = 4
     if not optimize:
         options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -251,6 +282,17 @@ def _open(
         raise ModelFileError(
             f"{path} is not an ONNX model that onnxruntime can open: {_reason(error)}. {_fetch_again(path, str(error))}"
         ) from error
+
+
+def _most_constant_bytes(path: Path) -> tuple[str, str]:
+    """Setting: the most bytes that one constant may take that is computed as the file is opened.
+
+    A node whose constant would be larger is left to the run, which may never need it; releases of onnxruntime that do not know the
+    setting compute it. Weights in further files count as the file's.
+    """
+    size = path.stat().st_size
+    size += sum(other.stat().st_size for other in path.parent.glob(f"{glob.escape(path.name)}?*") if other.is_file())
+    return "optimization.constant_folding_max_output_size_in_bytes", str(max(_CONSTANT_BYTES, 2 * size))
 
 
 def _fetch_again(path: Path, reason: str = "") -> str:

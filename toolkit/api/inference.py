@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from runtime.card import ModelCard
-from runtime.errors import InputError, SpecError, suggest
+from runtime.errors import InputError, OutputError, SpecError, suggest
 from runtime.preprocess.inputs import prepare, prepare_items
 from runtime.preprocess.named_inputs import parse_named_inputs
+from runtime.results import find_decoder
+from runtime.results.scores import not_finite
 from toolkit.api.generating import Generating
 from toolkit.builder.spec import check
 from toolkit.data.batching.batches import Batches
@@ -64,6 +66,7 @@ class Inference(Generating):
 
         Raises:
             InputError: `data` does not fit.
+            OutputError: an answer is NaN or infinite; `res` holds them all the same.
         """
         if checkpoint is not None:
             self.load(checkpoint)
@@ -85,9 +88,23 @@ class Inference(Generating):
         if not parts:
             raise InputError("No input was given; at least one is expected.")
         self.res = _joined(parts)
+        self._check_answers()
         if show:
             print(self.res)
         return self.res
+
+    def _check_answers(self) -> None:
+        """Raise OutputError where rows of `res` are NaN or infinite."""
+        named = self.res if isinstance(self.res, Mapping) else {"": self.res}
+        for name, values in named.items():
+            broken = not_finite(values, find_decoder(find_task(self.task).card_task).activation)
+            if broken:
+                row, words = next(iter(broken.items()))
+                raise OutputError(
+                    f"The network's answer{f' {name!r}' if name else ''} is not finite in {len(broken)} of {len(values)} rows: row "
+                    f"{row + 1} has {words}. The answers are in model.res. Look for numbers far from those it was trained on; where "
+                    f"every row gives this, its weights are broken: train it again, with a lower learning rate."
+                )
 
     def _inputs(self, data: Any) -> Any:
         """Batches of prepared inputs from any form of `data`."""
@@ -142,6 +159,7 @@ class Inference(Generating):
         Returns:
             {row: {"预测值": predicted class or value, "置信度": confidence}}; the keys (predicted value, confidence) are
             those that BaseNN's users know. A regression has no confidence; several labels at once give a list of each.
+            A row that is NaN or infinite has None for both, and the reason under "原因".
             The confidence is a probability, also where the network ends in logits.
         """
         try:
@@ -161,7 +179,11 @@ class Inference(Generating):
             )
         found: dict[int, dict[str, Any]] = {}
         task, labels = find_task(self.task), self._labels()
+        broken = not_finite(values, find_decoder(task.card_task).activation)
         for row, numbers in enumerate(values):
+            if row in broken:
+                found[row] = {"预测值": None, "置信度": None, "原因": broken[row]}
+                continue
             prediction, confidence = task.read_row(numbers, labels)
             found[row] = {"预测值": prediction, **({} if confidence is None else {"置信度": confidence})}
         print(found)
@@ -278,6 +300,7 @@ def _joined(parts: list[Any]) -> Any:
 
 def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     """Print a checkpoint's description, and return it as plain values. Raises CheckpointError."""
+    from runtime.console import written_lines
     from runtime.session.describe import card_lines
     from toolkit.training.checkpoints.describe import describe_checkpoint
 
@@ -285,5 +308,5 @@ def pth_info(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         print(describe_checkpoint(Path(checkpoint))[1])
     except SpecError as error:  # a module of its maker's own that is not at hand: the card needs none
-        print("\n".join([*card_lines(content.card), "", str(error)]))
+        print(written_lines([*card_lines(content.card), "", str(error)]))
     return {**content.card.to_dict(), "network": content.spec.to_dict()}

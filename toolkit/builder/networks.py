@@ -73,8 +73,8 @@ def _layer(entry: Mapping[str, Any], position: int) -> LayerSpec:
 def _read(path: Path) -> tuple[LayerSpec, ...]:
     require_file(path, SpecError)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{path} cannot be read as a network's description: {error}.") from error
     try:
         layers = NetworkSpec.from_dict({"input_shape": None, **value} if isinstance(value, dict) else value).layers

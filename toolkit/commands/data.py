@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from runtime.commands.options import json_option
+from runtime.commands.printable import print_told
 from runtime.commands.requirements import need
 from toolkit.commands.json_text import parse_json
 
@@ -40,4 +40,4 @@ def data_show(path: str, output: str, as_json: bool, **options: Any) -> None:
     facts, text = show_data(
         Path(path), Path(output), **{**options, "augment": parse_json("--augment", options["augment"])}
     )
-    click.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+    print_told(facts, text, as_json)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from runtime.commands.options import json_option
+from runtime.commands.printable import print_told
 from runtime.commands.progress import print_line
 from runtime.commands.requirements import need
 
@@ -25,4 +25,4 @@ def demo(output: str, epochs: int, seed: int, as_json: bool) -> None:
     from toolkit.demo.pipeline import run_demo
 
     result = run_demo(Path(output), epochs, seed, None if as_json else print_line)
-    click.echo(json.dumps(result.to_dict()) if as_json else result.closing())
+    print_told(result.to_dict(), result.closing(), as_json)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_write
+from runtime.console import one_line, written_lines
 from runtime.errors import CheckpointError, InputError
+from runtime.json_text import json_text
 from toolkit.api.nn import nn
 from toolkit.builder.networks import network_layers
 from toolkit.builder.spec import LayerSpec
@@ -90,16 +91,17 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         rate = usual_rate(settings.optimizer) * peak_factor(settings.schedule)
         facts["usual_lr"] = rate
         changed["lr"] = f"{rate:g} (usual for this optimiser and schedule)"
-    lines = [
+    before = [
         f"data: {config.data.path}: {train.data.describe()}",
         "parts: " + ", ".join(f"{count:,} for {name}" for name, count in parts.items() if count),
-        str(summary),
+    ]
+    after = [
         f"plan: {settings.epochs} epochs of {steps:,} steps of {settings.batch_size} examples on {model.device}",
         *(f"  {name}: {value}" for name, value in changed.items()),
-        *([f"  augmentation: {json.dumps(changes)}"] if changes else []),
+        *([f"  augmentation: {json_text(changes)}"] if changes else []),
         f"would write {folder}; nothing was written",
     ]
-    return facts, "\n".join(lines)
+    return facts, "\n".join([written_lines(before), str(summary), written_lines(after)])
 
 
 def find_rate(config: RunConfig, picture: Path) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
     model.add_layers(layers)
     model.add(optimizer=config.training["optimizer"])
     if report and setup(model.device).writes:
-        report(f"data: {config.data.path}: {data.describe()}")
+        report(one_line(f"data: {config.data.path}: {data.describe()}"))
         report(str(model.summary()))
     return model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 import click
 
 from runtime.commands.options import flag, json_option
+from runtime.commands.printable import print_error, print_told
 from runtime.commands.progress import print_line
 from runtime.commands.requirements import need
+from runtime.console import written_lines
 from runtime.errors import InputError
 from toolkit.tasks.registry import short_names
 
@@ -95,19 +96,19 @@ def train(
             _say_stopped(folder)
         raise click.exceptions.Exit(130) from None
     if speaks:
-        click.echo(json.dumps(facts) if as_json else text)
+        print_told(facts, text, as_json)
 
 
 def _finished(facts: dict[str, Any], folder: Path) -> tuple[dict[str, Any], str]:
     """Result of a finished training: (facts for JSON, closing text)."""
     files = ", ".join(facts["files"])
-    return facts, f"wrote {folder}: {files}\nnext: toolkit export {folder / 'best.pth'}"
+    return facts, written_lines([f"wrote {folder}: {files}", f"next: toolkit export {folder / 'best.pth'}"])
 
 
 def _say_stopped(folder: Path) -> None:
-    click.echo("Stopped.", err=True)
+    print_error("Stopped.")
     if (folder / "last.pth").is_file():
-        click.echo(f"Nothing is lost; continue with: toolkit train -o {folder} --resume", err=True)
+        print_error(f"Nothing is lost; continue with: toolkit train -o {folder} --resume")
 
 
 def _only_resume(options: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from PIL import Image
 from runtime.atomic import atomic_write
 from runtime.console import bytes_text, seconds_text
 from runtime.errors import CheckFailed, InputError
+from runtime.json_text import json_text
 from runtime.model import Model, load
 from runtime.picture_index import Neighbours, draw_neighbours, embed_pictures, open_picture_index, search_pictures
 from runtime.preprocess.sources import images_in
@@ -56,7 +56,7 @@ def run_demo(folder: Path, epochs: int, seed: int, report: Callable[[str], None]
     started = time.perf_counter()
     write_report(demo, folder / "report.html")
     _note(demo, "report", "report.html", "curves, confusion, predictions, neighbours", started)
-    atomic_write(folder / _MARK, json.dumps(demo.to_dict(), indent=2))
+    atomic_write(folder / _MARK, json_text(demo.to_dict(), indent=2))
     return demo
 
 

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal
 
+from runtime.console import one_line, without_controls
 from runtime.errors import InputError
 
 __all__ = ["CATEGORIES", "INK", "MISSING", "MUTED", "SEQUENTIAL", "categories", "figure_bytes", "picture_kind"]
@@ -67,7 +68,11 @@ def figure_bytes(figure: Any, kind: Literal["png", "svg"] = "png", *, title: str
         dpi: pixels per inch of a PNG.
     """
     from matplotlib import rc_context
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):  # names of a stranger's file; a control character would make the SVG no XML
+        text.set_text(without_controls(text.get_text()))
+    title = one_line(title)
     settings: Any = {"font.sans-serif": _installed_fonts(), "svg.fonttype": "none", "svg.hashsalt": "toolkit"}
     metadata = {"Title": title} if kind == "png" else {"Title": title, "Date": None, "Creator": None}
     buffer = io.BytesIO()

@@ -443,3 +443,15 @@ def test_a_single_number_without_a_batch_is_compared_too(tmp_path: Path) -> None
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "one", value[:1], value[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx")
     assert compare_networks(tmp_path / "a.onnx", tmp_path / "a.onnx").passed
+
+
+def test_what_is_nan_in_both_is_told_and_nothing_but_nan_is_no_agreement(tmp_path: Path) -> None:
+    class Roots(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.sqrt()
+
+    x = torch.tensor([[1.0, -1.0], [4.0, 2.0]])
+    found = compare_networks(Roots(), Roots(), example=x)
+    assert found.passed and "note: the output" in str(found) and "is NaN in both in" in str(found)
+    with pytest.raises(CheckFailed, match="NaN throughout in both, so that there is nothing to compare"):
+        check(Roots(), Roots(), example=-x.abs())

@@ -57,7 +57,7 @@ def test_an_exported_network_is_told(exported: tuple[Report, list[str]]) -> None
     assert any(name.startswith("onnxruntime>=") for name in seen.targets)
     facts = seen.to_dict()
     assert json.loads(json.dumps(facts)) == facts
-    text = "\n".join(seen.lines())
+    text = seen.text()
     for words in (
         "opset    ai.onnx",
         "parameters: float32",

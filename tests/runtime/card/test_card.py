@@ -262,6 +262,16 @@ def test_text_that_is_no_card_is_a_card_error(text: str) -> None:
         ModelCard.from_json(text)
 
 
+@pytest.mark.parametrize("depth", [60, 400, 900, 2000])
+@pytest.mark.parametrize("what", ["training", "parity", "producer"])
+def test_facts_that_are_nested_deep_are_a_card_error(what: str, depth: int) -> None:
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        facts = '{"x":' + opening * depth + "1" + closing * depth + "}"
+        text = json.dumps({**IMAGE_CARD, what: "@"}).replace('"@"', facts)
+        with pytest.raises(CardError, match=r"nested deeper than 50 levels|is not JSON"):
+            ModelCard.from_json(text)
+
+
 def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield place
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

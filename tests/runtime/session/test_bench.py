@@ -96,9 +96,9 @@ def test_lengths_that_are_missing_or_make_no_sense(
 def test_lengths_come_from_the_card(
     onnx_file: Callable[..., Path], entry: InputCard, shape: list[Any], expected: tuple[int, ...]
 ) -> None:
-    value = ("x", TensorProto.FLOAT, shape)
+    kind = TensorProto.UINT8 if entry.prepared_in_graph else TensorProto.FLOAT
     card = ModelCard("raw", (entry,))
-    path = onnx_file([("Identity", ["x"], ["y"], {})], [value], [("y", TensorProto.FLOAT, shape)], card)
+    path = onnx_file([("Identity", ["x"], ["y"], {})], [("x", kind, shape)], [("y", kind, shape)], card)
     assert random_inputs(Session(path, "cpu"), 2)["x"].shape == expected
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +84,25 @@ def test_other_weights_of_the_same_size_are_told_by_their_digest(model: Path) ->
         check_external_data(model, metadata, digest=True)
 
 
-@pytest.mark.parametrize("told", ["", "[]", "{}", '{"name": 1}', "[" * 5000, '{"name":"a","bytes":"x","sha256":""}'])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"name": 1}',
+        "[" * 5000,
+        '{"name":"a","bytes":"x","sha256":""}',
+        '{"name":"a","bytes":1e999,"sha256":""}',
+    ],
+)
 def test_what_cannot_be_read_says_nothing(told: str) -> None:
     assert told_external_data({EXTERNAL_DATA_KEY: told}) is None
 
 
 def test_a_name_outside_of_the_folder_is_not_followed(model: Path) -> None:
-    told = '{"name":"../model.onnx.data","bytes":1,"sha256":""}'
-    with pytest.raises(ModelFileError, match="does not lie beside it"):
-        check_external_data(model, {EXTERNAL_DATA_KEY: told})
+    for name in ("../model.onnx.data", "a" * 5000, "a\x00b", ""):
+        told = json.dumps({"name": name, "bytes": 1, "sha256": ""})
+        with pytest.raises(ModelFileError, match="does not lie beside it") as refused:
+            check_external_data(model, {EXTERNAL_DATA_KEY: told})
+        assert len(str(refused.value)) < 2000

@@ -136,6 +136,21 @@ def test_it_gives_the_outputs_by_name_all_or_those_asked_for(plain: Session) -> 
     assert plain.run({"x": X[:0]})["double"].shape == (0, 3)
 
 
+@pytest.mark.parametrize("operator", ["LSTM", "GRU"])
+@pytest.mark.parametrize("shape", [(5, 0, 2), (0, 3, 2), (0, 0, 2)])
+def test_an_empty_input_of_a_recurrent_layer_is_refused(
+    onnx_file: Callable[..., Path], operator: str, shape: tuple[int, ...]
+) -> None:
+    """onnxruntime ends the process on some of these."""
+    gates = {"LSTM": 4, "GRU": 3}[operator]
+    weights = {"w": np.zeros((1, 3 * gates, 2), np.float32), "r": np.zeros((1, 3 * gates, 3), np.float32)}
+    nodes = [(operator, ["x", "w", "r"], ["y"], {"hidden_size": 3})]
+    session = Session(onnx_file(nodes, [("x", 1, ["L", "N", 2])], [("y", 1, None)], **weights), "cpu")
+    with pytest.raises(InputError, match=r"is empty, and .* has a recurrent layer"):
+        session.run({"x": np.zeros(shape, np.float32)})
+    assert session.run({"x": np.zeros((5, 1, 2), np.float32)})["y"].shape == (5, 1, 1, 3)
+
+
 @pytest.mark.parametrize("x", [np.asfortranarray(X), X[::-1], np.concatenate([X, X], axis=1)[:, ::2]])
 def test_arrays_may_lie_in_memory_as_they_like(plain: Session, x: np.ndarray) -> None:
     np.testing.assert_array_equal(plain.run({"x": x})["double"], 2 * x)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_write
+from runtime.console import written_lines
 from runtime.errors import InputError
 from toolkit.data.augmentation import Augmentation
 from toolkit.data.augmentation.transforms import parse_transform
@@ -50,4 +51,4 @@ def show_data(
     atomic_write(picture, content)
     facts = {**data_facts(data), "source": str(path), "picture": str(picture)}
     counts = ", ".join(f"{name} {count:,}" for name, count in facts["classes"].items())
-    return facts, f"{path}: {data.describe()}\nclasses: {counts}\ndrew {picture}"
+    return facts, written_lines([f"{path}: {data.describe()}", f"classes: {counts}", f"drew {picture}"])

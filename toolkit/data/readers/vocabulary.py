@@ -83,7 +83,7 @@ def read_vocabulary(word2idx: Mapping[str, int] | Sequence[str] | np.ndarray | s
             raise _no_vocabulary("empty")
         try:
             given = {str(token): int(index) for token, index in given.items()}
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise _no_vocabulary("a mapping whose values are not whole numbers") from error
         if sorted(given.values()) != list(range(len(given))):
             wrong = sorted(set(range(len(given))) - set(given.values()))

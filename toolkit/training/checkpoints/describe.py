@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_write
-from runtime.console import bytes_text
+from runtime.console import bytes_text, written_lines
 from runtime.session.describe import card_lines
 from toolkit.builder.summary import summarize
 from toolkit.explain.diagram.drawing import draw_network
@@ -44,11 +44,11 @@ def describe_checkpoint(path: Path, picture: Path | None = None) -> tuple[dict[s
     if batch:  # written in the middle of an epoch
         place = f", after {epoch} epochs and {batch} batches"
     lines = [f"{path}: checkpoint, {bytes_text(size)}{place}"]
-    lines += [*card_lines(checkpoint.card), "", str(summary)]
+    texts = [written_lines([*lines, *card_lines(checkpoint.card), ""]), str(summary)]
     if picture is not None:
         kind, dtype = picture_kind(picture), checkpoint.spec.input_dtype or "float32"
         atomic_write(
             picture, draw_network(network, checkpoint.spec.input_shape, kind, input_dtype=dtype, title=path.name)
         )
-        lines += ["", f"drew {picture}"]
-    return facts, "\n".join(lines)
+        texts.append(written_lines(["", f"drew {picture}"]))
+    return facts, "\n".join(texts)

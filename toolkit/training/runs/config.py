@@ -188,10 +188,14 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A TOML file -> its tables. Raises InputError when it cannot be read."""
     source = require_file(path)
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
+        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{source} cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (
+        tomllib.TOMLDecodeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: a number with thousands of digits
         raise InputError(f"{source} is not TOML: {error}. See toml.io for the format.") from error
 
 
@@ -241,7 +245,7 @@ def parse_change(text: str) -> tuple[str, Any]:
         raise InputError(f"--set {text}: KEY=VALUE is expected, such as --set training.ema=0.999.")
     try:
         return key.strip(), tomllib.loads(f"value = {value.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
         return key.strip(), value.strip()
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_write
+from runtime.json_text import json_text
 
 __all__ = ["epoch_line", "measured", "write_history"]
 
@@ -18,10 +18,10 @@ __all__ = ["epoch_line", "measured", "write_history"]
 def write_history(folder: Path, settings: Mapping[str, Any], history: Sequence[Mapping[str, float]]) -> None:
     """Write history.json (settings and one entry per epoch) and history.csv (one row per epoch, for spreadsheets).
 
-    A value that is not finite cannot be written in JSON and becomes null; the table leaves it empty.
+    A value that is not finite cannot be written in JSON: it becomes null, and ``not_finite`` says what it was; the table leaves it empty.
     """
     entries = [{name: value if math.isfinite(value) else None for name, value in entry.items()} for entry in history]
-    atomic_write(folder / "history.json", json.dumps({"settings": settings, "epochs": entries}, indent=2) + "\n")
+    atomic_write(folder / "history.json", json_text({"settings": settings, "epochs": history}, indent=2) + "\n")
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(name for entry in entries for name in entry)), lineterminator="\n")
     writer.writeheader()

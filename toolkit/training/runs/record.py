@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import platform
 import shlex
 import sys
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 from runtime.atomic import atomic_write
+from runtime.json_text import json_text
 from toolkit.training.runs.producer import producer
 from toolkit.training.settings import Settings
 
@@ -65,7 +65,7 @@ class RunRecord:
             "platform": platform.platform(),
             "threads": torch.get_num_threads(),
         }
-        atomic_write(folder / "run.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        atomic_write(folder / "run.json", json_text(content, indent=2) + "\n")
 
 
 def device_text(device: torch.device) -> str:
