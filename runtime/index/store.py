@@ -22,15 +22,17 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import VectorIndexError
 from runtime.index.checks import Block, row_norms
-from runtime.index.connection import WAIT_SECONDS, QueryLimit, connect, missing_index
+from runtime.index.compaction import live_blocks
+from runtime.index.connection import WAIT_SECONDS, QueryLimit, connect, damaged, explained, is_interrupt, missing_index
 from runtime.index.interface import DTYPES, METRICS
+from runtime.index.many_values import marks, parts
 from runtime.index.schema import (
     APPLICATION,
     MOST_ELEMENTS,
@@ -44,16 +46,10 @@ from runtime.index.schema import (
     StoredBlock,
     objects,
 )
-from runtime.index.sqlite_errors import damaged, explained, is_interrupt
 from runtime.index.sum_table import SumTable
 from runtime.index.where import Condition, Field, fields_of
 
 __all__ = ["Store"]
-
-_NAMES_AT_ONCE = 500
-"""SQLite takes a limited number of bound values in one statement."""
-
-_Item = TypeVar("_Item")
 
 
 class Store:
@@ -168,21 +164,21 @@ class Store:
     def names(self, places: Sequence[int]) -> dict[int, str]:
         """Live ids at these places."""
         found: dict[int, str] = {}
-        for part in _parts(places):
-            found.update(self._run(f"SELECT place, id FROM items WHERE place IN ({_marks(part)})", part))  # noqa: S608
+        for part in parts(places):
+            found.update(self._run(f"SELECT place, id FROM items WHERE place IN ({marks(part)})", part))  # noqa: S608
         return found
 
     def check_names(self, places: Sequence[int]) -> None:
         """Check the ids and the metadata at these places."""
-        for part in _parts(places):
-            query = f"SELECT place, id, metadata FROM items WHERE place IN ({_marks(part)})"  # noqa: S608
+        for part in parts(places):
+            query = f"SELECT place, id, metadata FROM items WHERE place IN ({marks(part)})"  # noqa: S608
             self._sums.check_items(self._run(query, part).fetchall())
 
     def items(self, ids: Sequence[str]) -> dict[str, tuple[int, dict[str, Any]]]:
         """Place and metadata of the ids that exist: id -> (place, metadata)."""
         found: dict[str, tuple[int, dict[str, Any]]] = {}
-        for part in _parts(ids):
-            query = f"SELECT id, place, metadata FROM items WHERE id IN ({_marks(part)})"  # noqa: S608
+        for part in parts(ids):
+            query = f"SELECT id, place, metadata FROM items WHERE id IN ({marks(part)})"  # noqa: S608
             rows = self._run(query, part).fetchall()
             self._sums.check_items((place, name, text) for name, place, text in rows)
             found.update((name, (place, self._facts(text))) for name, place, text in rows)
@@ -246,7 +242,7 @@ class Store:
             return False
         alive = np.ones(stop - first, bool)
         alive[[place - first for _, place in self.dead(0)]] = False
-        self.append(self._live_blocks(first, stop, alive))
+        self.append(live_blocks(self, first, stop, alive))
         moved = zip((np.flatnonzero(alive) + first).tolist(), range(stop, stop + int(alive.sum())), strict=True)
         self._run("CREATE TEMP TABLE moved (old INTEGER PRIMARY KEY, new INTEGER NOT NULL)")
         self._connection.executemany("INSERT INTO moved VALUES (?, ?)", moved)
@@ -259,19 +255,6 @@ class Store:
         self._run("UPDATE info SET first = ?", (stop,))
         self._sums.compacted()
         return True
-
-    def _live_blocks(self, first: int, stop: int, alive: npt.NDArray[np.bool_]) -> Iterator[Block]:
-        """Live vectors in order, regrouped into blocks no smaller than most of the old ones."""
-        dtype = np.dtype(self.facts.dtype).newbyteorder("<")
-        parts: list[Block] = []
-        for block in list(self.blocks(first, stop)):
-            keep = alive[block.first - first : block.stop - first]
-            parts.append(Block(self.vectors(block)[keep].astype(dtype), block.norms[keep]))
-            if sum(part.vectors.nbytes for part in parts) >= 1 << 20 or block.stop == stop:
-                joined = Block(np.concatenate([p.vectors for p in parts]), np.concatenate([p.norms for p in parts]))
-                parts = []
-                if len(joined.norms):
-                    yield joined
 
     # Opening
 
@@ -411,12 +394,3 @@ class Store:
 
 def _checksum(norms: npt.NDArray[np.float64], vectors: bytes) -> int:
     return zlib.crc32(vectors, zlib.crc32(norms.astype("<f8").tobytes()))
-
-
-def _parts(values: Sequence[_Item]) -> Iterator[list[_Item]]:
-    for start in range(0, len(values), _NAMES_AT_ONCE):
-        yield list(values[start : start + _NAMES_AT_ONCE])
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))
