@@ -149,6 +149,7 @@ def _source(config: RunConfig) -> Source:
         data.path,
         task=find_task(data.task).name,
         card=card,
+        labels=data.classes,
         label=data.label,
         scale=data.scale,
         level=data.level,
