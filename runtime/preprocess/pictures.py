@@ -28,6 +28,7 @@ __all__ = [
     "open_image",
     "prepare_image",
     "raw_pixels",
+    "resize_image",
     "resized_size",
 ]
 
@@ -56,7 +57,7 @@ def decode(picture: Picture, card: ImageInput) -> Uint8Array:
     name = _name(picture)
     image = convert_image(picture, card.color, card.orientation)
     try:
-        image = _resize(image, card)
+        image = resize_image(image, card)
         if card.crop is not None:
             image = _center_crop(image, card.crop)
     except Exception as error:
@@ -208,7 +209,8 @@ def _convert(image: Image.Image, color: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _resize(image: Image.Image, card: ImageInput) -> Image.Image:
+def resize_image(image: Image.Image, card: ImageInput) -> Image.Image:
+    """Resize a picture as the card says: the step before its crop."""
     height, width = resized_size(image.height, image.width, card)
     if (height, width) == (image.height, image.width):
         return image

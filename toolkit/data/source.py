@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from runtime.card import ImageInput
 from runtime.errors import InputError
@@ -27,6 +28,7 @@ from toolkit.tasks.registry import DEFAULT_TASK, find_task
 __all__ = ["Source", "open_archives", "open_pictures", "open_source", "open_tables"]
 
 _TABLES = (".csv", ".tsv", ".tab")
+Prepare: TypeAlias = Callable[[Dataset], Dataset]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def open_source(
     color: Literal["RGB", "grayscale"] = "RGB",
     size: tuple[int, int] | None = None,
     card: ImageInput | None = None,
+    keep_originals: bool = False,
     labels: Any = None,
     label: str | Sequence[str] | None = None,
     scale: bool = True,
@@ -68,6 +71,7 @@ def open_source(
         path: the file or folder.
         task: what the labels are for.
         color, size, card, workers: for pictures; see `load_images`.
+        keep_originals: for pictures in arrays; see `apply_card`. Of pictures in files the files are.
         labels: names of the classes in the order of a network's outputs, in any form that `class_names` takes; those in the
             data mean themselves. None takes those in the data.
         label, scale: for tables; see `load_csv`.
@@ -77,14 +81,15 @@ def open_source(
         InputError: the path does not exist or holds none of these, or a further part has classes that the training part lacks.
     """
     texts: dict[str, Any] = {"task": task, "level": level, "length": length, **(text_options or {})}
+    prepare = partial(apply_card, card=card, keep_originals=keep_originals)
     place = Path(path)
     if not place.exists():
         raise InputError(f"{place} does not exist. Check the path; it is looked up from {Path.cwd()}.")
     if place.is_dir():
         if find_idx(place, "train"):
-            return _open_idx(place, card, labels)
+            return _open_idx(place, prepare, labels)
         if not class_folders(place):
-            return _open_files(place, labels, texts, card=card, label=label, scale=scale)
+            return _open_files(place, labels, texts, prepare=prepare, label=label, scale=scale)
         return open_pictures(place, color=color, size=size, card=card, labels=labels, workers=workers)
     suffix = place.suffix.lower()
     if suffix in _TABLES and _holds_texts(place, label):
@@ -92,7 +97,7 @@ def open_source(
     if suffix in _TABLES:
         return open_tables(place, task=task, label=label, scale=scale, labels=labels)
     if suffix == ".npz":
-        return open_archives(place, task=task, card=card, labels=labels)
+        return open_archives(place, task=task, prepare=prepare, labels=labels)
     if suffix == ".txt" and find_task(task).per_position:
         return Source(load_texts(read_lines(place), source=str(place), **texts))
     raise InputError(
@@ -142,24 +147,23 @@ def open_tables(
 
 
 def open_archives(
-    path: str | os.PathLike[str], *, task: str = DEFAULT_TASK, card: ImageInput | None = None, labels: Any = None
+    path: str | os.PathLike[str], *, task: str = DEFAULT_TASK, prepare: Prepare = apply_card, labels: Any = None
 ) -> Source:
-    """An NPZ file, or a folder with files named for the parts; `card` as for `apply_card`, the rest as for `load_npz`."""
+    """An NPZ file, or a folder with files named for the parts; arguments as for `load_npz`.
+
+    `prepare` is what becomes of the data of each part: `apply_card` with a card, for pictures.
+    """
     paths = _files(path, (".npz",))
     if len(paths) == 1:
-        return Source(apply_card(load_npz(paths["train"], task=task, labels=labels), card))
-    train = apply_card(load_npz(paths["train"], task=task), card)
-    return _assembled(
-        train, paths, lambda path: _alike(apply_card(load_npz(path, task=task), card), train, path.stem), labels
-    )
+        return Source(prepare(load_npz(paths["train"], task=task, labels=labels)))
+    train = prepare(load_npz(paths["train"], task=task))
+    return _assembled(train, paths, lambda path: _alike(prepare(load_npz(path, task=task)), train, path.stem), labels)
 
 
-def _open_idx(place: Path, card: ImageInput | None, labels: Any) -> Source:
-    train = apply_card(load_idx(place, "train"), card)
+def _open_idx(place: Path, prepare: Prepare, labels: Any) -> Source:
+    train = prepare(load_idx(place, "train"))
     found: dict[Part, Path] = {"train": place, **({"test": place} if find_idx(place, "test") else {})}
-    return _assembled(
-        train, found, lambda path: _alike(apply_card(load_idx(path, "test"), card), train, "test"), labels
-    )
+    return _assembled(train, found, lambda path: _alike(prepare(load_idx(path, "test")), train, "test"), labels)
 
 
 def _open_files(
@@ -167,7 +171,7 @@ def _open_files(
     labels: Any,
     texts: Mapping[str, Any],
     *,
-    card: ImageInput | None,
+    prepare: Prepare,
     label: str | Sequence[str] | None,
     scale: bool,
 ) -> Source:
@@ -192,7 +196,7 @@ def _open_files(
     if tables:
         return open_tables(place, task=texts["task"], label=label, scale=scale, labels=labels)
     if _files(place, (".npz",), needed=False):
-        return open_archives(place, task=texts["task"], card=card, labels=labels)
+        return open_archives(place, task=texts["task"], prepare=prepare, labels=labels)
     return Source(load_images(place))  # raises with what is looked for
 
 

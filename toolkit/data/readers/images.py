@@ -19,6 +19,7 @@ from runtime.preprocess import decode, open_image
 from runtime.preprocess.sources import holds_image, images_in
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
+from toolkit.data.originals import FileOriginals
 from toolkit.data.stores import FileStore, PixelStore, Store
 from toolkit.tasks.class_indices import named_classes
 from toolkit.tasks.registry import DEFAULT_TASK
@@ -133,7 +134,7 @@ def _store(files: list[Path], card: ImageInput, workers: int | None) -> Store:
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for _ in pool.map(place, range(len(files)), chunksize=64):
             pass
-    return PixelStore(pixels, card)
+    return PixelStore(pixels, card, FileOriginals(files, card, workers))
 
 
 def _before_crop(card: ImageInput) -> ImageInput:
