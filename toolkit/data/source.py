@@ -97,7 +97,7 @@ def open_source(
     if suffix in _TABLES:
         return open_tables(place, task=task, label=label, scale=scale, labels=labels)
     if suffix == ".npz":
-        return open_archives(place, task=task, prepare=prepare, labels=labels)
+        return open_archives(place, prepare=prepare, labels=labels, **texts)
     if suffix == ".txt" and find_task(task).per_position:
         return Source(load_texts(read_lines(place), source=str(place), **texts))
     raise InputError(
@@ -147,17 +147,18 @@ def open_tables(
 
 
 def open_archives(
-    path: str | os.PathLike[str], *, task: str = DEFAULT_TASK, prepare: Prepare = apply_card, labels: Any = None
+    path: str | os.PathLike[str], *, prepare: Prepare = apply_card, labels: Any = None, **options: Any
 ) -> Source:
-    """An NPZ file, or a folder with files named for the parts; arguments as for `load_npz`.
+    """An NPZ file, or a folder with files named for the parts; labels and options as for `load_npz`.
 
     `prepare` is what becomes of the data of each part: `apply_card` with a card, for pictures.
     """
     paths = _files(path, (".npz",))
     if len(paths) == 1:
-        return Source(prepare(load_npz(paths["train"], task=task, labels=labels)))
-    train = prepare(load_npz(paths["train"], task=task))
-    return _assembled(train, paths, lambda path: _alike(prepare(load_npz(path, task=task)), train, path.stem), labels)
+        return Source(prepare(load_npz(paths["train"], labels=labels, **options)))
+    train = prepare(load_npz(paths["train"], **options))
+    further = {**options, **_as_prepared(train)}
+    return _assembled(train, paths, lambda path: _alike(prepare(load_npz(path, **further)), train, path.stem), labels)
 
 
 def _open_idx(place: Path, prepare: Prepare, labels: Any) -> Source:
@@ -196,7 +197,7 @@ def _open_files(
     if tables:
         return open_tables(place, task=texts["task"], label=label, scale=scale, labels=labels)
     if _files(place, (".npz",), needed=False):
-        return open_archives(place, task=texts["task"], prepare=prepare, labels=labels)
+        return open_archives(place, prepare=prepare, labels=labels, **texts)
     return Source(load_images(place))  # raises with what is looked for
 
 
@@ -205,16 +206,17 @@ def _open_texts(
 ) -> Source:
     """Texts in parts; further ones are prepared with the training part's vocabulary and length."""
     train = read(paths["train"], **options)
+    further = {**options, **_as_prepared(train)}
+    return _assembled(train, paths, lambda path: read(path, **further), labels)
+
+
+def _as_prepared(train: Dataset) -> dict[str, Any]:
+    """Options of `load_texts` for texts to be prepared as these were; none for other data."""
     card: Any = train.card
-    known = {
-        "word2idx": card.vocabulary,
-        "level": card.level,
-        "length": card.length,
-        "lowercase": card.lowercase,
-        "normalization": card.normalization,
-        "strip_accents": card.strip_accents,
-    }
-    return _assembled(train, paths, lambda path: read(path, **{**options, **known}), labels)
+    if train.vocabulary is None:
+        return {}
+    found = {name: getattr(card, name) for name in ("level", "length", "lowercase", "normalization", "strip_accents")}
+    return {"word2idx": card.vocabulary, **found}
 
 
 def _load_lines(path: Path, **options: Any) -> Dataset:

@@ -143,6 +143,13 @@ def test_archives_of_parts_go_by_name(tmp_path: Path) -> None:
     source = open_source(tmp_path)
     assert source.validation is not None
     assert (source.train.targets.tolist(), source.validation.targets.tolist()) == ([1, 0, 2], [2, 1])
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    np.savez(texts / "train.npz", data=np.array(["not good", "fine"]), label=np.array(["bad", "good"]))
+    np.savez(texts / "val.npz", data=np.array(["good"]), label=np.array(["good"]))
+    words = open_source(texts, level="word")
+    assert words.validation is not None
+    assert (words.validation.card, words.validation.targets.tolist()) == (words.train.card, [1])
     np.savez(tmp_path / "val.npz", data=np.eye(2), label=np.array(["c", "b"]))
     with pytest.raises(InputError, match="The val part of"):
         open_source(tmp_path)
