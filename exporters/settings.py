@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from runtime.card import InputCard
 from runtime.errors import InputError, SpecError, suggest
+from runtime.ordered import ordered
 
 __all__ = ["ABSOLUTE", "RELATIVE", "STRICT", "ExportSettings", "Tolerance", "make_settings"]
 
@@ -111,6 +112,32 @@ class ExportSettings:
 
 DEFAULTS = ExportSettings()
 
+# Settings that are sequences -> what is expected, in words.
+_SEQUENCES = {
+    "outputs": "a list of names of outputs",
+    "inputs": "a list of input cards",
+    "input_size": "a list of lengths, such as (3, 224, 224),",
+    "embed_postprocess": "a list of steps, such as ['softmax', 'top-k:5'],",
+}
+
+
+def _in_order(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those settings that are sequences, as tuples. Raises SpecError or InputError for what has no order."""
+    found: dict[str, Any] = {}
+    labels = given.get("labels")
+    if labels is not None and not (isinstance(labels, list | tuple) and not labels):
+        from toolkit.data.class_names import class_names
+
+        found["labels"] = class_names(labels, "labels")
+    for name, expected in _SEQUENCES.items():
+        if given.get(name) is not None:
+            found[name] = tuple(ordered(given[name], name, expected))
+    if isinstance(given.get("dynamic"), str):
+        raise SpecError(
+            f"dynamic={given['dynamic']!r} was given; a list of names of axes is expected, such as ['batch']."
+        )
+    return found
+
 
 def make_settings(given: Mapping[str, Any]) -> ExportSettings:
     """Settings from keywords. Raises SpecError for an unknown one, InputError for data that does not exist."""
@@ -118,7 +145,7 @@ def make_settings(given: Mapping[str, Any]) -> ExportSettings:
     for name in given:
         if name not in known:
             raise SpecError(f"export has no setting {name!r}.{suggest(name, known)}")
-    settings = ExportSettings(**given)
+    settings = ExportSettings(**{**given, **_in_order(given)})
     for name in ("calibration", "evaluation"):
         path = getattr(settings, name)
         if path is not None and not Path(path).exists():

@@ -197,6 +197,11 @@ def _checked_labels(
     if not labels or decoder.named_by_module or not isinstance(result, torch.Tensor) or ours:
         return (labels if settings.labels or decoder.typed else ()), []
     width = result.shape[class_axis(result.ndim)]
+    if settings.labels and set(labels) & set(opened.labels) and labels != opened.labels:
+        raise SpecError(
+            f"The labels {', '.join(labels)} were given; the network's own are {', '.join(opened.labels[:20])}, in this order, which its "
+            f"outputs keep. Leave the labels out, or give new names for all of them in this order."
+        )
     if len(labels) == width:
         return labels, []
     if settings.labels:

@@ -42,8 +42,11 @@ def checked_ids(ids: Sequence[str], unique: bool = False) -> list[str]:
     Raises:
         VectorIndexError: not a sequence of non-empty texts, or, with `unique`, a duplicate.
     """
-    if isinstance(ids, str | bytes | Mapping) or not hasattr(ids, "__iter__"):
-        raise VectorIndexError(f"ids is {_short(ids)}; a list of texts is expected. For one id write [id].")
+    if isinstance(ids, str | bytes | Mapping | set | frozenset) or not hasattr(ids, "__iter__"):
+        raise VectorIndexError(
+            f"ids is {_short(ids)}; a list of texts is expected. For one id write [id]; a set has no order, by which ids belong to "
+            f"vectors."
+        )
     found = [str(one) if isinstance(one, np.str_) else one for one in ids]
     for position, one in enumerate(found):
         if not isinstance(one, str) or not one:
@@ -76,7 +79,7 @@ def checked_metadata(
     """
     if metadata is None:
         return ["{}"] * len(ids), [[]] * len(ids)
-    if isinstance(metadata, str | bytes | Mapping) or not hasattr(metadata, "__iter__"):
+    if isinstance(metadata, str | bytes | Mapping | set | frozenset) or not hasattr(metadata, "__iter__"):
         raise VectorIndexError(f"metadata is {_short(metadata)}; a list with one mapping for each id is expected.")
     found = list(metadata)
     if len(found) != len(ids):

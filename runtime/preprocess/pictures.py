@@ -31,6 +31,7 @@ __all__ = [
     "open_image",
     "prepare_image",
     "raw_pixels",
+    "resize_image",
     "resized_size",
 ]
 
@@ -223,6 +224,14 @@ def _turned(image: Image.Image) -> Image.Image:
         return image if upright else ImageOps.exif_transpose(image)
     except Exception:  # a tag that cannot be read turns nothing, in viewers too
         return image
+
+
+def resize_image(image: Image.Image, card: ImageInput) -> Image.Image:
+    """Resize a picture as the card says: the step before its crop."""
+    height, width = resized_size(image.height, image.width, card)
+    if (height, width) == (image.height, image.width):
+        return image
+    return image.resize((width, height), _FILTERS[card.filter])
 
 
 def resized_size(height: int, width: int, card: ImageInput) -> tuple[int, int]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runtime.errors import InputError
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "images_in", "natural_key", "text_files"]
+__all__ = ["IMAGE_SUFFIXES", "find_images", "holds_image", "images_in", "natural_key", "text_files"]
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif"}
@@ -24,16 +24,20 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
 
 def images_in(folder: str | os.PathLike[str]) -> list[Path]:
     """Picture files below a folder, by suffix, in natural order; hidden files and folders are left out."""
-    root = Path(folder)
-    found = []
-    for directory, subfolders, names in os.walk(root):
+    return sorted(_images_below(folder), key=natural_key)
+
+
+def holds_image(folder: str | os.PathLike[str]) -> bool:
+    """True if there is a picture file below a folder, as `images_in` finds them."""
+    return any(True for _ in _images_below(folder))
+
+
+def _images_below(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    for directory, subfolders, names in os.walk(folder):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [
-            Path(directory, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-        ]
-    return sorted(found, key=natural_key)
+        for name in names:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
+                yield Path(directory, name)
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:

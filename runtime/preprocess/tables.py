@@ -13,6 +13,7 @@ import numpy as np
 
 from runtime.card.table_input import TableInput
 from runtime.errors import InputError
+from runtime.preprocess.named_columns import is_number, places_of_columns
 from runtime.regular_file import require_file
 
 if TYPE_CHECKING:
@@ -59,20 +60,9 @@ def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]
 def read_columns(path: str | os.PathLike[str], columns: Sequence[str]) -> list[list[str]]:
     """Read these columns of a CSV file, row by row. Raises InputError as `read_table`, and for a missing column."""
     header, rows = read_table(path)
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise InputError(
-            f"{path} lacks the columns {', '.join(missing)}; the model takes {', '.join(columns)}, and the file has "
-            f"{', '.join(header)}. Rename or add them."
-        )
-    twice = [name for name in columns if header.count(name) > 1]
-    if twice:
-        raise InputError(
-            f"{path} has the column {twice[0]!r} twice, so which one is meant is not told. Rename one of them."
-        )
+    positions = places_of_columns(header, columns, str(path), "the file has")
     if not rows:
         raise InputError(f"{path} has a header only; at least one row is expected.")
-    positions = [header.index(name) for name in columns]
     return [[row[position] for position in positions] for row in rows]
 
 
@@ -80,15 +70,6 @@ def _numbered_rows(text: str, separator: str) -> list[tuple[int, list[str]]]:
     """(line number, cells) of every row that is not blank."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-
-
-def is_number(cell: str) -> bool:
-    """Test that a cell can be read as a number."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def table_rows(rows: Sequence[Sequence[str]], columns: Sequence[str], source: str) -> npt.NDArray[np.float64]:

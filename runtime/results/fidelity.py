@@ -30,6 +30,10 @@ def determination(reference: npt.NDArray[Any], found: npt.NDArray[Any]) -> float
     """100 R² of `found` (n, ...) for `reference`, each number about its own mean over the rows; one row about its own."""
     if reference.shape != found.shape:
         return 0.0
+    reference, found = (
+        reference.astype(np.float64),
+        found.astype(np.float64),
+    )  # squares of float32 may overflow, or vanish
     centre = reference.mean(0) if len(reference) > 1 else reference.mean()
     spread = float(np.square(reference - centre).sum())
     left = float(np.square(reference - found).sum())
@@ -40,7 +44,7 @@ def determination(reference: npt.NDArray[Any], found: npt.NDArray[Any]) -> float
 
 def mean_cosine(reference: npt.NDArray[Any], found: npt.NDArray[Any]) -> float:
     """100 times the mean cosine of rows, (n, ...) each; 1 where one has no length."""
-    one, other = (values.reshape(len(values), -1) for values in (reference, found))
+    one, other = (values.reshape(len(values), -1).astype(np.float64) for values in (reference, found))
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     cosines = np.where(lengths > 0, (one * other).sum(1) / np.where(lengths > 0, lengths, 1.0), 1.0)
     return 100.0 * float(cosines.mean())

@@ -76,9 +76,13 @@ class RegressionDecoder(Decoder):
         return value_rows(outputs[self.outputs(card)[0]], card, sources)
 
     def score(self, outputs: Arrays, targets: npt.NDArray[Any], card: ModelCard) -> float | None:
-        """R² in percent, of targets (N, T)."""
-        found = outputs[self.outputs(card)[0]]
-        return determination(targets.reshape(len(targets), -1).astype("float64"), found.reshape(len(found), -1))
+        """R² in percent, of targets (N, T): the mean over the values that vary, as in training."""
+        found, wanted = (values.reshape(len(values), -1) for values in (outputs[self.outputs(card)[0]], targets))
+        if found.shape != wanted.shape:
+            return 0.0
+        varying = (wanted != wanted[:1]).any(0).nonzero()[0].tolist() or range(wanted.shape[1])
+        columns = [determination(wanted[:, place], found[:, place]) for place in varying]
+        return sum(columns) / len(columns)
 
     def summary(self, card: ModelCard) -> str:
         """One sentence for the model's page."""

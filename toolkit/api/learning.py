@@ -17,7 +17,7 @@ from toolkit.builder.spec import batch_shape, check
 from toolkit.data.batching.batches import Batches
 from toolkit.data.dataset import Dataset
 from toolkit.tasks.registry import find_task
-from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.checkpoints.checkpoint import FORMAT, Checkpoint, read_plain
 from toolkit.training.loop.callbacks import Callbacks
 from toolkit.training.loop.distributed import setup
 from toolkit.training.loop.preparation import check_settings
@@ -275,9 +275,18 @@ class Learning(State):
         """Load the weights of a file that match by name and shape; the report lists those that did.
 
         Raises:
-            SpecError: nothing fits, or with `strict` not everything.
+            CheckpointError: nothing fits, or with `strict` not everything.
+            SpecError: they are of a checkpoint of the data's classes in another order.
         """
-        return load_weights(self.model, path, strict=strict)
+        if not isinstance(path, str | os.PathLike) or Path(path).suffix.lower() == ".safetensors":
+            return load_weights(self.model, path, strict=strict)
+        content = read_plain(path)
+        card = content.get("card") if isinstance(content, Mapping) and content.get("format") == FORMAT else None
+        if isinstance(card, Mapping) and isinstance(card.get("labels"), list | tuple):
+            self._refuse_other_order(card["labels"], path)
+        return load_weights(
+            self.model, content if isinstance(content, Mapping) else path, strict=strict, name=str(path)
+        )
 
     def load_pretrained(self, weights: str = "DEFAULT") -> WeightsReport:
         """Load torchvision's published weights of the network, such as resnet18, except for a head of another width.
@@ -341,7 +350,17 @@ class Learning(State):
                 f"{path} holds another network than the one assembled here; its weights do not fit. Leave the layers out to take its "
                 f"own, or take what fits by name and shape: load_weights({str(path)!r})."
             )
+        self._refuse_other_order(checkpoint.card.labels, path)
         self.model.load_state_dict(checkpoint.state_dict)
+
+    def _refuse_other_order(self, labels: Sequence[str], source: Any) -> None:
+        """Raise SpecError where weights are of the data's own classes or values, in another order."""
+        here = self._train.data.labels if self._train is not None else ()
+        if set(labels) == set(here) and tuple(labels) != here:
+            raise SpecError(
+                f"The outputs in {source} are {', '.join(labels)}, in this order; the data has {', '.join(here)}. Load the data with "
+                f"classes={list(labels)!r}."
+            )
 
 
 def _layers_outside(network: torch.nn.Module, heads: Sequence[str], within: str = "") -> Iterator[str]:

@@ -18,15 +18,13 @@ from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.data.batching.batches import Batches
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset, input_dtype
+from toolkit.data.labels_by_name import fits_labels, with_labels
 from toolkit.data.readers import pairs
 from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.readers.frames import is_frame, join_labels, load_frame
-from toolkit.data.readers.images import load_images
-from toolkit.data.readers.npz import load_npz
-from toolkit.data.readers.tables import load_csv
 from toolkit.data.readers.text import load_texts, token_dataset
 from toolkit.data.readers.torch_sources import load_torch_dataset
-from toolkit.data.source import Source
+from toolkit.data.source import Source, open_archives, open_pictures, open_tables
 from toolkit.data.splits import split
 from toolkit.tasks.registry import find_task
 
@@ -51,11 +49,12 @@ class Loading(State):
         num_workers: int = 0,
         data_type: str = "image_folder",
     ) -> Any:
-        """Load pictures from one sub-folder per class.
+        """Load pictures from one sub-folder per class, or from folders ``train`` and ``val``, ``test`` of such.
 
         Args:
-            data_path: the folder.
-            classes: names in the order of the folders, or a dictionary between names and indices, either way round.
+            data_path: the folder. Where it brings a part for validation, `train_val_ratio` cuts off none.
+            classes: the folders' names in the order of the network's outputs, new names in the order of the folders, or a dictionary
+                between names and indices, either way round.
             batch_size: examples per step.
             train_val_ratio: share of the training part; below 1 the rest is for validation.
             shuffle: reshuffle every epoch.
@@ -70,10 +69,11 @@ class Loading(State):
             raise InputError(f"color={color!r} was given.{suggest(str(color), ('RGB', 'grayscale'))}")
         if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 0:
             raise InputError(f"num_workers={num_workers!r} was given; a whole number of at least 0 is expected.")
-        labels = class_names(classes)
         card, augment, mix = parse_transform(transform, color)
-        data = load_images(data_path, card=card, labels=labels, workers=num_workers or None)
-        return self._use(data, batch_size, train_val_ratio, shuffle, augment=augment, mix=mix, workers=num_workers)
+        source = open_pictures(data_path, card=card, labels=classes, workers=num_workers or None)
+        return self._use_parts(
+            source, batch_size, train_val_ratio, shuffle, augment=augment, mix=mix, workers=num_workers
+        )
 
     def load_tab_data(
         self,
@@ -91,16 +91,16 @@ class Loading(State):
         """Load a CSV or TSV table: a header, number columns, the label or value in the last column.
 
         Args:
-            data_path: the file.
+            data_path: the file, or a folder with ``train.csv`` and ``val.csv``, ``test.csv``.
             batch_size, train_val_ratio, shuffle: as for `load_img_data`.
             y_type, num_workers: accepted for familiarity.
-            classes: class names.
+            classes: class names in the order of the network's outputs, or new ones, as for `load_img_data`.
             label: name of the label's column; None takes the last one.
             scale: bring each column to mean 0 and deviation 1; the card keeps the numbers, so `inference` and the
                 exported file take unscaled rows.
         """
-        data = load_csv(data_path, task=self.task, labels=class_names(classes), scale=scale, label=label)
-        return self._use(data, batch_size, train_val_ratio, shuffle)
+        source = open_tables(data_path, task=self.task, labels=classes, scale=scale, label=label)
+        return self._use_parts(source, batch_size, train_val_ratio, shuffle)
 
     def load_npz_data(
         self,
@@ -111,9 +111,10 @@ class Loading(State):
         train_val_ratio: float = 1.0,
         num_workers: int = 0,
     ) -> Any:
-        """Load an NPZ file with the arrays ``data`` and ``label``, and ``word2idx`` for text."""
-        data = load_npz(data_path, task=self.task, labels=class_names(classes))
-        return self._use(data, batch_size, train_val_ratio, shuffle)
+        """Load an NPZ file with the arrays ``data`` and ``label``, and ``word2idx`` for text; or a folder with ``train.npz`` and
+        ``val.npz``, ``test.npz``. Arguments as for `load_img_data`."""
+        source = open_archives(data_path, task=self.task, labels=classes)
+        return self._use_parts(source, batch_size, train_val_ratio, shuffle)
 
     def load_dataset(
         self,
@@ -233,6 +234,7 @@ class Loading(State):
         workers: int = 0,
     ) -> Batches:
         """Train on an opened source; its own validation and test parts are used where it brings them."""
+        source = self._in_known_order(source)
         ratio = 1.0 if source.validation is not None else train_val_ratio
         held_out = 0.0 if source.test is not None else test_ratio
         self._use(source.train, batch_size, ratio, shuffle, held_out, augment=augment, mix=mix, workers=workers)
@@ -244,6 +246,11 @@ class Loading(State):
             self._test = self._measured(prepare(source.test), None, max(256, batch_size), crops)
         assert self._train is not None
         return self._train
+
+    def _use_parts(self, source: Source, batch_size: int, train_val_ratio: float, shuffle: bool, **changes: Any) -> Any:
+        """As `use` -> the training batches, or (training, validation) batches where there is a part for validation."""
+        train = self.use(source, batch_size=batch_size, train_val_ratio=train_val_ratio, shuffle=shuffle, **changes)
+        return train if self._validation is None else (train, self._validation)
 
     def _use(
         self,
@@ -261,6 +268,7 @@ class Loading(State):
             self.task = data.task
         if data.task != self.task:
             raise InputError(f"The data is for {data.task}, the network for {self.task}. Use nn('{data.task}').")
+        data = self._in_known_order(Source(data)).train
         crops = None if augment is None else augment.crops
         data = data if augment is None else augment.prepare(data)
         seed = self._seed if self._seed is not None else int(torch.randint(2**31, ()))
@@ -285,6 +293,24 @@ class Loading(State):
         self._train, self._validation = train, validation
         self._test = self._measured(data, parts.test, max(256, batch_size), crops)
         return train if validation is None else (train, validation)
+
+    def _in_known_order(self, source: Source) -> Source:
+        """The source with the classes or values of the network that was loaded or trained, in its order, where it has no others.
+
+        Raises:
+            InputError: it has others too, and one that the network knows is in another place.
+        """
+        known, here = () if self._checkpoint is None else self._checkpoint.card.labels, source.train.labels
+        if fits_labels(source.train, known):
+            parts = (source.train, source.validation, source.test)
+            return Source(*(None if part is None else with_labels(part, known) for part in parts))  # type: ignore[arg-type]
+        moved = next((name for name in here if name in known and here.index(name) != known.index(name)), None)
+        if moved is not None and len(known) == len(here):
+            raise InputError(
+                f"The network's outputs are {', '.join(known)}; the data has {', '.join(here)}, with {moved!r} in another place. Give "
+                f"their order with classes=[...], or begin with a new network, without load()."
+            )
+        return source
 
     @staticmethod
     def _measured(data: Dataset, indices: np.ndarray | None, batch_size: int, crops: Any) -> Batches | None:

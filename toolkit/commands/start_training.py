@@ -146,11 +146,13 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
 def _source(config: RunConfig) -> Source:
     data = config.data
     assert data.path is not None
-    card, _, _ = parse_transform(_transform(config), data.color)
+    card, augment, _ = parse_transform(_transform(config), data.color)
     return open_source(
         data.path,
         task=find_task(data.task).name,
         card=card,
+        keep_originals=augment is not None and augment.from_originals,
+        labels=data.classes,
         label=data.label,
         scale=data.scale,
         level=data.level,

@@ -17,12 +17,13 @@ from toolkit.data.stores import PixelStore
 __all__ = ["apply_card"]
 
 
-def apply_card(data: Dataset, card: ImageInput | None) -> Dataset:
+def apply_card(data: Dataset, card: ImageInput | None = None, *, keep_originals: bool = False) -> Dataset:
     """The data set with the resize, crop and normalisation of `card`; its own colour stays.
 
     Args:
         data: loaded from arrays.
         card: as `parse_transform` gives it; None, or one that asks for nothing, leaves the data as it is.
+        keep_originals: keep the pictures as they were too, for an augmentation that begins with them.
 
     Raises:
         InputError: something is asked for, but the data are no pictures in memory.
@@ -51,7 +52,7 @@ def apply_card(data: Dataset, card: ImageInput | None) -> Dataset:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(place, range(len(data)), chunksize=256):
             pass
-    return replace(data, card=asked, inputs=PixelStore(result, asked))
+    return replace(data, card=asked, inputs=PixelStore(result, asked, store.originals if keep_originals else None))
 
 
 def _by_shorter_side(length: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -2,43 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from runtime.errors import InputError
+from runtime.ordered import ordered
 
 __all__ = ["class_names"]
 
+_EXPECTED = "a list of names, or a dictionary of names and indices,"
 
-def class_names(classes: Sequence[str] | Mapping[Any, Any] | None) -> tuple[str, ...] | None:
-    """Class names from a list, {name: index} or {index: name}, in the order of the indices.
+
+def class_names(classes: Iterable[Any] | Mapping[Any, Any] | None, argument: str = "classes") -> tuple[str, ...] | None:
+    """Class names from a list, {name: index} or {index: name}, in the order of the indices; `argument` is its name in
+    errors.
 
     Raises:
-        InputError: it is none of these, a dictionary's indices are not 0, 1, 2, ..., or a name comes twice.
+        InputError: it is none of these, a name is no text or number, a dictionary's indices are not 0, 1, 2, ..., or it can be
+            read both ways round, or a name comes twice.
     """
     if classes is None:
         return None
-    if isinstance(classes, str | bytes) or not hasattr(classes, "__iter__"):
-        raise InputError(
-            f"classes={classes!r} was given; a list of names, or a dictionary of names and indices, is expected."
-        )
-    names = _from_mapping(classes) if isinstance(classes, Mapping) else tuple(map(str, classes))
+    if isinstance(classes, Mapping):
+        given = _from_mapping(classes, argument)
+    else:
+        given = ordered(classes, argument, _EXPECTED, InputError)
+    for name in given:
+        if not isinstance(name, str | int | float | np.integer | np.floating) or name != name:
+            raise InputError(f"{argument} holds {name!r}; a name, a text or a number, is expected for each class.")
+    names = tuple(map(str, given))
     if not names:
-        raise InputError("classes has no name; at least one, or None for those in the data, is expected.")
+        raise InputError(f"{argument} has no name; at least one, or None for those in the data, is expected.")
     double = next((name for position, name in enumerate(names) if name in names[:position]), None)
     if double is not None:
-        raise InputError(f"classes names {double!r} twice; a name for each class is expected.")
+        raise InputError(f"{argument} names {double!r} twice; a name for each class is expected.")
     return names
 
 
-def _from_mapping(classes: Mapping[Any, Any]) -> tuple[str, ...]:
-    pairs = [
-        (value, key) if isinstance(key, str) and not isinstance(value, str) else (key, value)
-        for key, value in classes.items()
-    ]
-    names = {str(index): str(name) for index, name in pairs}
-    if set(names) != {str(index) for index in range(len(pairs))}:
+def _from_mapping(classes: Mapping[Any, Any], argument: str) -> list[Any]:
+    """Names in the order of their indices, of {name: index} or {index: name}."""
+    by_value = _in_order((None if isinstance(value, str) else value, key) for key, value in classes.items())
+    by_key = _in_order((key, value) for key, value in classes.items())
+    by_value = by_value if by_value and len(by_value) == len(classes) else None
+    if by_value is not None and by_key is not None and by_value != by_key:
         raise InputError(
-            f"classes={dict(classes)!r} was given; indices 0 to {len(pairs) - 1}, one for each name, are expected."
+            f"{argument}={dict(classes)!r} was given; it can be read as names of indices and as indices of names. Give a list of the names "
+            f"in the order of their indices."
         )
-    return tuple(names[str(index)] for index in range(len(pairs)))
+    found = by_value if by_value is not None else by_key
+    if found is None:
+        raise InputError(
+            f"{argument}={dict(classes)!r} was given; indices 0 to {len(classes) - 1}, one for each name, are expected."
+        )
+    return found
+
+
+def _in_order(pairs: Iterable[tuple[Any, Any]]) -> list[Any] | None:
+    """The names of (index, name) pairs in the order of the indices; None where these are not 0, 1, 2, ..., each once."""
+    listed = [(str(index), name) for index, name in pairs]
+    names, order = dict(listed), [str(index) for index in range(len(listed))]
+    return [names[index] for index in order] if sorted(names) == sorted(order) else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runtime.errors import InputError
+from runtime.ordered import ordered
 from toolkit.data.dataset import Dataset
 from toolkit.tasks.registry import find_task
 
@@ -84,7 +85,7 @@ def three_way(
     Raises:
         InputError: the shares are out of range, or leave a part empty that should not be.
     """
-    given = tuple(shares)
+    given = tuple(ordered(shares, "shares", "a list of three numbers", InputError))
     fits = len(given) == 3 and all(isinstance(share, int | float) and 0 <= share <= 1 for share in given)
     if not fits or given[0] == 0 or not math.isclose(sum(given), 1, abs_tol=1e-6):
         raise InputError(

@@ -18,6 +18,7 @@ import torch
 from runtime.card import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess import decode, normalize
+from toolkit.data.originals import ArrayOriginals, FileOriginals, Originals
 
 __all__ = ["FileStore", "JoinedStore", "PictureStore", "PixelStore", "RowStore", "Store"]
 
@@ -116,11 +117,23 @@ class PixelStore:
 
     They may be larger than the card's size: then they are cropped at the centre when they are taken, and an augmentation may
     crop elsewhere. They are normalised when they are taken; all at once, and kept, while that is small.
+
+    Args:
+        pixels: the pictures.
+        card: their pre-processing.
+        originals: the pictures as they were before they were resized; None where they were not.
     """
 
-    def __init__(self, pixels: np.ndarray, card: ImageInput) -> None:
-        self.pixels, self.card = np.ascontiguousarray(pixels), card
+    def __init__(self, pixels: np.ndarray, card: ImageInput, originals: Originals | None = None) -> None:
+        self.pixels, self.card, self._originals = np.ascontiguousarray(pixels), card, originals
         self._rows: torch.Tensor | None = None
+
+    @property
+    def originals(self) -> Originals:
+        """The pictures as they are stored, before any resize."""
+        if self._originals is not None:
+            return self._originals
+        return ArrayOriginals(self.pixels if self.card.layout == "NCHW" else self.pixels.transpose(0, 3, 1, 2))
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -136,7 +149,7 @@ class PixelStore:
         return torch.from_numpy(self.pixels[indices.numpy()])
 
     def with_card(self, card: ImageInput) -> PixelStore:
-        return PixelStore(self.pixels, card)
+        return PixelStore(self.pixels, card, self._originals)
 
     def raw(self) -> np.ndarray:
         return self.pixels
@@ -164,6 +177,7 @@ class FileStore:
         self, paths: Sequence[Path], card: ImageInput, workers: int | None = None, whole: ImageInput | None = None
     ) -> None:
         self.paths, self.card, self.workers, self.whole = list(paths), card, workers, whole or card
+        self.originals: Originals = FileOriginals(self.paths, card, workers)
         self._pool: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
-from runtime.errors import InputError
+from runtime.errors import InputError, SpecError, suggest
 from runtime.results import IGNORED
+from toolkit.tasks.given_names import place_of_each
 from toolkit.tasks.refusal import refuse
 
-__all__ = ["IGNORED", "balanced_class_weights", "check_class_range", "class_targets", "label_at"]
+__all__ = [
+    "IGNORED",
+    "balanced_class_weights",
+    "check_class_range",
+    "class_targets",
+    "label_at",
+    "named_classes",
+    "weights_by_class",
+]
 
 
 def class_targets(
@@ -21,10 +31,11 @@ def class_targets(
 
     Args:
         values: one per row.
-        labels: names for the sorted classes; None names them after themselves.
+        labels: the classes in the order of their indices, by the names that they have in the data, or by new ones
+            (`place_of_each`); None takes those in the data.
 
     Raises:
-        InputError: another number of labels than of classes, or a label is missing (None, NaN) or infinite.
+        InputError: the labels do not fit the classes in the data, or a label is missing (None, NaN) or infinite.
     """
     _refuse_missing(values)
     array = np.asarray(values)
@@ -41,17 +52,32 @@ def class_targets(
         classes, indices = np.unique(array, return_inverse=True)
     except TypeError as error:
         raise InputError("The labels are of several kinds; give whole numbers or names, one a row.") from error
-    if labels is None:
-        return indices.reshape(-1).astype(np.int64), tuple(str(value) for value in classes.tolist())
+    found, indices = tuple(str(value) for value in classes.tolist()), indices.reshape(-1).astype(np.int64)
+    return (indices, found) if labels is None else named_classes(indices, found, labels)
+
+
+def named_classes(
+    indices: np.ndarray, found: Sequence[str], labels: Sequence[str], place: str | None = None, kind: str = "classes"
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Indices int64 of classes found in the data -> (those of the labels given for them, the labels).
+
+    Args:
+        indices: positions in `found`.
+        found: names of the classes in the data.
+        labels: names given for them.
+        place, kind: where they were found and what they are, for messages: a folder, and "class folders".
+
+    Raises:
+        InputError: as `place_of_each`.
+    """
     names = tuple(map(str, labels))
-    if array.dtype.kind == "i" and array.size and array.min() >= 0 and array.max() < len(names):
-        # numbers already are indices into the labels, also when a class has no example here
-        return array.reshape(-1).astype(np.int64), names
-    if len(names) != len(classes):
-        raise InputError(
-            f"{len(names)} class names were given ({', '.join(names)}); the data has {len(classes)} classes."
-        )
-    return indices.reshape(-1).astype(np.int64), names
+    given, has = f"{len(names)} class names were given", f"{place or 'the data'} has {len(found)} {kind}"
+    if place is None:
+        given += f" ({', '.join(names)})"
+    else:
+        has += f": {', '.join(found)}"
+    places = place_of_each(found, names, given, has)
+    return np.array(places, np.int64)[indices], names
 
 
 def _refuse_missing(values: Sequence[str] | np.ndarray) -> None:
@@ -81,6 +107,33 @@ def balanced_class_weights(targets: torch.Tensor, count: int) -> torch.Tensor:
     classes = targets[targets != IGNORED]
     counts = torch.bincount(classes, minlength=count)[:count].clamp(min=1)
     return (len(classes) / (count * counts)).float()
+
+
+def weights_by_class(weights: Mapping[Any, Any], labels: Sequence[str], what: str) -> list[Any]:
+    """Weights by the names of the classes, or by their positions where none is named so -> one per class, in their order.
+
+    Args:
+        weights: class -> weight.
+        labels: names of the classes.
+        what: they are, for messages: "class_weights".
+
+    Raises:
+        SpecError: one is of no class, or a class has none.
+    """
+    given = {str(key): weight for key, weight in weights.items()}
+    named = any(key in labels for key in given)
+    classes = list(labels) if named else [str(position) for position in range(len(labels))]
+    shown = ", ".join(labels[:8]) + ", ..." * (len(labels) > 8)
+    unknown = next((key for key in given if key not in classes), None)
+    if unknown is not None:
+        positions = "" if named else f", nor a position from 0 to {len(labels) - 1}"
+        raise SpecError(
+            f"{what} has a number for {unknown!r}, which is none of the classes {shown}{positions}.{suggest(unknown, labels)}"
+        )
+    missing = next((name for name, key in zip(labels, classes, strict=True) if key not in given), None)
+    if missing is not None:
+        raise SpecError(f"{what} has no number for the class {missing!r}; one for each of {shown} is expected.")
+    return [given[key] for key in classes]
 
 
 def label_at(labels: Sequence[str], index: int) -> str | int:

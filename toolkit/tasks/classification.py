@@ -13,7 +13,7 @@ import torch
 from runtime.errors import InputError
 from runtime.preprocess import is_number
 from toolkit.tasks.class_indices import check_class_range, class_targets, label_at
-from toolkit.tasks.label_arrays import column_names, distinct_rows, label_array, unfit_labels
+from toolkit.tasks.label_arrays import column_names, distinct_rows, label_array, places_of, unfit_labels
 from toolkit.tasks.protocols import Examples, LossForm
 from toolkit.tasks.refusal import refuse
 from toolkit.tasks.task import Task
@@ -83,6 +83,10 @@ class ClassificationTask(Task):
         """One column, as names."""
         return names(_one_column(columns)), labels
 
+    def targets_by_name(self, targets: Any, names: Sequence[str], wanted: Sequence[str], place: str) -> Any:
+        """Positions among the wanted classes, of which some may have no example."""
+        return places_of(names, wanted, place)[targets]
+
     def named_targets(self, names: Sequence[str], labels: Sequence[str], place: Path) -> np.ndarray | None:
         """Names among the labels, or their positions -> int64 (N,)."""
         positions = {label: index for index, label in enumerate(labels)}
@@ -90,7 +94,10 @@ class ClassificationTask(Task):
         if not unknown:
             return np.array([positions[name] for name in names], np.int64)
         known = len(labels)
-        if all(name.isdecimal() for name in names) and (not known or all(int(name) < known for name in names)):
+        named = any(
+            name in positions for name in names
+        )  # a name that is a label means itself, also where it is a number
+        if not named and all(name.isdecimal() and (not known or int(name) < known) for name in names):
             return np.array([int(name) for name in names], np.int64)
         listed = ", ".join(labels[:10]) + (", ..." if known > 10 else "")
         raise InputError(

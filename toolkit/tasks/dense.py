@@ -11,7 +11,7 @@ import torch
 
 from runtime.errors import InputError
 from toolkit.tasks.class_indices import IGNORED, check_class_range
-from toolkit.tasks.label_arrays import as_array, unfit_labels
+from toolkit.tasks.label_arrays import as_array, places_of, unfit_labels
 from toolkit.tasks.protocols import Examples, LossForm
 from toolkit.tasks.refusal import batch_text, refuse
 from toolkit.tasks.task import Task
@@ -48,6 +48,10 @@ class DenseTask(Task):
             raise InputError(
                 f"Every position's label is {IGNORED}, which counts for nothing; at least one class is expected."
             )
+        present = [str(value) for value in np.unique(real).tolist()]
+        if labels and any(name in labels for name in present):  # numbers that are names mean themselves
+            names = tuple(map(str, labels))
+            return _moved(values, places_of(present, names, "the data"), np.unique(real)), names
         count = len(labels) if labels else int(real.max()) + 1
         if real.min() < 0 or real.max() >= count:
             wrong = values != IGNORED
@@ -63,6 +67,10 @@ class DenseTask(Task):
     ) -> tuple[Any, tuple[str, ...]]:
         """Refused: the columns of a table are no positions."""
         raise InputError(f"A table has no targets for the task {self.name!r}; it holds classes, labels or values.")
+
+    def targets_by_name(self, targets: Any, names: Sequence[str], wanted: Sequence[str], place: str) -> Any:
+        """Positions among the wanted classes, of which some may have no example; `IGNORED` stays."""
+        return _moved(targets, places_of(names, wanted, place))
 
     def fit_steps(self, targets: Any, longest: int, kept: int) -> Any:
         """Classes per step (N, longest) truncated, or padded with `IGNORED`, to (N, kept); transcripts stay as they are."""
@@ -128,6 +136,14 @@ class DenseTask(Task):
         if outputs.ndim > targets.ndim and self.class_axis(outputs.ndim) == 1:
             outputs = outputs.movedim(1, -1)
         return (outputs, targets) if outputs.shape[: targets.ndim] == targets.shape else None
+
+
+def _moved(targets: np.ndarray, places: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
+    """Class indices with each class in another place; `classes` says which ones stand at the positions of `places`, None all in order."""
+    indices = (
+        targets if classes is None else np.searchsorted(classes, np.where(targets == IGNORED, classes[0], targets))
+    )
+    return np.where(targets == IGNORED, IGNORED, places[np.where(targets == IGNORED, 0, indices)]).astype(np.int64)
 
 
 def _padded(y: Any) -> np.ndarray:

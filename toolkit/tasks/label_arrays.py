@@ -8,9 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from runtime.errors import InputError
+from runtime.errors import InputError, suggest
+from toolkit.tasks.given_names import place_of_each
 
-__all__ = ["as_array", "column_names", "distinct_rows", "label_array", "unfit_labels"]
+__all__ = [
+    "as_array",
+    "column_names",
+    "columns_by_name",
+    "columns_in_order",
+    "distinct_rows",
+    "label_array",
+    "other_names",
+    "places_of",
+    "unfit_labels",
+]
 
 
 def as_array(y: Any) -> np.ndarray:
@@ -35,6 +46,49 @@ def column_names(labels: Sequence[str] | None, columns: int, what: str) -> tuple
     if len(names) != columns:
         raise InputError(f"{len(names)} class names were given; the {what} have {columns} columns.")
     return names
+
+
+def columns_in_order(
+    columns: Sequence[str], labels: Sequence[str] | None, place: str
+) -> tuple[list[int], tuple[str, ...]]:
+    """Label columns of a table and the names given for them -> (positions of the columns in the order of the names; the names).
+
+    Raises:
+        InputError: some of the names are columns and others are not, or there are more or fewer (`place_of_each`).
+    """
+    if labels is None:
+        return list(range(len(columns))), tuple(columns)
+    names = tuple(map(str, labels))
+    has = f"{place} has {len(columns)} label columns: {', '.join(columns)}"
+    places = place_of_each(columns, names, f"{len(names)} names were given ({', '.join(names)})", has)
+    if len(names) != len(columns):
+        raise InputError(f"{len(names)} names were given; {has}.")
+    return np.argsort(places).tolist(), names
+
+
+def places_of(names: Sequence[str], wanted: Sequence[str], place: str) -> np.ndarray:
+    """Position of each name among the wanted ones, int64 (K,). Raises InputError for a name that is not among them."""
+    positions = {name: index for index, name in enumerate(wanted)}
+    if any(name not in positions for name in names):
+        raise other_names(names, wanted, place)
+    return np.array([positions[name] for name in names], np.int64)
+
+
+def columns_by_name(targets: np.ndarray, names: Sequence[str], wanted: Sequence[str], place: str) -> np.ndarray:
+    """Targets (N, K), a column a name -> with the columns in the order `wanted`. Raises InputError where they are not the same names."""
+    places = places_of(names, wanted, place)
+    if len(names) != len(wanted):
+        raise other_names(names, wanted, place)
+    return np.ascontiguousarray(targets[:, np.argsort(places)])
+
+
+def other_names(names: Sequence[str], wanted: Sequence[str], place: str) -> InputError:
+    """InputError of classes or values that are not those wanted."""
+    unknown = [name for name in names if name not in wanted]
+    which = f"; {unknown[0]!r} is not among them." + suggest(unknown[0], wanted) if unknown else "."
+    return InputError(
+        f"{place} has {', '.join(names)}; {', '.join(wanted)} {'are' if len(wanted) > 1 else 'is'} expected{which}"
+    )
 
 
 def distinct_rows(targets: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from runtime.errors import InputError, suggest
 from runtime.preprocess import is_number
 from toolkit.tasks.class_indices import label_at
-from toolkit.tasks.label_arrays import as_array, column_names, distinct_rows, unfit_labels
+from toolkit.tasks.label_arrays import as_array, column_names, columns_by_name, distinct_rows, unfit_labels
 from toolkit.tasks.protocols import Examples, LossForm
 from toolkit.tasks.refusal import refuse
 from toolkit.tasks.task import Task
@@ -56,9 +56,12 @@ class MultilabelTask(Task):
         self, cells: Sequence[Sequence[str]], columns: Sequence[str], labels: Sequence[str] | None, source: str
     ) -> tuple[Any, tuple[str, ...]]:
         """One column of 0 and 1 per label."""
-        if labels is None or len(labels) == len(columns):
-            _check_flags(cells, columns, source)
+        _check_flags(cells, columns, source)
         return super().read_cells(cells, columns, labels, source)
+
+    def targets_by_name(self, targets: Any, names: Sequence[str], wanted: Sequence[str], place: str) -> Any:
+        """The columns in the order of the wanted names."""
+        return columns_by_name(targets, names, wanted, place)
 
     def array_targets(self, values: np.ndarray, labels: Sequence[str], place: Path) -> np.ndarray | None:
         """Rows of 0 and 1 -> float32 (N, K)."""

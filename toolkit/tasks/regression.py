@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from runtime.errors import InputError
-from toolkit.tasks.label_arrays import label_array, unfit_labels
+from toolkit.tasks.label_arrays import columns_by_name, label_array, unfit_labels
 from toolkit.tasks.protocols import Examples, LossForm
 from toolkit.tasks.refusal import refuse
 from toolkit.tasks.task import Task
@@ -58,6 +58,10 @@ class RegressionTask(Task):
         if len(names) != values.shape[1]:
             raise InputError(f"{len(names)} names were given for {values.shape[1]} targets; one for each is expected.")
         return values, names if values.shape[1] > 1 or labels else ("target",)
+
+    def targets_by_name(self, targets: Any, names: Sequence[str], wanted: Sequence[str], place: str) -> Any:
+        """The columns in the order of the wanted names."""
+        return columns_by_name(targets, names, wanted, place)
 
     def array_targets(self, values: np.ndarray, labels: Sequence[str], place: Path) -> np.ndarray | None:
         """Numbers -> float32 (N, T)."""

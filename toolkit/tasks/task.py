@@ -13,7 +13,7 @@ from runtime.errors import InputError
 from runtime.preprocess import table_rows
 from runtime.results import task_names as decoded_tasks
 from toolkit.tasks.class_indices import balanced_class_weights
-from toolkit.tasks.label_arrays import label_array
+from toolkit.tasks.label_arrays import columns_in_order, label_array, other_names
 from toolkit.tasks.protocols import Examples, LossForm, Meter
 from toolkit.tasks.refusal import batch_text, refuse
 
@@ -100,12 +100,9 @@ class Task:
         Raises:
             InputError: a cell is empty or does not fit; the message names row and column.
         """
-        if labels is not None and len(labels) != len(columns):
-            raise InputError(
-                f"{len(labels)} names were given; {source} has {len(columns)} label columns: {', '.join(columns)}."
-            )
+        order, names = columns_in_order(columns, labels, source)
         # the header's own names, so that an error names the column
-        return self.read_targets(table_rows(cells, columns, source), labels or tuple(columns))
+        return self.read_targets(table_rows(cells, columns, source)[:, order], names)
 
     def label_columns(
         self,
@@ -120,9 +117,26 @@ class Task:
             columns: the names of the label columns.
             names: reads one column as class names (N,).
             numbers: reads columns as numbers (N, C).
-            labels: names of the classes or values; None takes those of the columns.
+            labels: names of the classes or values, in the order of the targets; None takes those of the columns.
         """
-        return numbers(columns), labels or columns
+        order, found = columns_in_order(columns, labels, "The data frame")
+        return numbers([columns[position] for position in order]), found
+
+    def targets_by_name(self, targets: Any, names: Sequence[str], wanted: Sequence[str], place: str) -> Any:
+        """Targets with the classes or values `names` -> the same targets with those of `wanted`, each by its name.
+
+        Args:
+            targets: as `read_targets` gives them.
+            names: their classes or values, in order.
+            wanted: those of the result, such as a training's; of classes further ones may be among them.
+            place: where the targets are from, for messages.
+
+        Raises:
+            InputError: one of the names is not wanted, or a value that is wanted is missing.
+        """
+        if tuple(names) == tuple(wanted):
+            return targets
+        raise other_names(names, wanted, place)
 
     def fit_steps(self, targets: Any, longest: int, kept: int) -> Any:
         """Targets of sequences that were all brought from at most `longest` to `kept` steps."""

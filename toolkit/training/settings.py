@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from runtime.errors import SpecError, suggest
+from runtime.ordered import ordered
 
 __all__ = ["Named", "Settings"]
 
@@ -43,7 +44,8 @@ class Settings:
         early_stopping: epochs without improvement after which to stop; None never does.
         min_delta: the least change that counts as improvement.
         monitor: value that selects the best epoch, such as "val_loss" or "val_acc"; None takes the task's usual one.
-        class_weights: "balanced", or one weight per class, for losses that take weights; None weighs all alike.
+        class_weights: "balanced"; one weight per class in their order; or {class: weight} with the classes' names or positions; for
+            losses that take weights. None weighs all alike.
         sampling: "all" examples once per epoch, or "balanced": drawn with replacement, classes equally often.
         freeze: layer names (may hold *) whose weights are frozen.
         rates: layer name (may hold *) -> factor of the learning rate, for fine-tuning.
@@ -72,7 +74,7 @@ class Settings:
     early_stopping: int | None = None
     min_delta: float = 0.0
     monitor: str | None = None
-    class_weights: str | tuple[float, ...] | None = None
+    class_weights: str | Mapping[str, float] | tuple[float, ...] | None = None
     sampling: str = "all"
     freeze: tuple[str, ...] = ()
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -145,18 +147,19 @@ def _number(name: str, value: Any, *, above: bool) -> float:
 
 
 def _metrics(value: Any) -> tuple[Named, ...]:
-    if isinstance(value, str | Mapping):
-        return (value,)
-    if not isinstance(value, list | tuple):
-        raise SpecError(f"metrics={value!r} was given; a list of names is expected, such as ['acc', 'f1'].")
-    return tuple(value)
+    return (
+        (value,)
+        if isinstance(value, str | Mapping)
+        else tuple(ordered(value, "metrics", "a list of names", example="['acc', 'f1']"))
+    )
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else (value,)
+    several = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
+    names = (sorted(value, key=str) if isinstance(value, Set) else tuple(value)) if several else (value,)
     if not all(isinstance(name, str) for name in names):
         raise SpecError(f"freeze={value!r} was given; names of layers are expected, such as ('conv2d1', 'linear*').")
-    return names
+    return tuple(names)
 
 
 def _rates(value: Any) -> dict[str, float]:
@@ -165,15 +168,19 @@ def _rates(value: Any) -> dict[str, float]:
     return {str(name): _number(f"rates[{name!r}]", factor, above=False) for name, factor in value.items()}
 
 
-def _class_weights(value: Any) -> str | tuple[float, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, str) and value == "balanced":
+def _class_weights(value: Any) -> str | Mapping[str, float] | tuple[float, ...] | None:
+    if value is None or (isinstance(value, str) and value == "balanced"):
         return value
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        raise SpecError(f"class_weights={value!r} was given; 'balanced' or one number a class is expected.")
-    weights = tuple(_number("class_weights", weight, above=False) for weight in value)
-    if not any(weights):
+    weights: Mapping[str, float] | tuple[float, ...]
+    if isinstance(value, Mapping):
+        weights = {str(key): _number(f"class_weights[{key!r}]", weight, above=False) for key, weight in value.items()}
+        if len(weights) != len(value):
+            raise SpecError(f"class_weights={dict(value)!r} was given, with two numbers for one class. Leave one out.")
+        found = tuple(weights.values())
+    else:
+        listed = ordered(value, "class_weights", "'balanced' or one number a class", example="{'cat': 1.0, 'dog': 5.0}")
+        found = weights = tuple(_number("class_weights", weight, above=False) for weight in listed)
+    if not any(found):
         raise SpecError(
             f"class_weights={value!r} was given; at least one number above 0 is expected, else nothing is learnt."
         )

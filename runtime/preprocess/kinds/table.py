@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from runtime.card.table_input import TableInput
 from runtime.errors import InputError
 from runtime.preprocess.kinds.preprocessor import Preprocessor, holds_arrays
+from runtime.preprocess.named_columns import named_rows
 from runtime.preprocess.tables import prepare_table, read_columns, table_rows
 
 if TYPE_CHECKING:
@@ -35,44 +35,15 @@ class TablePreprocessor(Preprocessor[TableInput]):
         if isinstance(data, str | os.PathLike):
             chosen = read_columns(data, card.columns)
             return prepare_table(table_rows(chosen, card.columns, str(data)), card), False
-        values = _named_values(data, card)
+        named = named_rows(data, card.columns)
         try:
-            values = np.asarray(data if values is None else values, np.float64)
+            values = np.asarray(data if named is None else named[0], np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"The rows cannot be read as numbers: {error}. Give rows of {len(card.columns)} numbers."
             ) from error
-        single = values.ndim == 1
+        single = values.ndim == 1 if named is None else named[1]
         return prepare_table(values[None] if single else values, card), single
-
-
-def _named_values(data: Any, card: TableInput) -> Any:
-    """Values in the order of the card's columns, of data that names its columns; None of data that does not.
-
-    Raises:
-        InputError: a column is missing.
-    """
-    if isinstance(data, Mapping):
-        _check_names("The row", data, card)
-        return [data[name] for name in card.columns]
-    if isinstance(data, list | tuple) and data and all(isinstance(row, Mapping) for row in data):
-        for number, row in enumerate(data, start=1):
-            _check_names(f"Row {number}", row, card)
-        return [[row[name] for name in card.columns] for row in data]
-    columns = list(getattr(data, "columns", ())) if hasattr(data, "to_numpy") else []  # a data frame
-    if not columns or not all(isinstance(name, str) for name in columns):
-        return None
-    _check_names("The data frame", columns, card)
-    return data[list(card.columns)].to_numpy()
-
-
-def _check_names(what: str, names: Collection[Any], card: TableInput) -> None:
-    missing = [name for name in card.columns if name not in names]
-    if missing:
-        raise InputError(
-            f"{what} lacks the columns {', '.join(missing)}; the model takes {', '.join(card.columns)}, and there are "
-            f"{', '.join(map(str, names))}. Rename or add them."
-        )
 
 
 PREPROCESSOR = TablePreprocessor()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from runtime.card.text_input import TextInput
 from runtime.errors import InputError
 from runtime.preprocess.kinds.preprocessor import Preprocessor, holds_arrays
+from runtime.preprocess.named_columns import named_rows
 from runtime.preprocess.sources import text_files
 from runtime.preprocess.tables import read_columns
 from runtime.preprocess.text import prepare_text, read_lines
@@ -39,9 +40,11 @@ class TextPreprocessor(Preprocessor[TextInput]):
             return self._parse_path(Path(data), card), False
         if isinstance(data, str):
             return [data], True
-        texts = _column(data, card)
-        if texts is None:
-            texts = data.tolist() if isinstance(data, np.ndarray) else data
+        named = named_rows(data, (card.column,))
+        if named is not None:
+            rows, single = named
+            return ([rows[0]] if single else [row[0] for row in rows]), single
+        texts = data.tolist() if hasattr(data, "tolist") else data
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
             raise InputError(
                 f"The model takes texts, and a {type(data).__name__} was given; a text, a list of texts, a .txt file with one a line, "
@@ -74,29 +77,6 @@ class TextPreprocessor(Preprocessor[TextInput]):
 
 
 PREPROCESSOR = TextPreprocessor()
-
-
-def _column(data: Any, card: TextInput) -> list[Any] | None:
-    """The texts of a data frame, or of rows as mappings, by the card's column; None of other data.
-
-    Raises:
-        InputError: there is no such column.
-    """
-    rows = list(data) if isinstance(data, list | tuple) and data and isinstance(data[0], Mapping) else None
-    names = (
-        list(getattr(data, "columns", ()))
-        if rows is None and hasattr(data, "to_numpy")
-        else list(rows[0])
-        if rows
-        else []
-    )
-    if not names:
-        return None
-    if any(card.column not in row for row in rows) if rows is not None else card.column not in names:
-        raise InputError(
-            f"The model takes texts from the column {card.column!r}, and there are {', '.join(map(str, names))}. Rename one of them."
-        )
-    return [row[card.column] for row in rows] if rows is not None else data[card.column].tolist()
 
 
 def _token_rows(data: Array, card: TextInput) -> tuple[Array, bool]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from runtime.card import ImageInput
 from runtime.errors import InputError
@@ -56,10 +57,101 @@ def test_training_validation_and_test_folders_are_prepared_alike(
     assert source.train.source != source.test.source
 
 
-def test_a_part_with_other_classes_is_refused(tmp_path: Path, digit_folder: Path) -> None:
+def test_a_part_may_lack_a_class_and_may_not_have_another(tmp_path: Path, digit_folder: Path) -> None:
     shutil.copytree(digit_folder, tmp_path / "train")
-    shutil.copytree(digit_folder / "one", tmp_path / "val" / "one")
-    with pytest.raises(InputError, match="val has the classes one; the training part has one, two, zero"):
+    shutil.copytree(digit_folder / "two", tmp_path / "val" / "two")
+    source = open_source(tmp_path, color="grayscale")
+    assert source.validation is not None
+    assert source.validation.labels == ("one", "two", "zero")
+    assert set(source.validation.targets.tolist()) == {1}
+    renamed = open_source(tmp_path, color="grayscale", labels=["uno", "due", "nil"]).validation
+    assert renamed is not None
+    assert {renamed.labels[target] for target in renamed.targets} == {"due"}
+    (tmp_path / "val" / "two").rename(tmp_path / "val" / "twos")
+    with pytest.raises(
+        InputError, match=r"val has twos; one, two, zero are expected; 'twos' is not among them. Did you"
+    ):
+        open_source(tmp_path, color="grayscale")
+
+
+def test_folders_of_parts_without_one_for_training_are_no_classes(tmp_path: Path, digit_folder: Path) -> None:
+    for name in ("val", "test"):
+        shutil.copytree(digit_folder, tmp_path / name)
+    with pytest.raises(InputError, match="holds test, val and no part for training"):
+        open_source(tmp_path)
+    shutil.copytree(digit_folder, tmp_path / "train")
+    shutil.copytree(digit_folder, tmp_path / "valid")
+    with pytest.raises(InputError, match="both named for the validation part"):
+        open_source(tmp_path)
+
+
+def test_classes_of_their_own_may_be_named_as_parts_are(tmp_path: Path, digit_folder: Path) -> None:
+    for name, here in (("train", "one"), ("plane", "two")):
+        shutil.copytree(digit_folder / here, tmp_path / name)
+    assert open_source(tmp_path, color="grayscale").train.labels == ("plane", "train")
+
+
+def test_tables_of_parts_have_the_training_part_s_columns_and_scaling(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("a,b,kind\n1,10,x\n3,30,y\n5,20,z\n")
+    (tmp_path / "val.csv").write_text("b,kind,a\n20,z,1\n10,x,5\n")
+    (tmp_path / "test.csv").write_text("note,kind,b,a\nhello,y,30,3\n")
+    source = open_source(tmp_path)
+    assert source.validation is not None
+    assert source.test is not None
+    assert source.validation.card == source.test.card == source.train.card
+    assert source.validation.labels == ("x", "y", "z")
+    assert (source.validation.targets.tolist(), source.test.targets.tolist()) == ([2, 0], [1])
+    rows = source.train.inputs.take(torch.arange(3))
+    assert source.validation.inputs.take(torch.tensor([0])).tolist() == [[rows[0, 0].item(), rows[2, 1].item()]]
+    assert torch.equal(source.test.inputs.take(torch.tensor([0]))[0], rows[1])
+    swapped = open_source(tmp_path, labels=["z", "y", "x"])
+    assert swapped.validation is not None
+    assert (swapped.train.targets.tolist(), swapped.validation.targets.tolist()) == ([2, 1, 0], [0, 2])
+    (tmp_path / "val.csv").write_text("a,b,kind\n1,2,w\n")
+    with pytest.raises(InputError, match="'w' is not among them"):
+        open_source(tmp_path)
+
+
+def test_texts_of_parts_have_the_training_part_s_vocabulary(tmp_path: Path) -> None:
+    for part, files in {"train": {"de": "Bauer\nHahn\n", "en": "Smith\n"}, "val": {"en": "Bush\n"}}.items():
+        (tmp_path / part).mkdir()
+        for name, lines in files.items():
+            (tmp_path / part / f"{name}.txt").write_text(lines)
+    source = open_source(tmp_path)
+    assert source.validation is not None
+    assert source.validation.card == source.train.card
+    assert (source.validation.labels, source.validation.targets.tolist()) == (("de", "en"), [1])
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "train.csv").write_text("text,mood\nnot good,bad\nfine,good\n")
+    (tables / "val.csv").write_text("mood,text\ngood,good\n")
+    validation = open_source(tables, level="word").validation
+    assert validation is not None
+    assert (validation.labels, validation.targets.tolist()) == (("bad", "good"), [1])
+    poems = tmp_path / "poems"
+    poems.mkdir()
+    for part in ("train", "test"):
+        (poems / f"{part}.txt").write_text("abc\nab\n")
+    assert open_source(poems, task="dense").test is not None
+    with pytest.raises(InputError, match="named for parts of the data and would be classes"):
+        open_source(poems)
+
+
+def test_archives_of_parts_go_by_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "train.npz", data=np.eye(3), label=np.array(["b", "a", "c"]))
+    np.savez(tmp_path / "val.npz", data=np.eye(3)[:2], label=np.array(["c", "b"]))
+    source = open_source(tmp_path)
+    assert source.validation is not None
+    assert (source.train.targets.tolist(), source.validation.targets.tolist()) == ([1, 0, 2], [2, 1])
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    np.savez(texts / "train.npz", data=np.array(["not good", "fine"]), label=np.array(["bad", "good"]))
+    np.savez(texts / "val.npz", data=np.array(["good"]), label=np.array(["good"]))
+    words = open_source(texts, level="word")
+    assert words.validation is not None
+    assert (words.validation.card, words.validation.targets.tolist()) == (words.train.card, [1])
+    np.savez(tmp_path / "val.npz", data=np.eye(2), label=np.array(["c", "b"]))
+    with pytest.raises(InputError, match="The val part of"):
         open_source(tmp_path)
 
 

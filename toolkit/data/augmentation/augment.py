@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from PIL import Image
 
+from runtime.card import ImageInput
 from runtime.errors import InputError
+from runtime.preprocess.pictures import resize_image
 from toolkit.data.augmentation.arguments import build_transform
 from toolkit.data.augmentation.crops import Crops
 from toolkit.data.augmentation.kernels import KERNELS
@@ -17,9 +20,14 @@ from toolkit.data.augmentation.names import kind_of
 from toolkit.data.augmentation.seeds import derived
 from toolkit.data.augmentation.steps import Step, read_steps
 from toolkit.data.dataset import Dataset
+from toolkit.data.originals import ArrayOriginals, Originals
+from toolkit.data.stores import PictureStore
 from toolkit.tasks.registry import find_task
 
-__all__ = ["Augmentation"]
+__all__ = ["Augmentation", "has_random"]
+
+# One tensor (n, C, H, W), or n of (C, H, W) whose sizes differ.
+Pictures: TypeAlias = torch.Tensor | list[torch.Tensor]
 
 _SIZED = ("RandomCrop", "RandomResizedCrop", "CenterCrop")
 # Documented for pictures from 0 to 1, which is what its value is meant for.
@@ -31,12 +39,16 @@ class Augmentation:
     """Random steps on pictures before their normalisation; they never become part of the card.
 
     Attributes:
-        steps: in the order in which they are applied.
+        steps: in the order in which they are applied. With a Resize among them they begin with the pictures as they are stored, as
+            torchvision's do; else with the pictures that the card has resized.
         crops: several crops for evaluation instead of the centre crop; None for the centre crop.
+        unresized: begin with the pictures as they are stored without a Resize too: the first step sets the size. It follows from
+            how the data are loaded, and is no part of the setting.
     """
 
     steps: tuple[Step, ...]
     crops: Crops | None = None
+    unresized: bool = field(default=False, compare=False)
     _built: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
@@ -47,13 +59,19 @@ class Augmentation:
         if len(crops) > 1:
             raise InputError(f"{crops[0].name} and {crops[1].name} were both given; one of them is expected.")
         for step in steps:
-            if kind_of(step.name) in ("mix", "conversion") or step.name in ("Normalize", "Resize", "Grayscale", "RGB"):
+            alone = step.name == "Resize" and not any(has_random(other) for other in steps)
+            if alone or kind_of(step.name) in ("mix", "conversion") or step.name in ("Normalize", "Grayscale", "RGB"):
                 raise InputError(f"{step.name} is not part of an augmentation.")
         return cls(tuple(step for step in steps if step not in crops), Crops.from_step(crops[0]) if crops else None)
 
     def to_setting(self) -> list[dict[str, Any]]:
         """Plain JSON, for the checkpoint and for TOML."""
         return [step.to_json() for step in self.steps] + ([self.crops.to_json()] if self.crops else [])
+
+    @property
+    def from_originals(self) -> bool:
+        """True where the steps begin with the pictures as they are stored."""
+        return self.unresized or any(step.name == "Resize" for step in self.steps)
 
     @property
     def crop(self) -> tuple[int, int] | None:
@@ -90,12 +108,25 @@ class Augmentation:
         cropped = replace(card, crop=self.crop, size=self.crop)
         return replace(data, card=cropped, inputs=store.with_card(cropped))
 
-    def __call__(self, pictures: torch.Tensor, seeds: np.ndarray, size: tuple[int, int] | None = None) -> torch.Tensor:
+    def pictures(self, store: PictureStore, card: ImageInput, positions: torch.Tensor) -> Pictures:
+        """The pictures (n, [views], C, H, W) at these positions that the steps begin with; a list of them where sizes may differ."""
+        if self.from_originals:
+            originals: Originals = getattr(store, "originals", None) or ArrayOriginals(
+                store.take_pixels(positions).numpy()
+            )
+            return originals.take(positions)
+        pixels = store.take_pixels(positions)
+        pixels = pixels.movedim(-1, -3) if card.layout == "NHWC" else pixels
+        if self.crop is None and pixels.shape[-2:] != card.size:  # the card's own crop comes before the steps
+            pixels = _at_centre(pixels, card.size)
+        return pixels
+
+    def __call__(self, pictures: Pictures, seeds: np.ndarray, size: tuple[int, int] | None = None) -> torch.Tensor:
         """Change each picture by its own seed; the global random state stays as it is.
 
         Args:
             pictures: (n, C, H, W), uint8 0..255; or float32 0..1, which are rounded to these 256 values, so that the arguments
-                mean the same.
+                mean the same. A list of n pictures (C, H, W) in uint8 where their sizes differ.
             seeds: uint64 (n,), as `seeds.example_seeds` gives them.
             size: (height, width) that every picture is brought to where the steps leave another one.
 
@@ -105,20 +136,21 @@ class Augmentation:
         Raises:
             InputError: a step cannot be applied to these pictures.
         """
-        if pictures.is_floating_point():
+        if isinstance(pictures, torch.Tensor) and pictures.is_floating_point():
             return self(pictures.clamp(0, 1).mul(255).round().to(torch.uint8), seeds, size).to(pictures.dtype) / 255
-        now: torch.Tensor | list[torch.Tensor] = pictures
+        now = _stacked(pictures)
         for number, (name, apply) in enumerate(self._functions()):
             try:
                 now = _applied(apply, now, derived(seeds, number))
             except (IndexError, RuntimeError, TypeError, ValueError) as error:
-                shape = " x ".join(map(str, pictures.shape[1:]))
+                shape = " x ".join(map(str, pictures[0].shape))
                 raise InputError(
                     f"{name} cannot be applied to pictures of {shape}: {str(error).rstrip('.')}."
                 ) from error
         if self.crops is not None and isinstance(now, torch.Tensor) and not any(s.name in _SIZED for s in self.steps):
             now = _at_centre(now, self.crops.size)  # at the scale of the crops that an evaluation looks at
-        return _brought_to(now, size or tuple(pictures.shape[-2:]), pictures.shape[1])
+        channels, *own = pictures.shape[1:] if isinstance(pictures, torch.Tensor) else pictures[0].shape
+        return _brought_to(now, size or tuple(own), channels)
 
     def _functions(self) -> list[tuple[str, Callable[..., Any]]]:
         """(name, function) per batch kernel, and per run of other steps between two kernels."""
@@ -139,17 +171,17 @@ class Augmentation:
 
     def __getstate__(self) -> dict[str, Any]:
         # a worker process builds its own
-        return {"steps": self.steps, "crops": self.crops, "_built": []}
+        return {**vars(self), "_built": []}
 
 
 def _kernel(name: str, arguments: Mapping[str, Any]) -> Callable[..., torch.Tensor]:
     return lambda pictures, seeds: KERNELS[name](pictures, seeds, arguments)
 
 
-def _one_by_one(transforms: Sequence[Any]) -> Callable[..., torch.Tensor | list[torch.Tensor]]:
+def _one_by_one(transforms: Sequence[Any]) -> Callable[..., Pictures]:
     """Apply transforms picture by picture; torch's global generator is seeded per picture and restored afterwards."""
 
-    def apply(pictures: torch.Tensor, seeds: np.ndarray) -> torch.Tensor | list[torch.Tensor]:
+    def apply(pictures: torch.Tensor, seeds: np.ndarray) -> Pictures:
         generator = torch.default_generator
         state = generator.get_state()
         try:
@@ -161,21 +193,25 @@ def _one_by_one(transforms: Sequence[Any]) -> Callable[..., torch.Tensor | list[
                 changed.append(picture)
         finally:
             generator.set_state(state)
-        return torch.stack(changed) if len({picture.shape for picture in changed}) == 1 else changed
+        return _stacked(changed)
 
     return apply
 
 
-def _applied(
-    apply: Callable[..., Any], pictures: torch.Tensor | list[torch.Tensor], seeds: np.ndarray
-) -> torch.Tensor | list[torch.Tensor]:
+def _stacked(pictures: Pictures) -> Pictures:
+    """Pictures of one size as one tensor."""
+    several = isinstance(pictures, list) and len({picture.shape for picture in pictures}) == 1
+    return torch.stack(list(pictures)) if several else pictures
+
+
+def _applied(apply: Callable[..., Any], pictures: Pictures, seeds: np.ndarray) -> Pictures:
     """Apply a function to a batch; pictures of several sizes, a list, one by one."""
     if len(pictures) == 0:
         return pictures
     if isinstance(pictures, torch.Tensor):
-        changed: torch.Tensor | list[torch.Tensor] = apply(pictures, seeds)
+        changed: Pictures = apply(pictures, seeds)
         return changed
-    return [apply(picture[None], seeds[row : row + 1])[0] for row, picture in enumerate(pictures)]
+    return _stacked([apply(picture[None], seeds[row : row + 1])[0] for row, picture in enumerate(pictures)])
 
 
 def _at_centre(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -185,7 +221,7 @@ def _at_centre(pictures: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return cropped
 
 
-def _brought_to(pictures: torch.Tensor | list[torch.Tensor], size: tuple[int, ...], channels: int) -> torch.Tensor:
+def _brought_to(pictures: Pictures, size: tuple[int, ...], channels: int) -> torch.Tensor:
     from torchvision.transforms.v2.functional import resize
 
     if isinstance(pictures, list):
@@ -204,8 +240,31 @@ def _brought_to(pictures: torch.Tensor | list[torch.Tensor], size: tuple[int, ..
 
 
 def _module(step: Step) -> Any:
+    if step.name == "Resize":
+        return _resized(step)
     built = build_transform(step.name, step.arguments, [_module(inner) for inner in step.inside])
     return _on_unit_scale(built) if step.name in _ON_UNIT_SCALE else built
+
+
+def _resized(step: Step) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A Resize as the card's, by Pillow: (C, H, W) -> (C, height, width)."""
+    size, mode = step.arguments["size"], step.arguments.get("interpolation", "bilinear")
+    resize = size if isinstance(size, int) else tuple(size)
+    filter_: Any = "nearest" if mode == "nearest-exact" else mode
+    card = ImageInput("input", "RGB", (1, 1), resize=resize, filter=filter_)
+
+    def apply(picture: torch.Tensor) -> torch.Tensor:
+        pixels = picture.movedim(0, -1).numpy()
+        image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if len(picture) == 1 else pixels))
+        found = np.array(resize_image(image, card))
+        return torch.from_numpy(found[None] if found.ndim == 2 else np.ascontiguousarray(found.transpose(2, 0, 1)))
+
+    return apply
+
+
+def has_random(step: Step) -> bool:
+    """True unless a step only resizes, or crops at the centre or the corners."""
+    return kind_of(step.name) in ("random", "fixed", "container")
 
 
 def _on_unit_scale(transform: Callable[..., Any]) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from runtime.errors import InputError, suggest
 
-__all__ = ["CONTAINERS", "OWN", "Kind", "kind_of", "known_names", "transform_class"]
+__all__ = ["CONTAINERS", "OWN", "Kind", "depends_on_size", "kind_of", "known_names", "transform_class"]
 
 Kind: TypeAlias = Literal["preparation", "conversion", "fixed", "random", "container", "mix", "crops"]
 
@@ -35,6 +35,20 @@ _KINDS: dict[Kind, tuple[str, ...]] = {
     "mix": ("MixUp", "CutMix"),
     "crops": ("FiveCrop", "TenCrop"),
 }
+# They change each pixel by itself, or move whole rows and columns: the same before and after a resize.
+_ANY_SIZE = (
+    "ColorJitter",
+    "RandomAutocontrast",
+    "RandomChannelPermutation",
+    "RandomEqualize",
+    "RandomGrayscale",
+    "RandomHorizontalFlip",
+    "RandomInvert",
+    "RandomPhotometricDistort",
+    "RandomPosterize",
+    "RandomSolarize",
+    "RandomVerticalFlip",
+)
 _BOXES = "it works on bounding boxes or key points, and the data here are pictures with labels"
 _REFUSED = {
     "ClampBoundingBoxes": _BOXES,
@@ -64,6 +78,11 @@ def kind_of(name: str) -> Kind:
     if name not in known_names():
         raise InputError(f"There is no transform {name!r}.{suggest(name, known_names())}")
     return next((kind for kind, names in _KINDS.items() if name in names), "random")
+
+
+def depends_on_size(name: str) -> bool:
+    """True for a random transform that does something else to a picture that was resized before; False for containers."""
+    return kind_of(name) in ("random", "fixed") and name not in _ANY_SIZE
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """Transforms -> the card's deterministic pre-processing, and the random augmentation.
 
-Pictures are resized by the card, then augmented, then normalised: resizing comes first whatever the
-order given, and an order for which that changes the result is refused.
+Pictures are resized by the card, augmented and normalised. Where the steps are random ones first that depend on a picture's size,
+training takes them in the order given, beginning with the pictures as they are stored; the card resizes in any case.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from runtime.card import ImageInput
 from runtime.errors import InputError
 from toolkit.data.augmentation import Augmentation, Crops, Mix, Step, read_steps
 from toolkit.data.augmentation.arguments import size_of
+from toolkit.data.augmentation.augment import has_random
 from toolkit.data.augmentation.mix import mixes
-from toolkit.data.augmentation.names import kind_of
+from toolkit.data.augmentation.names import depends_on_size, kind_of
 
 __all__ = ["image_card", "parse_transform"]
 
+_CROPS = ("CenterCrop", "RandomCrop", "RandomResizedCrop")
 _KNOWN = "Resize, CenterCrop, Normalize, Grayscale and ToTensor"
 # These measure in pixels, so that resizing before or after them is not the same.
 _IN_PIXELS = (
@@ -44,7 +46,10 @@ def image_card(transform: Any, color: Literal["RGB", "grayscale"]) -> ImageInput
         InputError: a transform is unknown, random, or its arguments do not fit.
     """
     card, augment, mix = parse_transform(transform, color)
-    names = [next(iter(step)) for step in augment.to_setting()] if augment else [mix.step.name] if mix else []
+    changes: list[Any] = (
+        [*filter(has_random, augment.steps), *([augment.crops] if augment.crops else [])] if augment else []
+    )
+    names = [change.name for change in changes] or ([mix.step.name] if mix else [])
     if names:
         what = "looks at a picture several times" if names[0] in ("FiveCrop", "TenCrop") else "is random"
         raise InputError(f"The transform {names[0]!r} {what}; only {_KNOWN} can be part of the pre-processing.")
@@ -111,24 +116,41 @@ class _Plan:
         self._check_padding()
         if not self.steps and self.crops is None:
             return self.card, None, self.mix
-        augment = Augmentation(tuple(self.steps), self.crops)
+        if not any(map(has_random, self.steps)) and self.crops is None:
+            return self.card, None, self.mix
+        augment = Augmentation(self._sequence(), self.crops)
         crop, resize, sized = augment.crop, self.card.resize, [step.name for step in self.steps]
         if crop is not None and resize is None and self.card.crop is None and "RandomResizedCrop" in sized:
-            # nothing else says what a whole picture is brought to
+            # nothing else says what a whole picture is brought to; the crops come from the pictures as they are stored
             self.card = replace(self.card, resize=crop)
+            augment = Augmentation(augment.steps, augment.crops, unresized=True)
         elif crop is not None and isinstance(resize, int) and self.card.crop is None:
             self.card = replace(self.card, crop=_square(resize, crop))
         return self.card, augment, self.mix
+
+    def _sequence(self) -> tuple[Step, ...]:
+        """The steps of the augmentation: all of them where it begins with the pictures as they are stored, else the random ones."""
+        random = [number for number, step in enumerate(self.steps) if _is_sized(step)]
+        resizes = [number for number, step in enumerate(self.steps) if step.name == "Resize"]
+        begun = next((number for number, step in enumerate(self.steps) if has_random(step)), len(self.steps))
+        leading = self.steps[:begun]
+        # the shorter side at one length leaves pictures of several sizes, of which the card keeps a crop
+        open_ended = isinstance(self.card.resize, int) and bool(leading) and leading[-1].name == "Resize"
+        if random and (open_ended or max(resizes, default=-1) > random[0]):
+            return tuple(self.steps)
+        crop = next((step for step in leading if step.name == "CenterCrop"), None)
+        rest = tuple(step for step in self.steps[begun:] if step.name != "Resize")
+        cropped_again = any(step.name in _CROPS for step in rest) or self.crops is not None
+        return (crop, *rest) if crop is not None and cropped_again and rest else rest
 
     def _prepare(self, step: Step) -> None:
         if step.name in ("Grayscale", "RGB"):
             self._color(step)
         elif step.name == "CenterCrop":
-            if self.steps:
-                self.steps.append(step)  # in the augmentation, and at the centre in the card, as a random crop
-            else:
+            if not any(map(has_random, self.steps)):
                 height, width = step.arguments["size"]
                 self.card = replace(self.card, crop=(height, width))
+            self.steps.append(step)  # after a random step in the augmentation alone, and at the centre in the card
         else:
             self._resize(step)
 
@@ -148,10 +170,12 @@ class _Plan:
         mode = step.arguments.get("interpolation", "bilinear")
         # Pillow's nearest is what torchvision calls nearest-exact; for pictures both are this one
         self.card = replace(self.card, resize=size, filter="nearest" if mode == "nearest-exact" else mode)
+        kept = {"size": size if isinstance(size, int) else list(size)}
+        self.steps.append(Step("Resize", {**kept, **({"interpolation": mode} if mode != "bilinear" else {})}))
 
     def _color(self, step: Step) -> None:
         channels = step.arguments.get("num_output_channels", 1) if step.name == "Grayscale" else 3
-        if self.steps:
+        if any(map(has_random, self.steps)):
             raise InputError(
                 f"{step.name} follows {self.steps[-1].name}; the pre-processing converts colours first. Put {step.name} first."
             )
@@ -235,6 +259,11 @@ def _square(side: int, crop: tuple[int, int]) -> tuple[int, int]:
         )
     height, width = (length + (side - length) // 4 * 4 for length in crop)
     return height, width
+
+
+def _is_sized(step: Step) -> bool:
+    """True for a random step, or one with such a step inside, that depends on the size of a picture."""
+    return depends_on_size(step.name) or any(map(_is_sized, step.inside))
 
 
 def _within(step: Step, names: Sequence[str]) -> bool:

@@ -245,18 +245,18 @@ class _Maker:
             return self.data.inputs.take(job.positions)
         assert self.data.pictures is not None
         store, card = self.data.pictures
-        pixels = store.take_pixels(job.positions)  # (n, [views], C, H, W), or with the channels last
-        views = pixels.shape[1:-3]
-        pictures = pixels.flatten(0, -4) if views else pixels
-        if card.layout == "NHWC":
-            pictures = pictures.permute(0, 3, 1, 2)
+        pictures: Any
+        views: tuple[int, ...] = ()
         if self.crops is not None:
-            pictures = self.crops(pictures)
+            pixels = store.take_pixels(job.positions)  # (n, [views], C, H, W), or with the channels last
+            pixels, views = pixels.movedim(-1, -3) if card.layout == "NHWC" else pixels, tuple(pixels.shape[1:-3])
+            pictures = self.crops(pixels.flatten(0, -4))
         elif self.augment is not None and job.seeds is not None:
-            count = int(np.prod(views))
-            seeds = (
-                derived(np.repeat(job.seeds, count), np.tile(np.arange(count), len(job.seeds))) if views else job.seeds
-            )
+            pictures, seeds = self.augment.pictures(store, card, job.positions), job.seeds
+            if isinstance(pictures, torch.Tensor) and pictures.ndim > 4:
+                views, count = tuple(pictures.shape[1:-3]), int(np.prod(pictures.shape[1:-3]))
+                pictures = pictures.flatten(0, -4)
+                seeds = derived(np.repeat(seeds, count), np.tile(np.arange(count), len(seeds)))
             pictures = self.augment(pictures, seeds, card.size)
         if card.layout == "NHWC":
             pictures = pictures.movedim(-3, -1)

@@ -65,7 +65,8 @@ def augmentation_sheet(
         titles += [f"crop {number}" for number in range(1, len(looks))]
     else:
         for epoch in range(columns - 1):
-            changed, names = augment(plain, example_seeds(seed, epoch, chosen), card.size), captions[0]
+            begun = augment.pictures(store, card, torch.from_numpy(chosen))
+            changed, names = augment(begun, example_seeds(seed, epoch, chosen), card.size), captions[0]
             if mix is not None:
                 mix.check(data)
                 changed, names = _mixed(mix, changed, data, chosen, seed, epoch)

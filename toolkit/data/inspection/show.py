@@ -37,7 +37,11 @@ def show_data(
     resize: list[Any] = [{"Resize": list(size)}] if size else []
     steps = [augment] if isinstance(augment, dict | str) else list(augment or [])
     card, random, mix = parse_transform([*resize, *steps] or None, color)
-    data = None if path.suffix.lower() in _TABLES else open_source(path, card=card).train
+    data = (
+        None
+        if path.suffix.lower() in _TABLES
+        else open_source(path, card=card, keep_originals=random is not None and random.from_originals).train
+    )
     if data is None or data.pictures is None:
         raise InputError(
             f"{path} holds no pictures; a folder with one sub-folder a class is expected. What a training makes of tables and texts "

@@ -10,6 +10,7 @@ import numpy as np
 from runtime.card import TableInput
 from runtime.errors import InputError
 from runtime.preprocess import prepare_table
+from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.tables import scaled_columns, target_columns
 from toolkit.data.stores import RowStore
@@ -59,7 +60,7 @@ def load_frame(
     if not lengths[names[0]]:
         raise InputError("The data frame has no rows; at least one is expected.")
     y, labels = find_task(task).label_columns(
-        targets, lambda name: _labels(frame, name), lambda chosen: _number_columns(frame, chosen), labels
+        targets, lambda name: _labels(frame, name), lambda chosen: _number_columns(frame, chosen), class_names(labels)
     )
     values = _number_columns(frame, columns)
     card: TableInput = scaled_columns(values, columns, scale)

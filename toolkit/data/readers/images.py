@@ -17,9 +17,12 @@ from runtime.card import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess import decode, open_image
 from runtime.preprocess.picture_file import open_picture
-from runtime.preprocess.sources import images_in
+from runtime.preprocess.sources import holds_image, images_in
+from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
+from toolkit.data.originals import FileOriginals
 from toolkit.data.stores import FileStore, PixelStore, Store
+from toolkit.tasks.class_indices import named_classes
 from toolkit.tasks.registry import DEFAULT_TASK
 
 __all__ = ["class_folders", "load_images"]
@@ -34,7 +37,7 @@ def class_folders(root: str | os.PathLike[str]) -> list[Path]:
     if not folder.is_dir():
         return []
     children = (child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-    return sorted(child for child in children if images_in(child))
+    return sorted(child for child in children if holds_image(child))
 
 
 def load_images(
@@ -53,7 +56,8 @@ def load_images(
         color: "RGB" or "grayscale"; the channels come in this order.
         size: (height, width) to stretch every picture to; None keeps the size that all pictures share.
         card: the whole pre-processing instead of `color` and `size`; its `size` may be (1, 1) to be found.
-        labels: names for the classes, in the order of the folders; None takes the folders' names.
+        labels: the folders' names in the order of the classes, or new names in the order of the folders; None takes the folders'
+            names in their order.
         workers: threads that decode; None takes one per core.
 
     Raises:
@@ -70,15 +74,13 @@ def load_images(
         raise InputError(
             f"{root} holds no pictures in class folders; one sub-folder a class is expected, such as {Path(root, 'cat', '1.png')}."
         )
-    if labels is not None and len(labels) != len(folders):
-        names = ", ".join(folder.name for folder in folders)
-        raise InputError(f"{len(labels)} class names were given; {root} has {len(folders)} class folders: {names}.")
     paths = [(path, index) for index, folder in enumerate(folders) for path in images_in(folder)]
     files = [path for path, _ in paths]
-    targets = np.array([index for _, index in paths], np.int64)
-    names_ = tuple(labels) if labels is not None else tuple(folder.name for folder in folders)
+    targets, names = np.array([index for _, index in paths], np.int64), tuple(folder.name for folder in folders)
+    if labels is not None:
+        targets, names = named_classes(targets, names, class_names(labels) or (), str(root), "class folders")
     full = _full_card(card or ImageInput("input", color, size or (1, 1), resize=size), files)
-    return Dataset(DEFAULT_TASK, full, _store(files, full, workers), targets, tuple(map(str, names_)), str(root))
+    return Dataset(DEFAULT_TASK, full, _store(files, full, workers), targets, names, str(root))
 
 
 def _full_card(card: ImageInput, files: list[Path]) -> ImageInput:
@@ -133,7 +135,7 @@ def _store(files: list[Path], card: ImageInput, workers: int | None) -> Store:
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for _ in pool.map(place, range(len(files)), chunksize=64):
             pass
-    return PixelStore(pixels, card)
+    return PixelStore(pixels, card, FileOriginals(files, card, workers))
 
 
 def _before_crop(card: ImageInput) -> ImageInput:

@@ -9,6 +9,7 @@ import numpy as np
 
 from runtime.card import SequenceInput
 from runtime.errors import InputError
+from runtime.ordered import ordered
 from runtime.preprocess import prepare_sequences
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import RowStore
@@ -45,7 +46,10 @@ def load_sequences(
     Raises:
         InputError: a sequence is empty, differs in its features or holds a non-finite value, or `y` does not fit.
     """
-    arrays = [_numbers(sequence, index) for index, sequence in enumerate(sequences)]
+    arrays = [
+        _numbers(sequence, index)
+        for index, sequence in enumerate(ordered(sequences, "sequences", "a list of arrays", InputError))
+    ]
     if not arrays:
         raise InputError("No sequence was given; at least one is expected.")
     if not hasattr(y, "__len__") or len(y) != len(arrays):

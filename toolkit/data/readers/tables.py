@@ -11,6 +11,8 @@ import numpy as np
 from runtime.card import TableInput
 from runtime.errors import InputError, suggest
 from runtime.preprocess import is_number, prepare_table, read_table, table_rows
+from runtime.preprocess.named_columns import places_of_columns
+from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import RowStore
 from toolkit.tasks.registry import DEFAULT_TASK, find_task
@@ -25,6 +27,7 @@ def load_csv(
     labels: Sequence[str] | None = None,
     label: str | Sequence[str] | None = None,
     scale: bool = True,
+    card: TableInput | None = None,
 ) -> Dataset:
     """A CSV or TSV table -> a data set.
 
@@ -32,9 +35,10 @@ def load_csv(
         path: the file; RFC 4180, UTF-8, a header, cells separated by commas or tabs (`runtime.preprocess.read_table`).
         task: what the label columns are for: a name or a whole number for classification, values for regression, 0 and 1
             for several labels at once.
-        labels: class names; None names the classes after the labels, and values after their columns.
+        labels: class names in the order of the outputs; None names the classes after the labels, and values after their columns.
         label: the name of the label's column; several for regression or for several labels at once. None takes the last.
         scale: bring each column to mean 0 and standard deviation 1; mean and deviation are kept in the card.
+        card: columns and scaling of another part of the data, instead of those of this file; further columns are left out.
 
     Raises:
         InputError: the file is missing, has fewer than two columns or no rows, names a column twice, lacks the label's
@@ -49,14 +53,14 @@ def load_csv(
             f"{path} has {len(header)} columns and {len(rows)} rows; at least one number column, a label and a row are expected."
         )
     targets = target_columns(header, label, str(path))
-    columns = tuple(name for name in header if name not in targets)
+    columns = card.columns if card is not None else tuple(name for name in header if name not in targets)
+    positions = places_of_columns(header, columns, str(path))
     if not columns:
         raise InputError(
             f"{path} has no columns but the labels {', '.join(targets)}; at least one of numbers is expected."
         )
-    positions = [header.index(name) for name in columns]
     values = table_rows([[row[position] for position in positions] for row in rows], columns, str(path))
-    card = scaled_columns(values, columns, scale)
+    card = card or scaled_columns(values, columns, scale)
     y, names = text_targets(header, rows, targets, task, labels, str(path))
     return Dataset(task, card, RowStore(prepare_table(values, card)), y, names, str(path))
 
@@ -109,7 +113,7 @@ def text_targets(
     """
     positions = [header.index(name) for name in columns]
     cells = [[row[position] for position in positions] for row in rows]
-    return find_task(task).read_cells(cells, columns, labels, source)
+    return find_task(task).read_cells(cells, columns, class_names(labels), source)
 
 
 def _check_header(header: Sequence[str], source: str) -> None:

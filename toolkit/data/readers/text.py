@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +12,15 @@ import numpy as np
 
 from runtime.card import TextInput
 from runtime.errors import InputError, suggest
+from runtime.ordered import ordered
 from runtime.preprocess import prepare_text, read_lines, read_table, split_tokens
 from runtime.preprocess.sources import text_files
+from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.vocabulary import build_vocabulary, find_token, read_vocabulary
 from toolkit.data.stores import RowStore
 from toolkit.data.targets import make_targets
-from toolkit.tasks.class_indices import IGNORED
+from toolkit.tasks.class_indices import IGNORED, named_classes
 from toolkit.tasks.dense import DenseTask
 from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
@@ -174,11 +176,14 @@ def load_text_folder(folder: str | os.PathLike[str], **options: Any) -> Dataset:
     if not files:
         raise InputError(f"{place} holds no .txt files; one a class, with one text a line, is expected.")
     lines = [read_lines(path) for path in files]
-    names = options.pop("labels", None) or [path.stem for path in files]
-    if len(names) != len(files):
-        raise InputError(f"{len(names)} class names were given; {place} has {len(files)} files.")
+    labels, names = class_names(options.pop("labels", None)), tuple(path.stem for path in files)
     indices = np.repeat(np.arange(len(files)), [len(part) for part in lines])
-    return load_texts([text for part in lines for text in part], indices, labels=names, source=str(place), **options)
+    if labels is not None:
+        indices, names = named_classes(indices, names, labels, str(place), "files")
+    texts = [text for part in lines for text in part]
+    if not find_task(options.get("task", DEFAULT_TASK)).one_class:
+        return load_texts(texts, indices, labels=names, source=str(place), **options)
+    return replace(load_texts(texts, indices, source=str(place), **options), targets=indices, labels=names)
 
 
 def load_text_table(
@@ -233,10 +238,9 @@ def _check_options(lowercase: Any, strip_accents: Any, normalization: Any, min_c
 
 
 def _checked(texts: Sequence[str]) -> list[str]:
-    given = texts.tolist() if isinstance(texts, np.ndarray) else texts
-    if isinstance(given, str) or not hasattr(given, "__len__"):
+    if isinstance(texts, str | Mapping | Set) or not hasattr(texts, "__len__"):
         raise InputError(f"A {type(texts).__name__} was given; a list of texts is expected.")
-    given = list(given)
+    given = ordered(texts, "texts", "a list of texts", InputError)
     if not given:
         raise InputError("No text was given; at least one is expected.")
     for number, text in enumerate(given, start=1):

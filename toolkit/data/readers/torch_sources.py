@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,14 @@ from torch.utils.data import (
 )
 
 from runtime.errors import InputError
+from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.arrays import array_inputs
 from toolkit.data.readers.torch_items import read_item, read_items, unbatched
 from toolkit.data.stores import Store
 from toolkit.data.targets import make_targets
-from toolkit.tasks.registry import DEFAULT_TASK
+from toolkit.tasks.given_names import place_of_each
+from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
 __all__ = ["load_torch_dataset", "loader_batch_size"]
 
@@ -56,7 +59,8 @@ def load_torch_dataset(
         source: items are (x, y), or mappings with keys such as x, image, input and y, label, target. x is a Pillow image or
             a uint8 array or tensor (a picture, scaled to 0..1 as the card says), another array or tensor, or a text.
         task: what y is for.
-        labels: class names; None takes the data set's ``classes``, as torchvision's have them.
+        labels: class names in the order of a network's outputs; None takes the data set's ``classes``, as torchvision's have
+            them. Whole numbers among the targets are positions in ``classes``.
         tokens: whether whole numbers are tokens for an embedding layer; None takes int64 inputs for tokens.
         name: named in the card; None takes the class's name.
 
@@ -65,7 +69,7 @@ def load_torch_dataset(
     """
     items = _items_of(source) if isinstance(source, DataLoader) else source
     batches = isinstance(items, DataLoader)
-    names = labels if labels is not None else _class_names(items)
+    names = Names(class_names(labels), _class_names(items))
     called = name or _name(items)
     if batches or isinstance(items, IterableDataset) or not hasattr(items, "__getitem__"):
         if not hasattr(items, "__iter__"):
@@ -82,10 +86,43 @@ def load_torch_dataset(
     if isinstance(inputs[0], str):
         from toolkit.data.readers.text import load_texts
 
-        return load_texts(inputs, y, task=task, labels=names, source=called)
+        targets, classes = names.targets(y, task)
+        return replace(load_texts(inputs, [0] * len(inputs), source=called), task=task, targets=targets, labels=classes)
     card, store = array_inputs(_stack(inputs), tokens=_are_tokens(inputs[0], tokens))
-    found, classes = make_targets(y, task, names)
+    found, classes = names.targets(y, task)
     return Dataset(task, card, store, found, classes, called)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Class names: those that were given, and the data set's own, in which its targets are positions."""
+
+    given: tuple[str, ...] | None
+    own: tuple[str, ...] | None
+
+    def targets(self, y: Any, task: str) -> tuple[Any, tuple[str, ...]]:
+        """Labels or values -> targets and their names, as `make_targets`."""
+        if self.own is None:
+            return make_targets(y, task, self.given)
+        found, names = self._own_targets(y, task, self.own)
+        if self.given is None:
+            return found, names
+        if not set(self.given) & set(names) and len(self.given) != len(names):
+            return make_targets(y, task, self.given)
+        words = f"{len(self.given)} class names were given ({', '.join(self.given)})"
+        places = place_of_each(names, self.given, words, f"the data set has {len(names)} classes: {', '.join(names)}")
+        order = [names[places.index(place)] for place in range(len(self.given))]
+        return find_task(task).targets_by_name(found, names, order, "The data set"), self.given
+
+    @staticmethod
+    def _own_targets(y: Any, task: str, own: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+        if find_task(task).one_class and isinstance(y, np.ndarray) and y.size == len(y):
+            values = y.reshape(-1)
+            if values.dtype.kind in "iu" and values.min() >= 0 and values.max() < len(own):
+                return values.astype(np.int64), own
+            if values.dtype.kind == "U" and set(values.tolist()) <= set(own):
+                return np.array([own.index(name) for name in values.tolist()], np.int64), own
+        return make_targets(y, task, own)
 
 
 class ItemStore:
@@ -109,9 +146,7 @@ class ItemStore:
         return
 
 
-def _served(
-    items: Any, count: int, task: str, names: Sequence[str] | None, tokens: bool | None, called: str
-) -> Dataset:
+def _served(items: Any, count: int, task: str, names: Names, tokens: bool | None, called: str) -> Dataset:
     first = read_item(items, 0, called)[0]
     whole = _are_tokens(first, tokens)
     card, _ = array_inputs(first[None], tokens=whole)
@@ -132,7 +167,7 @@ def _served(
         y = _stack_targets(
             [pair[1] for pair in read_items((items[i] for i in range(count)), count, called, inputs=False)]
         )
-    found, classes = make_targets(y, task, names)
+    found, classes = names.targets(y, task)
     store: Store = ItemStore(items, count, prepare, called)
     return Dataset(task, card, store, found, classes, called)
 
@@ -209,9 +244,10 @@ def _name(items: Any) -> str:
     return type(items).__name__
 
 
-def _class_names(items: Any) -> Sequence[str] | None:
+def _class_names(items: Any) -> tuple[str, ...] | None:
     while isinstance(items, Subset | DataLoader):
         items = items.dataset
     names = getattr(items, "classes", None)
-    listed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-    return names if listed else None
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from runtime.errors import SpecError
 from toolkit.data.dataset import Dataset
+from toolkit.tasks.class_indices import weights_by_class
 from toolkit.tasks.refusal import refuse
 from toolkit.tasks.registry import find_task
 from toolkit.tasks.task import OBJECTIVE
@@ -182,6 +183,8 @@ def _class_weights(
 
 def _numbers(name: str, option: str, value: Any, data: Dataset) -> torch.Tensor:
     count = find_task(data.task).weight_count(data)
+    if isinstance(value, Mapping):
+        value = weights_by_class(value, data.labels, f"The option {option} of the loss {name!r}")
     numbers = value if isinstance(value, list) else [value]
     if len(numbers) != count or not all(isinstance(number, int | float) and 0 <= number < 1e30 for number in numbers):
         raise refuse(

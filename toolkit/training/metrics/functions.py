@@ -1,4 +1,5 @@
-"""The metrics: (outputs, targets, task, options) -> a value, or NaN where it is not defined. torchmetrics does the arithmetic.
+"""The metrics: (outputs, targets, task, options) -> a value, or NaN where it is not defined. torchmetrics does the arithmetic of
+classes; that of numbers is done in float64, which it does not do.
 
 All tensors are on the CPU; outputs and targets are those of `toolkit.training.metrics.measure`, dense outputs with the classes
 on their last axis.
@@ -6,6 +7,7 @@ on their last axis.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -138,32 +140,32 @@ def perplexity(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float
 
 def mae(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Mean absolute error; of a classifier, that of its probabilities against 0 and 1."""
-    from torchmetrics.functional import mean_absolute_error
-
-    return float(mean_absolute_error(*_values(outputs, targets, task)))
+    outputs, targets = _values(outputs, targets, task)
+    return float((outputs - targets).abs().mean())
 
 
 def mse(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Mean squared error; of a classifier, that of its probabilities against 0 and 1."""
-    from torchmetrics.functional import mean_squared_error
-
-    return float(mean_squared_error(*_values(outputs, targets, task)))
+    outputs, targets = _values(outputs, targets, task)
+    return float((outputs - targets).square().mean())
 
 
 def rmse(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
     """Square root of the mean squared error."""
-    from torchmetrics.functional import mean_squared_error
-
-    return float(mean_squared_error(*_values(outputs, targets, task), squared=False))
+    return math.sqrt(mse(outputs, targets, task))
 
 
 def r2(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> float:
-    """Share of the targets' variance that is explained; not defined for a single example, or for targets all alike."""
-    from torchmetrics.functional import r2_score
-
-    if len(outputs) < 2 or bool((targets == targets[0]).all()):
+    """Share of the targets' variance that is explained, the mean over the values that vary; not defined for a single example, or
+    for targets all alike."""
+    outputs, targets = _values(outputs, targets, task)
+    outputs, targets = outputs.reshape(len(outputs), -1), targets.reshape(len(targets), -1)
+    varying = (targets != targets[0]).any(0)
+    if len(targets) < 2 or not bool(varying.any()):
         return UNDEFINED
-    return float(r2_score(*_values(outputs, targets, task)))
+    outputs, targets = outputs[:, varying], targets[:, varying]
+    spread = (targets - targets.mean(0)).square().sum(0)
+    return float((1 - (outputs - targets).square().sum(0) / spread).mean())
 
 
 def recall_at(outputs: torch.Tensor, targets: torch.Tensor, task: str, *, k: int = 1) -> float:
@@ -263,5 +265,9 @@ def _ranked(
 
 
 def _values(outputs: torch.Tensor, targets: torch.Tensor, task: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """(Outputs, targets) to compare: values (N, T); for a classifier, probabilities and one-hot targets (N, K)."""
-    return find_task(task).metric_values(outputs, targets)
+    """(Outputs, targets) to compare, float64: values (N, T); for a classifier, probabilities and one-hot targets (N, K).
+
+    Squares and means of float32 lose numbers that are tiny, huge, or alike but for a few digits.
+    """
+    outputs, targets = find_task(task).metric_values(outputs, targets)
+    return outputs.double(), targets.double()

@@ -99,7 +99,7 @@ def measure(metrics: tuple[Named, ...], outputs: torch.Tensor, targets: torch.Te
     values: dict[str, float] = {}
     if not len(outputs):
         return values
-    outputs = outputs.float() if outputs.is_floating_point() else outputs
+    outputs = outputs.float() if outputs.is_floating_point() and outputs.dtype != torch.float64 else outputs
     outputs, targets = outputs.cpu(), targets.cpu()
     arranged = find_task(task).arrange(outputs, targets)
     if arranged is None:

@@ -115,7 +115,7 @@ def load_weights(
         )
     label = name or (str(source) if not isinstance(source, Mapping) else "the given weights")
     ours = {key: value for key, value in network.state_dict().items() if isinstance(value, torch.Tensor)}
-    theirs = _without_prefix(read_weights(source), ours)
+    theirs = _without_prefix(read_weights(source, name), ours)
     fitting = [key for key in ours if key in theirs and ours[key].shape == theirs[key].shape]
     mismatched = {
         key: (tuple(ours[key].shape), tuple(theirs[key].shape))
@@ -140,8 +140,10 @@ def load_weights(
     return report
 
 
-def read_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """A file, or a mapping of any nesting, -> name -> tensor. Nothing in a file is executed.
+def read_weights(
+    source: str | os.PathLike[str] | Mapping[str, Any], name: str | None = None
+) -> dict[str, torch.Tensor]:
+    """A file, or a mapping of any nesting, -> name -> tensor. Nothing in a file is executed. `name` is the source's in errors.
 
     Raises:
         CheckpointError: the file cannot be read, or there is no tensor in it.
@@ -153,7 +155,7 @@ def read_weights(source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str
         content = _read_safetensors(Path(source))
     else:
         content = read_plain(source)
-    where = "The given mapping" if isinstance(source, Mapping) else str(source)
+    where = name or ("The given mapping" if isinstance(source, Mapping) else str(source))
     keys = list(content)[:6] if isinstance(content, Mapping) else []
     while isinstance(content, Mapping):
         found = OrderedDict((key, value) for key, value in content.items() if _is_weight(key, value))

@@ -63,6 +63,8 @@ class DataConfig:
         transform: transforms by name, as `load_img_data` takes them; random ones act in training only.
         val_ratio: share held out for validation where the data brings none.
         test_ratio: share held out for a last measurement where the data brings none.
+        classes: names of the classes in the order of the network's outputs, as `load_img_data` takes them; None takes those in
+            the data, in their order.
         label: the label column of a table; None takes the last one.
         scale: bring a table's columns to mean 0 and deviation 1.
         level: "character" or "word", for texts.
@@ -77,6 +79,7 @@ class DataConfig:
     transform: Any = None
     val_ratio: float = 0.1
     test_ratio: float = 0.0
+    classes: Any = None
     label: str | None = None
     scale: bool = True
     level: Literal["character", "word"] = "character"
