@@ -18,6 +18,7 @@ from toolkit.data.augmentation.transforms import parse_transform
 from toolkit.data.batching.batches import Batches
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset, input_dtype
+from toolkit.data.padding import padded_for
 from toolkit.data.readers import pairs
 from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.readers.frames import is_frame, join_labels, load_frame
@@ -131,7 +132,7 @@ class Loading(State):
 
         Args:
             x: (N, ...); uint8 pictures are scaled to 0..1. Tokens (N, L) where `word2idx` is given. A list of (L, F)
-                arrays of different lengths is padded. A pandas DataFrame holds the label too, as does a torch data set.
+                arrays of different lengths is padded, and the network leaves the padding out. A pandas DataFrame holds the label too, as does a torch data set.
             y: labels (N,), one-hot (N, K) or values; tokens (N, L) where `word2idx` is given; for a data frame the
                 label column's name, or the labels themselves, such as another frame's column.
             num_workers: accepted for familiarity.
@@ -263,6 +264,14 @@ class Loading(State):
             raise InputError(f"The data is for {data.task}, the network for {self.task}. Use nn('{data.task}').")
         crops = None if augment is None else augment.crops
         data = data if augment is None else augment.prepare(data)
+        spec = dataclasses.replace(self._spec, **facts_for_spec(data))
+        check(spec)
+        loaded = self._checkpoint is not None and check(self._spec)[0] == check(spec)[0]
+        if loaded:  # the data are padded as the network knows it
+            spec = dataclasses.replace(spec, padding=self._spec.padding)
+            data = padded_for(data, spec.padding)
+        else:
+            spec = dataclasses.replace(spec, skips_padding=True)
         seed = self._seed if self._seed is not None else int(torch.randint(2**31, ()))
         parts = split(data, train_val_ratio, seed, test_ratio)
         train = Batches(
@@ -276,9 +285,6 @@ class Loading(State):
             workers=workers,
         )
         validation = self._measured(data, parts.validation, batch_size, crops)
-        spec = dataclasses.replace(self._spec, **facts_for_spec(data))
-        check(spec)
-        loaded = self._checkpoint is not None and check(self._spec)[0] == check(spec)[0]
         if not loaded:  # weights that were loaded or trained stay, for data of the same shape
             self._network = None
         self._spec, self._checkpoint = spec, None
@@ -295,7 +301,7 @@ class Loading(State):
 
 
 def facts_for_spec(data: Dataset) -> dict[str, Any]:
-    """Spec fields that the data determine: input_shape, input_dtype, num_classes and vocabulary."""
+    """Spec fields that the data determine: input_shape, input_dtype, num_classes, vocabulary and padding."""
     return {
         "input_shape": data.shape,
         "input_dtype": data.dtype,
@@ -304,6 +310,7 @@ def facts_for_spec(data: Dataset) -> dict[str, Any]:
         ),
         "num_classes": len(data.labels) if data.labels else None,
         "vocabulary": data.vocabulary,
+        "padding": None if data.further else data.card.padding_mark,
     }
 
 
