@@ -77,8 +77,8 @@ def instances(run: Any, layer: torch.nn.InstanceNorm1d, x: torch.Tensor, padding
 @masked(torch.nn.GroupNorm)
 def groups(run: Any, layer: torch.nn.GroupNorm, x: torch.Tensor, padding: Padding) -> _Result:
     """(N, C, ...) -> the same shape: each group of channels of each input by its real steps."""
-    apart = x.unflatten(1, (layer.num_groups, -1))
-    real = padding.over(x).expand_as(x).unflatten(1, (layer.num_groups, -1))
+    shape = (x.shape[0], layer.num_groups, x.shape[1] // layer.num_groups, *x.shape[2:])
+    apart, real = x.reshape(shape), padding.over(x).expand_as(x).reshape(shape)
     mean, variance, _ = _moments(apart, real, tuple(range(2, apart.ndim)))
     return _scaled(layer, ((apart - mean) / (variance + layer.eps).sqrt()).flatten(1, 2)), padding
 

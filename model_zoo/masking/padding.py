@@ -59,7 +59,8 @@ def find_padding(x: torch.Tensor, mark: int | Literal["nan"]) -> tuple[torch.Ten
     if x.is_meta or x.ndim != (3 if mark == "nan" else 2) or x.is_floating_point() != (mark == "nan"):
         return x, None
     mask = ~x.isnan().all(dim=2) if mark == "nan" else x != mark  # (N, L)
-    if not (torch.compiler.is_compiling() or torch.jit.is_tracing()) and bool(mask.all()):
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if not traced and bool(mask.all()):
         return x, None
     padding = Padding(mask)
     return (padding.filled(x) if mark == "nan" else x), padding

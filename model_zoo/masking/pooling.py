@@ -63,7 +63,7 @@ def _adaptive(run: Any, layer: Any, x: torch.Tensor, padding: Padding, *, averag
             pooled = steps @ shares.transpose(1, 2)
         else:
             pooled = torch.where(parts[:, None], steps[:, :, None], torch.finfo(x.dtype).min).amax(3)
-        x, rest = pooled.unflatten(1, shape[1:]).movedim(-1, padding.axis), None
+        x, rest = pooled.reshape(*shape, count).movedim(-1, padding.axis), None
     others = [None if axis == place else number for axis, number in enumerate(cells)]
     if any(number is not None for number in others):
         pool = getattr(functional, f"adaptive_{'avg' if average else 'max'}_pool{len(cells)}d")

@@ -36,10 +36,7 @@ def convolution(run: Any, layer: torch.nn.Conv1d, x: torch.Tensor, padding: Padd
     # torch keeps what "same" pads in the order that functional.pad takes: the last axis first
     before, after = layer._reversed_padding_repeated_twice[2 * (x.ndim - 1 - padding.axis) :][:2]
     lengths = (padding.lengths + before + after - span - 1).div(stride, rounding_mode="floor") + 1
-    if layer.padding_mode == "zeros":
-        result = run(padding.filled(x))
-    else:
-        result = _with_edges(layer, x, padding)
+    result = run(padding.filled(x)) if layer.padding_mode == "zeros" else _with_edges(layer, x, padding)
     return result, padding.shaped(lengths, result)
 
 

@@ -195,10 +195,8 @@ class Network(torch.nn.Sequential):
             beside.mask = None if padding is None else padding.mask
         for module in modules:
             # most modules of most networks take one tensor and give one: no more is asked of them than Sequential does
-            if type(module) in _PLAIN and beside.mask is None:
-                x = module(x)
-            else:
-                x = _with_batch_axis(module, x, beside)
+            plain = type(module) in _PLAIN and beside.mask is None
+            x = module(x) if plain else _with_batch_axis(module, x, beside)
         return beside.filled(x), beside
 
 

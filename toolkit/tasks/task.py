@@ -124,8 +124,8 @@ class Task:
         """
         return numbers(columns), labels or columns
 
-    def fit_steps(self, targets: Any, longest: int, kept: int) -> Any:
-        """Targets of sequences that were all brought from at most `longest` to `kept` steps."""
+    def fit_steps(self, targets: Any, lengths: Sequence[int], kept: int) -> Any:
+        """Targets of N sequences of these lengths that were all brought to `kept` steps."""
         return targets
 
     def named_targets(self, names: Sequence[str], labels: Sequence[str], place: Path) -> np.ndarray | None:

@@ -105,7 +105,9 @@ def assert_as_alone(made: Any, rows: list[torch.Tensor]) -> None:
             alone = made(row[None])[0]
             found = together[index]
             if found.ndim > 1 and found.shape != alone.shape:
-                axis = next(axis for axis, (one, other) in enumerate(zip(found.shape, alone.shape)) if one != other)
+                axis = next(
+                    axis for axis, (one, other) in enumerate(zip(found.shape, alone.shape, strict=True)) if one != other
+                )
                 rest = found.narrow(axis, alone.shape[axis], found.shape[axis] - alone.shape[axis])
                 assert not rest.any(), "padding comes out as zeros"
                 found = found.narrow(axis, 0, alone.shape[axis])

@@ -67,7 +67,9 @@ def load_sequences(
     card = SequenceInput("input", features, kept, mean, std, fill="nan")
     rows = prepare_sequences(arrays, card)
     targets, names = make_targets(y, task, labels)
-    return Dataset(task, card, RowStore(rows), find_task(task).fit_steps(targets, longest, kept), names, source)
+    return Dataset(
+        task, card, RowStore(rows), find_task(task).fit_steps(targets, [*map(len, arrays)], kept), names, source
+    )
 
 
 def _numbers(sequence: Any, index: int) -> np.ndarray:
