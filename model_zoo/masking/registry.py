@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
@@ -35,7 +36,12 @@ def masked(*classes: type[torch.nn.Module]) -> Callable[[M], M]:
 
 def find_masked(layer: torch.nn.Module) -> Masked | None:
     """The masked form of a layer, or None where its class has none."""
-    for kind in type(layer).__mro__:
-        if kind in _MASKED and type(layer).forward is kind.forward:
+    return _of_class(type(layer))  # type: ignore[arg-type]
+
+
+@functools.cache
+def _of_class(layer: type[torch.nn.Module]) -> Masked | None:
+    for kind in layer.__mro__:
+        if kind in _MASKED and layer.forward is kind.forward:
             return _MASKED[kind]
     return None

@@ -268,7 +268,7 @@ class Loading(State):
         check(spec)
         loaded = self._checkpoint is not None and check(self._spec)[0] == check(spec)[0]
         if loaded:  # the data are padded as the network knows it
-            spec = dataclasses.replace(spec, padding=self._spec.padding)
+            spec = spec if self._spec.padding is not None else dataclasses.replace(spec, padding=None)
             data = padded_for(data, spec.padding)
         else:
             spec = dataclasses.replace(spec, skips_padding=True)
@@ -287,6 +287,8 @@ class Loading(State):
         validation = self._measured(data, parts.validation, batch_size, crops)
         if not loaded:  # weights that were loaded or trained stay, for data of the same shape
             self._network = None
+        elif self._network is not None:
+            self._network.padding = spec.padding
         self._spec, self._checkpoint = spec, None
         self._train, self._validation = train, validation
         self._test = self._measured(data, parts.test, max(256, batch_size), crops)

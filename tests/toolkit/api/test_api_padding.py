@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from runtime.card import SequenceInput
+from runtime.errors import SpecError
 from toolkit import nn
 from toolkit.data.padding import padded_for
 from toolkit.data.readers.sequences import load_sequences
@@ -67,6 +68,16 @@ def test_a_network_of_version_0_3_reads_loaded_data_as_it_did(tmp_path: Path) ->
     fresh = other.load_dataset(SEQUENCES, [index % 3 for index in range(12)], batch_size=4)
     other.load(OLD)
     np.testing.assert_allclose(other.inference(fresh), alone, atol=1e-6)
+
+
+def test_a_network_that_does_not_know_the_padding_is_not_trained_on_it(tmp_path: Path) -> None:
+    model = nn("cls", save_fold=tmp_path)
+    model.load_dataset(SEQUENCES, [0, 1] * 6, batch_size=4)
+    model.add("lstm", size=(4, 3), last_step=True)
+    model.add("linear", size=2)
+    model.model.padding = None
+    with pytest.raises(SpecError, match="padded with steps of NaN"):
+        model.train(epochs=1, verbose=False)
 
 
 def test_zero_padding_of_data() -> None:
