@@ -156,15 +156,12 @@ class Network(torch.nn.Sequential):
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         """Forward pass: (N, ...) -> the output of the last module. The first module takes all inputs, where there are several."""
-        if self.ends_in is None:
-            return self._run(list(self), *inputs)[0]
-        x, beside = self._run(list(self)[:-1], *inputs)
-        return step(self[-1], x, beside)
+        return self._run(self, *inputs)
 
     def logits(self, *inputs: torch.Tensor) -> Any:
         """Output before the final activation that `ends_in` names; the whole output where there is none."""
         modules = list(self)
-        return self._run(modules if self.ends_in is None else modules[:-1], *inputs)[0]
+        return self._run(modules if self.ends_in is None else modules[:-1], *inputs)
 
     def training_loss(self, input: torch.Tensor) -> torch.Tensor:
         """Scalar loss of the module that has its own, for inputs (N, ...); the modules before it run first.
@@ -177,7 +174,7 @@ class Network(torch.nn.Sequential):
             raise AttributeError("No module of this network has a training_loss of its own.")
         modules = list(self)
         module = cast(Any, modules[position])
-        return cast(torch.Tensor, module.training_loss(self._run(modules[:position], input)[0]))
+        return cast(torch.Tensor, module.training_loss(self._run(modules[:position], input)))
 
     def _with_own_loss(self) -> int | None:
         for position, module in enumerate(self):
@@ -185,19 +182,24 @@ class Network(torch.nn.Sequential):
                 return position
         return None
 
-    def _run(self, modules: Iterable[torch.nn.Module], *inputs: torch.Tensor) -> tuple[Any, ForwardState]:
-        """Run some modules -> (result, with zeros at padded steps, and its state)."""
-        beside = ForwardState(skips=self.skips_padding)
+    def _run(self, modules: Iterable[torch.nn.Module], *inputs: torch.Tensor) -> Any:
+        """Run some modules; padded steps come out as zeros, before the final activation where there is one."""
+        beside: ForwardState | None = None
         modules = iter(modules)
         x: Any = inputs[0] if len(inputs) == 1 else _joined(next(modules), inputs)
         if self.padding is not None and len(inputs) == 1:
             x, padding = find_padding(x, self.padding)
-            beside.mask = None if padding is None else padding.mask
+            beside = None if padding is None else ForwardState(padding.mask, skips=self.skips_padding)
         for module in modules:
             # most modules of most networks take one tensor and give one: no more is asked of them than Sequential does
-            plain = type(module) in _PLAIN and beside.mask is None
-            x = module(x) if plain else _with_batch_axis(module, x, beside)
-        return beside.filled(x), beside
+            if type(module) in _PLAIN and (beside is None or beside.mask is None):
+                x = module(x)
+                continue
+            beside = beside or ForwardState(skips=self.skips_padding)
+            if beside.mask is not None and module is self[-1] and self.ends_in is not None:
+                return _with_batch_axis(module, beside.filled(x), beside)
+            x = _with_batch_axis(module, x, beside)
+        return x if beside is None else beside.filled(x)
 
 
 def _joined(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
