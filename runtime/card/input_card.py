@@ -56,6 +56,10 @@ class InputCard(ABC):
         """What tells padded steps of a row from real ones: the padding token, or "nan"; None where nothing does."""
         return self.padding
 
+    def zero_padded(self) -> Self:
+        """The card of the same preparation with padded steps of zeros, where they are NaN."""
+        return self
+
     @property
     def tokens(self) -> tuple[str, ...]:
         """Vocabulary, in the order of the indices; empty where the rows are not made of tokens."""

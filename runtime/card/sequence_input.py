@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from runtime.card.field_checks import (
@@ -76,6 +76,10 @@ class SequenceInput(InputCard):
     def padding_mark(self) -> Literal["nan"] | None:
         """ "nan" where padded steps are steps of NaN."""
         return "nan" if self.fill == "nan" else None
+
+    def zero_padded(self) -> SequenceInput:
+        """The card with padded steps of zeros."""
+        return replace(self, fill="zero")
 
     def describe(self) -> str:
         """Pre-processing in words."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from runtime.card import SequenceInput
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import RowStore
 
@@ -21,8 +20,7 @@ def padded_for(data: Dataset, padding: Any) -> Dataset:
         data: any data set.
         padding: the network's (`NetworkSpec.padding`).
     """
-    card = data.card
-    if not isinstance(card, SequenceInput) or card.padding_mark is None or padding is not None:
+    if data.card.padding_mark != "nan" or padding is not None:
         return data
     rows = data.inputs.take(torch.arange(len(data.inputs)))
-    return replace(data, card=replace(card, fill="zero"), inputs=RowStore(torch.nan_to_num(rows, nan=0.0).numpy()))
+    return replace(data, card=data.card.zero_padded(), inputs=RowStore(torch.nan_to_num(rows, nan=0.0).numpy()))
