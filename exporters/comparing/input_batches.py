@@ -287,7 +287,11 @@ def _numbers(
         extent if isinstance(extent, int) else rows if axis == 0 else length for axis, extent in enumerate(shape)
     ]
     if tensor.dtype in ("float16", "float32", "float64"):
-        return random.standard_normal(lengths).astype(tensor.dtype)
+        numbers = random.standard_normal(lengths).astype(tensor.dtype)
+        entries = card.inputs if card is not None else ()
+        if any(entry.name == tensor.name and entry.padding_mark == "nan" for entry in entries):
+            numbers[1::2, lengths[1] - lengths[1] // 3 :] = np.nan
+        return numbers
     if tensor.dtype == "bool" or tensor.dtype.lstrip("u").startswith("int"):
         entries = card.inputs if card is not None else ()
         words = [len(entry.tokens) for entry in entries if entry.tokens and entry.name == tensor.name]

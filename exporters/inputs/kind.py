@@ -78,6 +78,13 @@ class InputKind(ABC, Generic[Card]):
     def random_rows(self, module: torch.nn.Module, card: Card, rows: int, random: np.random.Generator) -> Array:
         """Random rows (rows, *card.shape) for a network, in the range of prepared inputs."""
 
+    def with_padding(self, rows: Array, card: Card) -> Array:
+        """Prepared rows (N, *card.shape), every second one shortened where none has padding that the card marks.
+
+        A file is verified on them: it must leave padding out as torch does.
+        """
+        return rows
+
     def raw_items(self, card: Card) -> Iterator[tuple[str, Any]]:
         """(label, item) of several shapes, not prepared, for a file that prepares its inputs by itself."""
         return iter(())

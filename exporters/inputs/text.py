@@ -75,7 +75,15 @@ class TextKind(InputKind[TextInput]):
 
     def random_rows(self, module: torch.nn.Module, card: TextInput, rows: int, random: np.random.Generator) -> Array:
         """As `InputKind.random_rows`."""
-        return random.integers(0, len(card.vocabulary), (rows, card.length), np.int64)
+        return self.with_padding(random.integers(0, len(card.vocabulary), (rows, card.length), np.int64), card)
+
+    def with_padding(self, rows: Array, card: TextInput) -> Array:
+        """As `InputKind.with_padding`."""
+        if card.padding is None or (rows == card.padding).any():
+            return rows
+        shorter = rows.copy()
+        shorter[1::2, card.length - card.length // 3 :] = card.padding
+        return shorter
 
     def file_items(self, place: Path) -> list[str] | None:
         """The lines of a text file."""

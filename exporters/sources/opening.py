@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from exporters.inputs import kind_of as input_kind_of
 from exporters.settings import ExportSettings
 from exporters.sources.architectures import Architecture, build_architecture, is_architecture
 from exporters.sources.exported_program import open_program, program_source
@@ -134,9 +135,12 @@ def _unwrapped(module: torch.nn.Module) -> tuple[torch.nn.Module, tuple[str, ...
 
 def _ours(checkpoint: Checkpoint) -> LoadedModel:
     card = checkpoint.card
+    samples = checkpoint.samples if isinstance(checkpoint.samples, tuple) else (checkpoint.samples,)
+    if checkpoint.spec.padding is not None:
+        samples = (torch.from_numpy(input_kind_of(card.inputs[0]).with_padding(samples[0].numpy(), card.inputs[0])),)
     return LoadedModel(
         checkpoint.network(),
-        checkpoint.samples if isinstance(checkpoint.samples, tuple) else (checkpoint.samples,),
+        samples,
         task=card.task,
         labels=card.labels,
         inputs=card.inputs,

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from model_zoo.layers.sequence_mask import SequenceMask
 
-__all__ = ["GRU", "LSTM", "RNN"]
+__all__ = ["GRU", "LSTM", "RNN", "over_real_steps"]
 
 _RUN: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
     "LSTM": torch.lstm,
@@ -82,6 +82,12 @@ class _Recurrent(torch.nn.Module):
         state = (zeros, zeros) if core.mode == "LSTM" else zeros
         output: torch.Tensor = _RUN[core.mode](x, state, weights, core.bias, 1, 0.0, False, False, True)[0]
         return output
+
+
+def over_real_steps(core: torch.nn.RNNBase, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Outputs (N, L, D * hidden) of a layer of torch for (N, L, in) and a mask (N, L), zero at padded steps."""
+    result: torch.Tensor = _Recurrent(core, last_step=False)(x, mask)
+    return result
 
 
 def _options(

@@ -9,7 +9,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from runtime.card.field_checks import FieldCheck, is_text
 from runtime.errors import CardError, suggest
@@ -50,6 +50,15 @@ class InputCard(ABC):
     def padding(self) -> int | None:
         """The padding token; None where there is none."""
         return None
+
+    @property
+    def padding_mark(self) -> int | Literal["nan"] | None:
+        """What tells padded steps of a row from real ones: the padding token, or "nan"; None where nothing does."""
+        return self.padding
+
+    def zero_padded(self) -> Self:
+        """The card of the same preparation with padded steps of zeros, where they are NaN."""
+        return self
 
     @property
     def tokens(self) -> tuple[str, ...]:

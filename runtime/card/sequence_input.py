@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-from runtime.card.field_checks import LENGTH, MOST_ELEMENTS, NUMBERS, FieldCheck, check_scaling, shown
+from runtime.card.field_checks import (
+    LENGTH,
+    MOST_ELEMENTS,
+    NUMBERS,
+    FieldCheck,
+    check_choice,
+    check_scaling,
+    shown,
+)
 from runtime.card.input_card import InputCard, register_input
 from runtime.errors import CardError
 
-__all__ = ["SequenceInput"]
+__all__ = ["FILLS", "SequenceInput"]
+
+FILLS = ("zero", "nan")
 
 
 @register_input
@@ -19,13 +29,21 @@ class SequenceInput(InputCard):
     """Sequence pre-processing: a sequence (L, features) -> one float32 row (length, features) of the input `name`.
 
     Each step is scaled, (value - mean) / std with one mean and std per feature; then the sequence is cut to `length` at its
-    end, or filled up there with steps of zeros, which a `masking` layer tells from real ones.
+    end, or filled up there.
+
+    Attributes:
+        features: numbers of a step.
+        length: steps of a row.
+        mean, std: of each feature; empty where it is not scaled.
+        fill: what fills up: "nan", steps of NaN, which the network tells from real ones and skips; or "zero", steps of zeros,
+            which only a `masking` layer tells from real ones. Cards without the field are of versions that filled up with zeros.
     """
 
     features: int
     length: int
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    fill: Literal["zero", "nan"] = field(default="zero", metadata={"optional": True})
     kind: Literal["sequence"] = "sequence"
 
     CHECKS: ClassVar[Mapping[str, FieldCheck]] = {
@@ -41,6 +59,7 @@ class SequenceInput(InputCard):
                 f"The sequence input has {shown(self.features)} features and the length {shown(self.length)}; at least 1 each, and together at "
                 f"most {MOST_ELEMENTS} numbers, are expected."
             )
+        check_choice("sequence", "fill", self.fill, FILLS)
         check_scaling("sequence", self.mean, self.std, self.features, "one for each feature")
 
     @property
@@ -53,7 +72,17 @@ class SequenceInput(InputCard):
         """Axis of a batch -> "length"."""
         return {1: "length"}
 
+    @property
+    def padding_mark(self) -> Literal["nan"] | None:
+        """ "nan" where padded steps are steps of NaN."""
+        return "nan" if self.fill == "nan" else None
+
+    def zero_padded(self) -> SequenceInput:
+        """The card with padded steps of zeros."""
+        return replace(self, fill="zero")
+
     def describe(self) -> str:
         """Pre-processing in words."""
         scaling = ", scaled feature by feature" if self.mean or self.std else ""
-        return f"sequences of {self.features} features{scaling}, cut to {self.length} steps or filled up with zeros"
+        filling = "NaN, steps that the network skips" if self.fill == "nan" else "zeros"
+        return f"sequences of {self.features} features{scaling}, cut to {self.length} steps or filled up with {filling}"

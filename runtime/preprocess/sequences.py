@@ -20,26 +20,26 @@ __all__ = ["prepare_sequences", "read_arrays", "split_steps"]
 
 
 def prepare_sequences(sequences: Sequence[npt.ArrayLike], card: SequenceInput) -> npt.NDArray[np.float32]:
-    """Prepare N sequences (L_i, features) -> float32 (N, card.length, features): scaled, cut or zero-padded at the end.
+    """Prepare N sequences (L_i, features) -> float32 (N, card.length, features): scaled, cut or padded at the end.
 
     A sequence (L_i,) counts as one of a single feature.
 
     Raises:
         InputError: a sequence is empty, has another number of features, or holds what is not a finite number.
     """
-    rows = np.zeros((len(sequences), card.length, card.features), np.float32)
+    rows = np.full((len(sequences), card.length, card.features), np.nan if card.fill == "nan" else 0, np.float32)
     for number, sequence in enumerate(sequences):
         steps = _steps(sequence, card.features, f"Sequence {number + 1}")[: card.length]
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = steps - np.array(card.mean) if card.mean else steps
             scaled = scaled / np.array(card.std) if card.std else scaled
             rows[number, : len(steps)] = scaled
-    if not np.isfinite(rows).all():
-        number, step, feature = map(int, np.argwhere(~np.isfinite(rows))[0])
-        raise InputError(
-            f"Sequence {number + 1} holds a number at step {step + 1}, feature {feature + 1}, that once scaled is none of "
-            f"float32. Mend the value, or remove the sequence."
-        )
+        if not np.isfinite(rows[number, : len(steps)]).all():
+            step, feature = map(int, np.argwhere(~np.isfinite(rows[number]))[0])
+            raise InputError(
+                f"Sequence {number + 1} holds a number at step {step + 1}, feature {feature + 1}, that once scaled is none of "
+                f"float32. Mend the value, or remove the sequence."
+            )
     return rows
 
 

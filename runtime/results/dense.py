@@ -10,7 +10,8 @@ import numpy as np
 
 from runtime.card import ModelCard
 from runtime.errors import CardError
-from runtime.results.decoder import Arrays, Decoder, role_output
+from runtime.preprocess.kinds import preprocessor_of
+from runtime.results.decoder import Arrays, Decoder, Runner, role_output
 from runtime.results.fidelity import right_share
 from runtime.results.registry import register_decoder
 from runtime.results.scores import class_axis, class_labels, label_count, softmax, top_scores
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Dense", "DenseDecoder"]
 
+_STEPS = "real steps"
+
 
 @dataclass(frozen=True, slots=True)
 class Dense:
     """The class at each position of one row.
 
     Attributes:
-        classes: int64 (L,) or (H, W), positions in `labels`.
+        classes: int64 (L,) or (H, W), positions in `labels`; of a sequence or text its own steps, without padding.
         probability: float32 of the same shape, that of the class chosen.
         labels: the K class names.
         source: the file, text or row it came from, or None.
@@ -90,6 +93,16 @@ class DenseDecoder(Decoder):
         """The probabilities, else the logits. Raises CardError for a card without."""
         return (role_output(card, ("probabilities", "logits")),)
 
+    def run(self, session: Runner, feeds: Arrays, card: ModelCard) -> dict[str, npt.NDArray[Any]]:
+        """As `Decoder.run`, and how many steps of each row are real, where the card tells."""
+        found = super().run(session, feeds, card)
+        if len(card.inputs) != 1:
+            return found
+        rows = feeds[card.inputs[0].name]
+        steps = preprocessor_of(card.inputs[0]).real_steps(rows, card.inputs[0])
+        aligned = steps is not None and all(values.shape[1:2] == rows.shape[1:2] for values in found.values())
+        return {**found, _STEPS: steps} if steps is not None and aligned else found
+
     def decode(self, outputs: Arrays, card: ModelCard, sources: Sequence[str | None]) -> list[Dense]:
         """Decode probabilities or logits (N, L, K) or (N, K, H, W) -> N results. Raises CardError for other shapes."""
         values = outputs[self.outputs(card)[0]]
@@ -103,9 +116,10 @@ class DenseDecoder(Decoder):
         probabilities = values if card.output("probabilities") is not None else softmax(values, axis)
         best = probabilities.argmax(axis=axis).astype(np.int64)  # (N, L) or (N, H, W)
         chosen = probabilities.max(axis=axis).astype(np.float32, copy=False)
+        steps = outputs.get(_STEPS, (None,) * len(best)) if best.ndim == 2 else (None,) * len(best)
         return [
-            Dense(classes, probability, labels, source)
-            for classes, probability, source in zip(best, chosen, sources, strict=True)
+            Dense(classes[:count], probability[:count], labels, source)
+            for classes, probability, count, source in zip(best, chosen, steps, sources, strict=True)
         ]
 
     def alike(self, reference: Arrays, outputs: Arrays, card: ModelCard) -> float:

@@ -21,6 +21,7 @@ from runtime.results.scores import not_finite
 from toolkit.api.generating import Generating
 from toolkit.builder.spec import check
 from toolkit.data.batching.batches import Batches
+from toolkit.data.padding import padded_for
 from toolkit.tasks.registry import DEFAULT_TASK, find_task, known_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.evaluation import on
@@ -111,7 +112,8 @@ class Inference(Generating):
         card = self._input_card()
         if isinstance(data, Batches):
             # whatever the training's order and augmentation: the results are of the inputs as they are, in their own order
-            ordered = Batches(data.data, data.indices, batch_size=data.batch_size, crops=data.crops)
+            rows = padded_for(data.data, self._spec.padding)
+            ordered = Batches(rows, data.indices, batch_size=data.batch_size, crops=data.crops)
             targets = ordered.targets()
             self.val_label = targets.numpy() if isinstance(targets, torch.Tensor) else [row.numpy() for row in targets]
             return (inputs for inputs, _ in ordered)

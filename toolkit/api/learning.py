@@ -16,6 +16,7 @@ from toolkit.builder.layers.vision import TORCHVISION_NAMES
 from toolkit.builder.spec import batch_shape, check
 from toolkit.data.batching.batches import Batches
 from toolkit.data.dataset import Dataset
+from toolkit.data.padding import padded_for
 from toolkit.tasks.registry import find_task
 from toolkit.training.checkpoints.checkpoint import FORMAT, Checkpoint, read_plain
 from toolkit.training.loop.callbacks import Callbacks
@@ -109,6 +110,7 @@ class Learning(State):
         fresh = self._network is None
         if resumed is not None:
             loss, metrics = _as_begun(resumed.training, loss, metrics)
+            self._pad_as(resumed)
         planned = self.plan(
             lr=lr, epochs=epochs, batch_size=batch_size, loss=loss, metrics=metrics, schedule=schedule, **settings
         )
@@ -313,6 +315,22 @@ class Learning(State):
         self._spec, self._network, self._checkpoint = spec, network, None
 
     # ---- within ---------------------------------------------------------------------------------------------------
+
+    def _pad_as(self, resumed: Checkpoint) -> None:
+        """Treat padding as the training to resume does."""
+        padding, skips = resumed.spec.padding, resumed.spec.skips_padding
+        self._spec = dataclasses.replace(self._spec, padding=padding, skips_padding=skips)
+        if self._network is not None:
+            self._network.padding, self._network.skips_padding = padding, skips
+        if self._train is None:
+            return
+        data = padded_for(self._train.data, padding)
+        if data is not self._train.data:
+            parts = (self._train, self._validation, self._test)
+            self._train, self._validation, self._test = (
+                part and part.replaced(data=data if part.data is self._train.data else padded_for(part.data, padding))
+                for part in parts
+            )
 
     def _start_at_mean(self) -> None:
         """Set the last bias of a new network to the task's initial output: a mean of targets may be too far to learn."""

@@ -19,6 +19,7 @@ from toolkit.data.batching.batches import Batches
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset, input_dtype
 from toolkit.data.labels_by_name import fits_labels, with_labels
+from toolkit.data.padding import padded_for
 from toolkit.data.readers import pairs
 from toolkit.data.readers.arrays import load_arrays
 from toolkit.data.readers.frames import is_frame, join_labels, load_frame
@@ -132,7 +133,7 @@ class Loading(State):
 
         Args:
             x: (N, ...); uint8 pictures are scaled to 0..1. Tokens (N, L) where `word2idx` is given. A list of (L, F)
-                arrays of different lengths is padded. A pandas DataFrame holds the label too, as does a torch data set.
+                arrays of different lengths is padded, and the network leaves the padding out. A pandas DataFrame holds the label too, as does a torch data set.
             y: labels (N,), one-hot (N, K) or values; tokens (N, L) where `word2idx` is given; for a data frame the
                 label column's name, or the labels themselves, such as another frame's column.
             num_workers: accepted for familiarity.
@@ -239,11 +240,15 @@ class Loading(State):
         held_out = 0.0 if source.test is not None else test_ratio
         self._use(source.train, batch_size, ratio, shuffle, held_out, augment=augment, mix=mix, workers=workers)
         crops = None if augment is None else augment.crops
-        prepare = (lambda part: part) if augment is None else augment.prepare
+
+        def prepared(part: Dataset) -> Dataset:
+            part = part if augment is None else augment.prepare(part)
+            return padded_for(part, self._spec.padding)
+
         if source.validation is not None:
-            self._validation = self._measured(prepare(source.validation), None, batch_size, crops)
+            self._validation = self._measured(prepared(source.validation), None, batch_size, crops)
         if source.test is not None:
-            self._test = self._measured(prepare(source.test), None, max(256, batch_size), crops)
+            self._test = self._measured(prepared(source.test), None, max(256, batch_size), crops)
         assert self._train is not None
         return self._train
 
@@ -271,6 +276,14 @@ class Loading(State):
         data = self._in_known_order(Source(data)).train
         crops = None if augment is None else augment.crops
         data = data if augment is None else augment.prepare(data)
+        spec = dataclasses.replace(self._spec, **facts_for_spec(data))
+        check(spec)
+        loaded = self._checkpoint is not None and check(self._spec)[0] == check(spec)[0]
+        if loaded:  # the data are padded as the network knows it
+            spec = spec if self._spec.padding is not None else dataclasses.replace(spec, padding=None)
+            data = padded_for(data, spec.padding)
+        else:
+            spec = dataclasses.replace(spec, skips_padding=True)
         seed = self._seed if self._seed is not None else int(torch.randint(2**31, ()))
         parts = split(data, train_val_ratio, seed, test_ratio)
         train = Batches(
@@ -284,11 +297,10 @@ class Loading(State):
             workers=workers,
         )
         validation = self._measured(data, parts.validation, batch_size, crops)
-        spec = dataclasses.replace(self._spec, **facts_for_spec(data))
-        check(spec)
-        loaded = self._checkpoint is not None and check(self._spec)[0] == check(spec)[0]
         if not loaded:  # weights that were loaded or trained stay, for data of the same shape
             self._network = None
+        elif self._network is not None:
+            self._network.padding = spec.padding
         self._spec, self._checkpoint = spec, None
         self._train, self._validation = train, validation
         self._test = self._measured(data, parts.test, max(256, batch_size), crops)
@@ -321,7 +333,7 @@ class Loading(State):
 
 
 def facts_for_spec(data: Dataset) -> dict[str, Any]:
-    """Spec fields that the data determine: input_shape, input_dtype, num_classes and vocabulary."""
+    """Spec fields that the data determine: input_shape, input_dtype, num_classes, vocabulary and padding."""
     return {
         "input_shape": data.shape,
         "input_dtype": data.dtype,
@@ -330,6 +342,7 @@ def facts_for_spec(data: Dataset) -> dict[str, Any]:
         ),
         "num_classes": len(data.labels) if data.labels else None,
         "vocabulary": data.vocabulary,
+        "padding": None if data.further else data.card.padding_mark,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 import torch
 
+from model_zoo.masking import Padding, find_masked, find_padding
 from runtime.errors import SpecError
 
 __all__ = ["Ending", "ForwardState", "Network", "step"]
@@ -29,10 +30,20 @@ class ForwardState:
     Attributes:
         mask: (N, L) bool, True where a step of the sequence is real; None where every step is.
         places: stack of the poolings not undone yet: indices, and lengths (...) of the pooling's input.
+        axis: of the tensor, along which the mask's steps lie.
+        skips: every layer leaves padding out, rather than those alone that take a mask.
     """
 
     mask: torch.Tensor | None = None
     places: list[tuple[torch.Tensor, torch.Size]] = field(default_factory=list)
+    axis: int = 1
+    skips: bool = False
+
+    def filled(self, x: Any) -> Any:
+        """A tensor with zeros in its padded steps, where padding is left out."""
+        if self.mask is None or not self.skips or not isinstance(x, torch.Tensor):
+            return x
+        return Padding(self.mask, self.axis).filled(x)
 
 
 def step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
@@ -44,12 +55,14 @@ def step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
     - Maximum pooling with ``return_indices=True`` leaves them for the module behind whose ``takes_places`` is True: that
       one is called with the indices and the lengths.
     - Of a tuple, as torch.nn.LSTM returns it, the first tensor goes on.
+    - Where `beside.skips`, a layer with a masked form (`model_zoo.masking`) is run by it, and any other one that takes no mask
+      is given zeros in the padded steps.
 
     Raises:
         ValueError: there is no pooling to undo.
     """
     if isinstance(module, _POOLS) and module.return_indices:
-        pooled, indices = module(x)
+        pooled, indices = module(x) if not beside.skips or beside.mask is None else _masked_form(module, x, beside)
         beside.places.append((indices, x.shape[2:]))
         beside.mask = None
         return pooled
@@ -69,24 +82,45 @@ def step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
 
 def _masked_step(module: torch.nn.Module, x: Any, beside: ForwardState) -> Any:
     """`step` under a mask."""
+    if beside.skips and find_masked(_ordinary(module)) is not None:
+        return _masked_form(module, x, beside)
+    takes = getattr(module, "takes_mask", False) and beside.axis == 1
+    x = x if takes else beside.filled(x)
     mask, beside.mask = beside.mask, None
     assert mask is not None
-    result = module(x, mask=mask) if getattr(module, "takes_mask", False) else step(module, x, beside)
+    result = module(x, mask=mask) if takes else step(module, x, beside)
     if getattr(module, "drops_mask", False):
         beside.mask = None
         return result
     again = beside.mask
     mask = mask if again is None else mask & again
     result = result[0] if isinstance(result, tuple) else result
-    beside.mask = mask if _still_steps(result, mask) else None
+    beside.mask = mask if _still_steps(result, mask, beside.axis) else None
     return result
 
 
-def _still_steps(x: torch.Tensor, mask: torch.Tensor) -> bool:
-    """True if `x` (N, L, ...) has the mask's steps. An exporter's dynamic lengths are not compared, to stay dynamic."""
-    if x.ndim < 3:
+def _masked_form(module: torch.nn.Module, x: torch.Tensor, beside: ForwardState) -> Any:
+    """Run a layer by its masked form."""
+    assert beside.mask is not None
+    layer = _ordinary(module)
+    form = find_masked(layer)
+    assert form is not None
+    result, after = form(module, layer, x, Padding(beside.mask, beside.axis))
+    beside.mask, beside.axis = (None, 1) if after is None else (after.mask, after.axis)
+    return result
+
+
+def _ordinary(module: torch.nn.Module) -> torch.nn.Module:
+    """The layer in whose place a module stands while it is traced; else the module itself."""
+    found: torch.nn.Module = vars(module).get("ordinary", module)
+    return found
+
+
+def _still_steps(x: Any, mask: torch.Tensor, axis: int) -> bool:
+    """True if `x` (N, ...) has the mask's steps. An exporter's dynamic lengths are not compared, to stay dynamic."""
+    if not isinstance(x, torch.Tensor) or x.ndim < max(3, axis + 1):
         return False
-    length, steps = x.shape[1], mask.shape[1]
+    length, steps = x.shape[axis], mask.shape[1]
     return not (isinstance(length, int) and isinstance(steps, int)) or length == steps
 
 
@@ -99,10 +133,15 @@ class Network(torch.nn.Sequential):
     Attributes:
         input_dtype: dtype of the input: float32, or int64 for tokens.
         further_inputs: shape without the batch axis and dtype of the inputs beside the first one.
+        padding: what tells padded steps of the input from real ones: "nan" or a token; None where all are real.
+        skips_padding: every layer leaves padding out, rather than those alone that take a mask. What comes out at padded
+            steps is zero then, before a final activation.
     """
 
     input_dtype: torch.dtype = torch.float32
     further_inputs: tuple[tuple[tuple[int, ...], torch.dtype], ...] = ()
+    padding: int | Literal["nan"] | None = None
+    skips_padding: bool = False
 
     @property
     def ends_in(self) -> Ending | None:
@@ -117,12 +156,12 @@ class Network(torch.nn.Sequential):
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         """Forward pass: (N, ...) -> the output of the last module. The first module takes all inputs, where there are several."""
-        return _run(self, *inputs)
+        return self._run(self, *inputs)
 
     def logits(self, *inputs: torch.Tensor) -> Any:
         """Output before the final activation that `ends_in` names; the whole output where there is none."""
         modules = list(self)
-        return _run(modules if self.ends_in is None else modules[:-1], *inputs)
+        return self._run(modules if self.ends_in is None else modules[:-1], *inputs)
 
     def training_loss(self, input: torch.Tensor) -> torch.Tensor:
         """Scalar loss of the module that has its own, for inputs (N, ...); the modules before it run first.
@@ -135,7 +174,7 @@ class Network(torch.nn.Sequential):
             raise AttributeError("No module of this network has a training_loss of its own.")
         modules = list(self)
         module = cast(Any, modules[position])
-        return cast(torch.Tensor, module.training_loss(_run(modules[:position], input)))
+        return cast(torch.Tensor, module.training_loss(self._run(modules[:position], input)))
 
     def _with_own_loss(self) -> int | None:
         for position, module in enumerate(self):
@@ -143,19 +182,24 @@ class Network(torch.nn.Sequential):
                 return position
         return None
 
-
-def _run(modules: Iterable[torch.nn.Module], *inputs: torch.Tensor) -> Any:
-    beside: ForwardState | None = None
-    modules = iter(modules)
-    x: Any = inputs[0] if len(inputs) == 1 else _joined(next(modules), inputs)
-    for module in modules:
-        # most modules of most networks take one tensor and give one: no more is asked of them than Sequential does
-        if type(module) in _PLAIN and (beside is None or beside.mask is None):
-            x = module(x)
-        else:
-            beside = beside or ForwardState()
+    def _run(self, modules: Iterable[torch.nn.Module], *inputs: torch.Tensor) -> Any:
+        """Run some modules; padded steps come out as zeros, before the final activation where there is one."""
+        beside: ForwardState | None = None
+        modules = iter(modules)
+        x: Any = inputs[0] if len(inputs) == 1 else _joined(next(modules), inputs)
+        if self.padding is not None and len(inputs) == 1:
+            x, padding = find_padding(x, self.padding)
+            beside = None if padding is None else ForwardState(padding.mask, skips=self.skips_padding)
+        for module in modules:
+            # most modules of most networks take one tensor and give one: no more is asked of them than Sequential does
+            if type(module) in _PLAIN and (beside is None or beside.mask is None):
+                x = module(x)
+                continue
+            beside = beside or ForwardState(skips=self.skips_padding)
+            if beside.mask is not None and module is self[-1] and self.ends_in is not None:
+                return _with_batch_axis(module, beside.filled(x), beside)
             x = _with_batch_axis(module, x, beside)
-    return x
+        return x if beside is None else beside.filled(x)
 
 
 def _joined(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:

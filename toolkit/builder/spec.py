@@ -43,6 +43,10 @@ class NetworkSpec:
             own.
         num_classes: default of the layers' argument of that name.
         vocabulary: the same, and the first number of an embedding's size.
+        padding: what tells padded steps of the input from real ones: "nan" (all features of the step) or a token; None where
+            all are real.
+        skips_padding: every layer leaves padding out (`model_zoo.masking`); False, as in specs of versions that had no such
+            layers, leaves it to those that take a mask.
     """
 
     input_shape: Shape | None
@@ -52,6 +56,8 @@ class NetworkSpec:
     further_inputs: tuple[tuple[Shape, DType], ...] = ()
     num_classes: int | None = field(default=None, compare=False)
     vocabulary: int | None = field(default=None, compare=False)
+    padding: int | Literal["nan"] | None = field(default=None, compare=False)
+    skips_padding: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "init", parse_initialisation(self.init, "the network's"))
@@ -78,6 +84,8 @@ class NetworkSpec:
                 if self.further_inputs
                 else {}
             ),
+            **({"padding": self.padding} if self.padding is not None else {}),
+            **({"skips_padding": True} if self.skips_padding else {}),
         }
 
     @classmethod
@@ -96,6 +104,9 @@ class NetworkSpec:
             shape = None if shape is None else read_shape(shape)
             rest = {name: value.get(name) for name in ("input_dtype", "init", "num_classes", "vocabulary")}
             further = tuple((read_shape(shape), dtype) for shape, dtype in value.get("further_inputs", ()))
+            padding, skips = value.get("padding"), value.get("skips_padding", False)
+            if (type(padding) not in (int, type(None)) and padding != "nan") or not isinstance(skips, bool):
+                raise ValueError(f"padding={padding!r}, skips_padding={skips!r}")
         except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
             raise SpecError(
                 f"The network's description is malformed ({error!r}); input_shape and layers are expected, each layer with "
@@ -107,7 +118,7 @@ class NetworkSpec:
             name = str(arguments.get("name")) if instance else None
             layers.append(LayerSpec.parse(layer, arguments, activation, position, init, occurrence=seen.get(name, 0)))
             seen[name] = seen.get(name, 0) + 1
-        return cls(shape, tuple(layers), further_inputs=further, **rest)
+        return cls(shape, tuple(layers), further_inputs=further, padding=padding, skips_padding=skips, **rest)
 
 
 def read_shape(value: Any) -> Shape:
@@ -165,6 +176,7 @@ def build(spec: NetworkSpec) -> Network:
     network.further_inputs = tuple(
         (shape, torch.int64 if kind == "int64" else torch.float32) for shape, kind in full.further_inputs
     )
+    network.padding, network.skips_padding = full.padding, full.skips_padding
     return network
 
 

@@ -72,13 +72,18 @@ class DenseTask(Task):
         """Positions among the wanted classes, of which some may have no example; `IGNORED` stays."""
         return _moved(targets, places_of(names, wanted, place))
 
-    def fit_steps(self, targets: Any, longest: int, kept: int) -> Any:
-        """Classes per step (N, longest) truncated, or padded with `IGNORED`, to (N, kept); transcripts stay as they are."""
-        if targets.shape[1] != longest or kept == longest:
+    def fit_steps(self, targets: Any, lengths: Sequence[int], kept: int) -> Any:
+        """Classes per step (N, longest) truncated, or padded with `IGNORED`, to (N, kept); transcripts stay as they are.
+
+        What is given for steps behind a sequence's own counts for nothing.
+        """
+        longest = max(lengths)
+        if targets.ndim != 2 or targets.shape[1] != longest:
             return targets
         result = np.full((len(targets), kept), IGNORED, np.int64)
-        known = min(kept, targets.shape[1])
-        result[:, :known] = targets[:, :known]
+        known = min(kept, longest)
+        real = np.arange(known) < np.asarray(lengths)[:, None]  # (N, known)
+        result[:, :known] = np.where(real, targets[:, :known], IGNORED)
         return result
 
     def array_targets(self, values: np.ndarray, labels: Sequence[str], place: Path) -> np.ndarray | None:

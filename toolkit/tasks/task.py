@@ -138,8 +138,8 @@ class Task:
             return targets
         raise other_names(names, wanted, place)
 
-    def fit_steps(self, targets: Any, longest: int, kept: int) -> Any:
-        """Targets of sequences that were all brought from at most `longest` to `kept` steps."""
+    def fit_steps(self, targets: Any, lengths: Sequence[int], kept: int) -> Any:
+        """Targets of N sequences of these lengths that were all brought to `kept` steps."""
         return targets
 
     def named_targets(self, names: Sequence[str], labels: Sequence[str], place: Path) -> np.ndarray | None:

@@ -96,6 +96,7 @@ def apply_forms(module: torch.nn.Module, *, symbolic: bool = True) -> Iterator[l
     try:
         for children, name, child in places:
             children[name] = found[id(child)]
+            vars(children[name])["ordinary"] = child  # not as a child: the network's masked forms read its settings
         # the legacy exporter knows no scan
         loops = loop_forms(module) if symbolic else contextlib.nullcontext()
         with loops, function_forms(module, symbolic=symbolic), ordinary_attention():

@@ -77,6 +77,15 @@ class Preprocessor(ABC, Generic[Card]):
             f"{len(items)} unprepared items were given."
         )
 
+    def real_steps(self, rows: Array, card: Card) -> Array | None:
+        """Steps of prepared rows (N, L, ...) before the padding at their end, int64 (N,); None where the card marks none."""
+        mark = card.padding_mark
+        if mark is None or rows.ndim != len(card.shape) + 1:
+            return None
+        real: Array = np.asarray(~np.isnan(rows).all(axis=2) if mark == "nan" else rows != mark)  # (N, L)
+        counts: Array = np.where(real.any(axis=1), real.shape[1] - real[:, ::-1].argmax(axis=1), 1)
+        return counts
+
     def feed(self, items: Sequence[Any], card: Card) -> Array:
         """Rows as the file takes them: prepared, or raw where the file prepares its inputs by itself."""
         return self.prepare(items, card)

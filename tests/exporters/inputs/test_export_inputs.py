@@ -21,6 +21,7 @@ IMAGE = ImageInput("i", "RGB", (6, 5), resize=(6, 5), mean=(0.5, 0.4, 0.3), std=
 TABLE = TableInput("t", ("a", "b"), (1.0, 2.0), (2.0, 3.0))
 TEXT = TextInput("w", ("<pad>", "?", "a", "b", "c"), 4, padding=0, unknown=1)
 SEQUENCE = SequenceInput("s", 2, 4, (1.0, 2.0), (2.0, 3.0))
+PADDED = replace(SEQUENCE, fill="nan")
 ARRAY = ArrayInput("x", (3, None), "int64")
 CARDS: tuple[InputCard, ...] = (IMAGE, TABLE, TEXT, SEQUENCE, ARRAY)
 NETWORK = torch.nn.Embedding(7, 2)
@@ -46,7 +47,7 @@ def test_whole_numbers_fit_the_smallest_embedding_and_a_mask_leaves_all_in() -> 
 
 
 @pytest.mark.parametrize(
-    "card", [IMAGE, replace(IMAGE, layout="NHWC"), TABLE, TEXT, SEQUENCE], ids=lambda card: card.kind
+    "card", [IMAGE, replace(IMAGE, layout="NHWC"), TABLE, TEXT, SEQUENCE, PADDED], ids=lambda card: card.kind
 )
 def test_a_raw_file_prepares_to_its_row(card: InputCard) -> None:
     row = rows_of(card, 1)[0] if card.kind != "text" else np.array([2, 4, 3, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from runtime.card import SequenceInput
-from runtime.errors import InputError
+from runtime.card.input_card import input_facts, read_input
+from runtime.errors import CardError, InputError
 from runtime.preprocess import prepare_sequences, read_arrays, split_steps
+from runtime.preprocess.kinds import preprocessor_of
 
 PLAIN = SequenceInput("x", 2, 3)
 SCALED = SequenceInput("x", 2, 3, (1.0, 2.0), (2.0, 4.0))
@@ -24,6 +27,31 @@ def test_steps_are_scaled_and_what_is_filled_up_stays_zero() -> None:
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found[0], np.zeros((3, 2)))
     np.testing.assert_array_equal(found[1], [[1, 1], [0, 0], [2, 0]])
+
+
+def test_steps_of_nan_fill_up_where_the_card_says_so() -> None:
+    card = replace(SCALED, fill="nan")
+    found = prepare_sequences([[[1, 2]], [[3, 6], [1, 2], [5, 2], [9, 9]]], card)
+    np.testing.assert_array_equal(found[0], [[0, 0], [np.nan, np.nan], [np.nan, np.nan]])
+    assert preprocessor_of(card).real_steps(found, card).tolist() == [1, 3]
+    assert preprocessor_of(PLAIN).real_steps(found, PLAIN) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_what_is_no_number_is_refused_however_it_is_filled_up(value: float) -> None:
+    for card in (PLAIN, replace(PLAIN, fill="nan")):
+        with pytest.raises(InputError, match=r"step 2, feature 1"):
+            prepare_sequences([[[1, 2], [value, 3]]], card)
+
+
+def test_a_card_without_a_fill_is_of_a_version_that_filled_up_with_zeros() -> None:
+    assert "fill" not in input_facts(PLAIN)
+    assert read_input(input_facts(PLAIN)) == PLAIN
+    padded = replace(PLAIN, fill="nan")
+    assert read_input(input_facts(padded)) == padded
+    assert (PLAIN.padding_mark, padded.padding_mark) == (None, "nan")
+    with pytest.raises(CardError, match="fill is 'none'"):
+        read_input({**input_facts(PLAIN), "fill": "none"})
 
 
 def test_a_sequence_of_one_feature_may_be_flat() -> None:

@@ -104,10 +104,12 @@ class Batches:
         """Steps of an epoch of `world` processes, the same for each of them."""
         return -(-len(self.indices) // (self.batch_size * world))
 
-    def replaced(self, *, batch_size: int | None = None, sampling: str | None = None) -> Batches:
-        """Batches of the same examples with another batch size or sampling, with workers of their own."""
+    def replaced(
+        self, *, batch_size: int | None = None, sampling: str | None = None, data: Dataset | None = None
+    ) -> Batches:
+        """Batches of the same examples with another batch size or sampling, or otherwise padded, with workers of their own."""
         return Batches(
-            self.data,
+            self.data if data is None else data,
             self.indices,
             batch_size=self.batch_size if batch_size is None else batch_size,
             shuffle=self.shuffle,

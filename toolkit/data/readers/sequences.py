@@ -1,4 +1,4 @@
-"""Sequences of different lengths -> a data set of one length, padded with zeros."""
+"""Sequences of different lengths -> a data set of one length, padded with steps of NaN."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load_sequences(
 ) -> Dataset:
     """N sequences of different lengths -> a data set.
 
-    With a ``masking`` layer first in the network, recurrent and attention layers skip the padded steps.
+    Padded steps are steps of NaN at a row's end, which a network tells from real ones: its layers leave them out.
 
     Args:
         sequences: N arrays (L_i, F), or (L_i,) for one feature.
@@ -68,10 +68,12 @@ def load_sequences(
             mean = tuple(steps.mean(0).tolist())
             # a constant feature stays at zero rather than dividing by zero
             std = tuple(np.where(np.ptp(steps, axis=0) > 0, steps.std(0), 1.0).tolist())
-    card = SequenceInput("input", features, kept, mean, std)
+    card = SequenceInput("input", features, kept, mean, std, fill="nan")
     rows = prepare_sequences(arrays, card)
     targets, names = make_targets(y, task, labels)
-    return Dataset(task, card, RowStore(rows), find_task(task).fit_steps(targets, longest, kept), names, source)
+    return Dataset(
+        task, card, RowStore(rows), find_task(task).fit_steps(targets, [*map(len, arrays)], kept), names, source
+    )
 
 
 def _numbers(sequence: Any, index: int) -> np.ndarray:

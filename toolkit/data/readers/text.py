@@ -14,6 +14,7 @@ from runtime.card import TextInput
 from runtime.errors import InputError, suggest
 from runtime.ordered import ordered
 from runtime.preprocess import prepare_text, read_lines, read_table, split_tokens
+from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.sources import text_files
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
@@ -103,6 +104,7 @@ def load_texts(
     if following:
         return _next_tokens(rows, card, source)
     targets, names = make_targets(y, task, labels)
+    targets = find_task(task).fit_steps(targets, _lengths(rows, card), card.length)
     return Dataset(task, card, RowStore(rows), targets, names, source)
 
 
@@ -150,6 +152,8 @@ def token_dataset(
                 f"each of the {len(tokens)} rows, are expected."
             )
         targets, names = make_targets(y, task, labels)
+        if np.shape(y) == tokens.shape:
+            targets = find_task(task).fit_steps(targets, _lengths(tokens, card), card.length)
         return Dataset(task, card, RowStore(tokens), targets, names, source)
     following = _tokens(y, len(vocabulary), "labels")
     if card.padding is not None:
@@ -270,6 +274,13 @@ def _tokens(values: Any, vocabulary: int, what: str) -> np.ndarray:
             f"The {what} hold {tokens[where]:g} at position {where}; the vocabulary has the positions 0 to {vocabulary - 1}."
         )
     return tokens.astype(np.int64)
+
+
+def _lengths(rows: np.ndarray, card: TextInput) -> list[int]:
+    """Tokens of each row before the padding at its end."""
+    steps = preprocessor_of(card).real_steps(rows, card)
+    found: list[int] = [card.length] * len(rows) if steps is None else steps.tolist()
+    return found
 
 
 def _next_tokens(rows: np.ndarray, card: TextInput, source: str) -> Dataset:

@@ -54,6 +54,11 @@ def check_settings(
     """
     if next(network.parameters(), None) is None:
         raise SpecError("The network has no weights to learn. Add a layer that has some, such as linear.")
+    if train.data.card.padding_mark == "nan" and getattr(network, "padding", None) != "nan":
+        raise SpecError(
+            "The data is padded with steps of NaN, and the network does not leave them out. Describe it with "
+            "NetworkSpec(..., padding='nan'), or pad with zeros: toolkit.data.padding.padded_for(data, None)."
+        )
     if settings.sampling == "balanced":
         check_balanced(train.data)
     with freezing_kept(network):

@@ -112,11 +112,17 @@ def of_gaussians(module: Module) -> Criterion:
 
 
 def of_sequences(module: Module) -> Criterion:
-    """Connectionist temporal classification: logits (B, L, K), transcripts (B, S) padded with a negative number."""
+    """Connectionist temporal classification: logits (B, L, K), transcripts (B, S) padded with a negative number.
+
+    Steps at a row's end whose logits are all zero are padding, as a network gives them that leaves padding out.
+    """
 
     def criterion(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logarithms = outputs.log_softmax(-1).transpose(0, 1)  # (L, B, K)
-        lengths = torch.full((len(outputs),), outputs.shape[1], dtype=torch.int64, device=outputs.device)
+        real = (outputs != 0).any(-1)  # (B, L)
+        places = torch.arange(1, outputs.shape[1] + 1, device=outputs.device)
+        last = (places * real).amax(1)
+        lengths = torch.where(last > 0, last, outputs.shape[1])  # (B,)
         return module(logarithms, targets.clamp_min(0), lengths, (targets >= 0).sum(1))
 
     return criterion

@@ -24,13 +24,13 @@ def inputs(data: Dataset) -> np.ndarray:
     return data.inputs.take(torch.arange(len(data))).numpy()
 
 
-def test_the_longest_gives_the_length_and_zeros_fill_up() -> None:
+def test_the_longest_gives_the_length_and_steps_of_nan_fill_up() -> None:
     data = load_sequences(SEQUENCES, ["a", "b", "a"])
-    assert data.card == SequenceInput("input", 2, 6)
+    assert data.card == SequenceInput("input", 2, 6, fill="nan")
     assert (data.shape, data.dtype, data.labels) == ((6, 2), "float32", ("a", "b"))
     for row, sequence in zip(inputs(data), SEQUENCES, strict=True):
         np.testing.assert_allclose(row[: len(sequence)], sequence, rtol=1e-6)
-        assert not row[len(sequence) :].any()
+        assert np.isnan(row[len(sequence) :]).all()
 
 
 def test_the_card_repeats_the_scaling_in_the_field() -> None:
@@ -43,8 +43,8 @@ def test_the_card_repeats_the_scaling_in_the_field() -> None:
 
 
 def test_arrays_of_different_lengths_are_taken_for_sequences() -> None:
-    assert load_arrays(SEQUENCES, [0, 1, 0]).card == SequenceInput("input", 2, 6)
-    assert load_arrays([np.arange(3.0), np.arange(5.0)], [0, 1]).card == SequenceInput("input", 1, 5)
+    assert load_arrays(SEQUENCES, [0, 1, 0]).card == SequenceInput("input", 2, 6, fill="nan")
+    assert load_arrays([np.arange(3.0), np.arange(5.0)], [0, 1]).card == SequenceInput("input", 1, 5, fill="nan")
 
 
 def test_a_class_at_each_step_is_cut_and_filled_up_with_the_inputs() -> None:
