@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from runtime.errors import SpecError
-from toolkit.api.state import State
+from toolkit.api.scaling import Scaling
+from toolkit.api.state import head_of
 from toolkit.builder.layers.vision import TORCHVISION_NAMES
 from toolkit.builder.spec import batch_shape, check
 from toolkit.data.batching.batches import Batches
@@ -25,7 +26,7 @@ from toolkit.training.losses import default_loss
 from toolkit.training.metrics import check_metrics
 from toolkit.training.named import plain
 from toolkit.training.optimization.schedules import find_schedule
-from toolkit.training.pretrained.load_weights import WeightsReport, load_weights
+from toolkit.training.pretrained.load_weights import WeightsReport
 from toolkit.training.runs.run import Run
 from toolkit.training.settings import Settings
 
@@ -34,7 +35,7 @@ __all__ = ["Learning"]
 _FUNCTION = "callable "  # before the name of a loss that is a function of the user's own
 
 
-class Learning(State):
+class Learning(Scaling):
     """`train`, `plan`, `find_lr`, `freeze` and pretrained weights."""
 
     def train(
@@ -106,17 +107,19 @@ class Learning(State):
             assembled = dataclasses.replace(self._spec, layers=learnt.spec.layers, init=learnt.spec.init)
             check(assembled)
             self._spec = assembled
-        fresh = self._network is None
         if resumed is not None:
             loss, metrics = _as_begun(resumed.training, loss, metrics)
         planned = self.plan(
             lr=lr, epochs=epochs, batch_size=batch_size, loss=loss, metrics=metrics, schedule=schedule, **settings
         )
-        network = self.model
-        if fresh:
-            self._start_at_mean()
         if learnt is not None and checkpoint is not None:
             self._take_weights(learnt, checkpoint)
+            self._scale_outputs(planned.loss, loss)
+        if resumed is None:
+            self._start_near(planned.loss)
+        else:
+            self._as_in(resumed)
+        network = self.model
         assert self._train is not None
         processes = setup(self.device)
         self.device = processes.device
@@ -187,6 +190,7 @@ class Learning(State):
             **settings,
         }
         planned = Settings.from_dict(value)
+        self._scale_outputs(planned.loss, loss)
         check_settings(
             self.model,
             self._train,
@@ -277,7 +281,7 @@ class Learning(State):
         Raises:
             SpecError: nothing fits, or with `strict` not everything.
         """
-        return load_weights(self.model, path, strict=strict)
+        return self._load_weights(path, strict)
 
     def load_pretrained(self, weights: str = "DEFAULT") -> WeightsReport:
         """Load torchvision's published weights of the network, such as resnet18, except for a head of another width.
@@ -302,18 +306,10 @@ class Learning(State):
         network, spec = self.model, spec_with_head(check(self._spec)[0], num_classes)
         change_head(network, num_classes)
         self._spec, self._network, self._checkpoint = spec, network, None
+        self._set_scaling(None)
+        self._initial = head_of(network)
 
     # ---- within ---------------------------------------------------------------------------------------------------
-
-    def _start_at_mean(self) -> None:
-        """Set the last bias of a new network to the task's initial output: a mean of targets may be too far to learn."""
-        assert self._train is not None
-        last = list(self.model)[-1]
-        if isinstance(last, torch.nn.Linear) and last.bias is not None:
-            start = find_task(self.task).initial_output(self._train.targets)
-            if start is not None and start.shape == last.bias.shape:
-                with torch.no_grad():
-                    last.bias.copy_(start)
 
     def _check_output(self, loss: Any) -> None:
         """Raise SpecError where the output is not one value per class or target, as the usual losses need."""
@@ -341,6 +337,7 @@ class Learning(State):
                 f"{path} holds another network than the one assembled here; its weights do not fit. Leave the layers out to take its "
                 f"own, or take what fits by name and shape: load_weights({str(path)!r})."
             )
+        self._as_in(checkpoint)
         self.model.load_state_dict(checkpoint.state_dict)
 
 

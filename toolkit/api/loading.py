@@ -87,6 +87,7 @@ class Loading(State):
         classes: Classes = None,
         label: str | None = None,
         scale: bool = True,
+        scale_targets: bool = True,
     ) -> Any:
         """Load a CSV or TSV table: a header, number columns, the label or value in the last column.
 
@@ -98,9 +99,13 @@ class Loading(State):
             label: name of the label's column; None takes the last one.
             scale: bring each column to mean 0 and deviation 1; the card keeps the numbers, so `inference` and the
                 exported file take unscaled rows.
+            scale_targets: for a regression, train on targets of mean 0 and deviation 1; the network's fixed last step brings
+                its outputs back, so that they, losses, metrics and the exported file are in the data's units. Targets stay as
+                they are where a loss needs that (counts, probabilities, a function of your own), and where the network ends
+                in something that bounds its outputs, such as a sigmoid or relu.
         """
         data = load_csv(data_path, task=self.task, labels=class_names(classes), scale=scale, label=label)
-        return self._use(data, batch_size, train_val_ratio, shuffle)
+        return self._use(data, batch_size, train_val_ratio, shuffle, scale_targets=scale_targets)
 
     def load_npz_data(
         self,
@@ -110,10 +115,15 @@ class Loading(State):
         classes: Classes = None,
         train_val_ratio: float = 1.0,
         num_workers: int = 0,
+        *,
+        scale_targets: bool = True,
     ) -> Any:
-        """Load an NPZ file with the arrays ``data`` and ``label``, and ``word2idx`` for text."""
+        """Load an NPZ file with the arrays ``data`` and ``label``, and ``word2idx`` for text.
+
+        `scale_targets` is as for `load_tab_data`, and so are the other arguments.
+        """
         data = load_npz(data_path, task=self.task, labels=class_names(classes))
-        return self._use(data, batch_size, train_val_ratio, shuffle)
+        return self._use(data, batch_size, train_val_ratio, shuffle, scale_targets=scale_targets)
 
     def load_dataset(
         self,
@@ -126,6 +136,7 @@ class Loading(State):
         batch_size: int = 32,
         train_val_ratio: float = 1.0,
         shuffle: bool = True,
+        scale_targets: bool = True,
     ) -> Any:
         """Load arrays, a data frame, or a torch Dataset or DataLoader.
 
@@ -138,6 +149,7 @@ class Loading(State):
             classes: class names.
             word2idx: token -> index, for text.
             batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+            scale_targets: as for `load_tab_data`.
         """
         labels = class_names(classes)
         if word2idx is not None:
@@ -152,7 +164,7 @@ class Loading(State):
             raise InputError("load_dataset was given inputs without labels; give y, one label for each input.")
         else:
             data = load_arrays(_array(x), _array(y), task=self.task, labels=labels)
-        return self._use(data, batch_size, train_val_ratio, shuffle)
+        return self._use(data, batch_size, train_val_ratio, shuffle, scale_targets=scale_targets)
 
     def load_pairs(
         self,
@@ -203,6 +215,7 @@ class Loading(State):
         batch_size: int = 32,
         train_val_ratio: float = 1.0,
         shuffle: bool = True,
+        scale_targets: bool = True,
         **options: Any,
     ) -> Any:
         """Load texts with a label each; the vocabulary is built from them and kept in the card.
@@ -214,11 +227,12 @@ class Loading(State):
             length: maximum tokens per text; None takes the longest text's.
             classes: class names.
             batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+            scale_targets: as for `load_tab_data`.
             options: further ones of `toolkit.data.readers.text.load_texts`, such as lowercase=True.
         """
         check_call(load_texts, "load_text_data", texts, y, **options)
         data = load_texts(texts, y, level=level, length=length, task=self.task, labels=class_names(classes), **options)
-        return self._use(data, batch_size, train_val_ratio, shuffle)
+        return self._use(data, batch_size, train_val_ratio, shuffle, scale_targets=scale_targets)
 
     def use(
         self,
@@ -231,11 +245,13 @@ class Loading(State):
         augment: Any = None,
         mix: Any = None,
         workers: int = 0,
+        scale_targets: bool = True,
     ) -> Batches:
         """Train on an opened source; its own validation and test parts are used where it brings them."""
         ratio = 1.0 if source.validation is not None else train_val_ratio
         held_out = 0.0 if source.test is not None else test_ratio
-        self._use(source.train, batch_size, ratio, shuffle, held_out, augment=augment, mix=mix, workers=workers)
+        further: dict[str, Any] = {"augment": augment, "mix": mix, "workers": workers, "scale_targets": scale_targets}
+        self._use(source.train, batch_size, ratio, shuffle, held_out, **further)
         crops = None if augment is None else augment.crops
         prepare = (lambda part: part) if augment is None else augment.prepare
         if source.validation is not None:
@@ -256,7 +272,10 @@ class Loading(State):
         augment: Any = None,
         mix: Any = None,
         workers: int = 0,
+        scale_targets: bool = True,
     ) -> Any:
+        if not isinstance(scale_targets, bool):
+            raise InputError(f"scale_targets={scale_targets!r} was given; True or False is expected.")
         if data.task in find_task(self.task).yields_to:
             self.task = data.task
         if data.task != self.task:
@@ -281,7 +300,8 @@ class Loading(State):
         loaded = self._checkpoint is not None and check(self._spec)[0] == check(spec)[0]
         if not loaded:  # weights that were loaded or trained stay, for data of the same shape
             self._network = None
-        self._spec, self._checkpoint = spec, None
+            spec = dataclasses.replace(spec, target_scaling=None)
+        self._spec, self._checkpoint, self._scale_targets = spec, None, scale_targets
         self._train, self._validation = train, validation
         self._test = self._measured(data, parts.test, max(256, batch_size), crops)
         return train if validation is None else (train, validation)
