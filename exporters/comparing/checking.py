@@ -22,7 +22,7 @@ from exporters.comparing.compared_models import (
 )
 from exporters.comparing.comparison import Comparison
 from exporters.comparing.differences import OutputDifference, OutputStatistics
-from exporters.comparing.input_batches import InputBatch, data_feeds, feeds_for
+from exporters.comparing.input_batches import InputBatch, data_feeds, feeds_for, prepares
 from exporters.comparing.layers import ROUNDING, LayerReport, find_divergence
 from exporters.comparing.pairing import pair_by_likeness, pair_inputs, pair_outputs
 from exporters.forward.modes import restore_modes
@@ -164,8 +164,7 @@ def _open_both(
 
 
 def _input_names(one: ComparedModel, two: ComparedModel) -> dict[str, str]:
-    cards = [side.card.inputs if side.card is not None else () for side in (one, two)]
-    if any(entry.prepared_in_graph for entries in cards for entry in entries):
+    if prepares(one) or prepares(two):
         if len(one.inputs) == len(two.inputs) == 1:
             return {one.inputs[0].name: two.inputs[0].name}
         raise CheckFailed(f"{one.name} and {two.name} take other inputs, and one prepares its pictures by itself.")

@@ -101,6 +101,11 @@ class ImageInput(InputCard):
         """`shape`; with `prepared_in_graph` that of a raw picture (height, width, channels)."""
         return (*(picture or self.size), self.channels) if self.prepared_in_graph else self.shape
 
+    @property
+    def fed_dtype(self) -> str:
+        """uint8 with `prepared_in_graph`."""
+        return "uint8" if self.prepared_in_graph else self.dtype
+
     def describe(self) -> str:
         """Pre-processing in words."""
         steps: list[str] = [self.color]

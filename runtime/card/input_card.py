@@ -83,6 +83,11 @@ class InputCard(ABC):
         """
         return self.shape
 
+    @property
+    def fed_dtype(self) -> str:
+        """Dtype of a row as the file takes it, of rows that are numbers; pictures that the file prepares are uint8."""
+        return self.dtype
+
     def with_free_axes(self, axes: Collection[int]) -> Self:
         """The card with any length along these axes of a batch, where its shape is only noted and follows from nothing else."""
         return self

@@ -243,7 +243,9 @@ class Inference(Generating):
             kept = {name: known.card.training[name] for name in ("loss",) if name in known.card.training}
             kept |= scaling_facts(self.model)
             card = dataclasses.replace(known.card, training=kept, parity={}, producer=producer())
-            return Checkpoint(dataclasses.replace(known.spec, target_scaling=self._spec.target_scaling), state, card, known.samples)
+            return Checkpoint(
+                dataclasses.replace(known.spec, target_scaling=self._spec.target_scaling), state, card, known.samples
+            )
         if self._train is None:
             raise SpecError(
                 "The network has neither data nor a checkpoint, so its pre-processing is unknown. Load data first."
