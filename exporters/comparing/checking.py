@@ -28,6 +28,7 @@ from exporters.comparing.pairing import pair_by_likeness, pair_inputs, pair_outp
 from exporters.forward.modes import restore_modes
 from exporters.settings import Tolerance, make_settings
 from exporters.sources import Source
+from exporters.verifying.units import PLAIN, output_units
 from runtime.card import STEP_ROLES, ModelCard
 from runtime.errors import CheckFailed, InputError
 from runtime.results import find_decoder
@@ -114,6 +115,7 @@ def _compared(
     shapes: dict[str, None] = {}
     rows = 0
     smallest: InputBatch | None = None
+    units = [output_units(side.card) for side in (one, two)]
     for feed in feeds:
         found, others = _run_both(one, two, feed, pairs)
         if pairs is None:
@@ -123,7 +125,8 @@ def _compared(
         labels = labels or Labels(views)
         ordered = aligned(views, found, others)
         for mine, theirs in pairs.items():
-            entry = running.setdefault((mine, theirs), OutputStatistics(mine, theirs, tolerance))
+            unit = units[0].get(mine) or units[1].get(theirs) or PLAIN
+            entry = running.setdefault((mine, theirs), OutputStatistics(mine, theirs, tolerance, unit))
             entry.add(
                 feed.label, _without_padding_rows(feed, found[mine]), _without_padding_rows(feed, ordered[theirs])
             )
