@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -20,7 +19,6 @@ __all__ = ["KIND", "TableKind"]
 Array = np.ndarray[Any, Any]
 
 
-_RAW_ROWS = 8
 # Share of a column's deviation by which float32 may round its numbers.
 _MOST_ROUNDED = 1e-3
 
@@ -79,13 +77,6 @@ class TableKind(InputKind[TableInput]):
         values = rows.astype(np.float64) * np.array(card.std or 1.0) + np.array(card.mean or 0.0)
         found: Array = values.astype(raw_dtype(card))
         return found
-
-    def raw_items(self, card: TableInput) -> Iterator[tuple[str, Any]]:
-        """As `InputKind.raw_items`: random rows about the columns' means."""
-        random = np.random.default_rng(0)
-        for number in range(_RAW_ROWS):
-            row = self.raw_rows(random.standard_normal((1, *card.shape)), card)[0]
-            yield f"random row {number + 1}", row.astype(np.float64).tolist()
 
     def random_rows(self, module: torch.nn.Module, card: TableInput, rows: int, random: np.random.Generator) -> Array:
         """As `InputKind.random_rows`."""
