@@ -67,7 +67,8 @@ class ExportSettings:
         calibration_method: the method that finds activation ranges.
         evaluation: labelled data that accuracy is measured on; None takes the checkpoint's held-out part.
         simplifier: which one; "auto" takes onnxsim, and onnxslim where that fails.
-        embed_preprocess: the file takes uint8 pictures of any size, and prepares them itself.
+        embed_preprocess: the file prepares its inputs itself: True also takes uint8 pictures of any size; None only scales the
+            columns of tables; False leaves all preparation outside.
         embed_postprocess: post-processing steps in the file, such as "top-k:5".
         tolerance: allowed difference from torch.
         keep_stages: folder for a copy of each stage's file.
@@ -100,7 +101,7 @@ class ExportSettings:
     calibration_method: Literal["minmax", "entropy", "percentile"] = "minmax"
     evaluation: str | os.PathLike[str] | None = None
     simplifier: Simplifier = "auto"
-    embed_preprocess: bool = False
+    embed_preprocess: bool | None = None
     embed_postprocess: tuple[str, ...] = ()
     tolerance: Tolerance = STRICT
     keep_stages: str | os.PathLike[str] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,10 @@ def test_it_says_what_it_said(name: str, tmp_path: Path) -> None:
     export(KEPT / f"{name}.pth", tmp_path / "again.onnx", simplifier="none")
     again = runtime.load(tmp_path / "again.onnx", "cpu")
     assert_alike([each.to_dict() for each in again.predict(inputs)], predicted)
-    assert again.card == old.card
+    assert again.card is not None and old.card is not None
+    # the scaling of a table's columns lies in the file since then
+    outside = tuple(entry.prepared_outside() for entry in again.card.inputs)
+    assert replace(again.card, inputs=outside, parity={}) == replace(old.card, parity={})
 
 
 @each_network

@@ -137,7 +137,12 @@ __all__ = ["export"]
     default="auto",
     help="auto: onnxsim, else onnxslim.",
 )
-@flag("--embed-preprocess", help="The file takes uint8 pictures of any size and prepares them itself.")
+@click.option(
+    "--embed-preprocess/--no-embed-preprocess",
+    default=None,
+    help="The file takes uint8 pictures of any size and prepares them itself; --no-... also leaves the scaling of a table's "
+    "columns outside, which is in the file otherwise.",
+)
 @click.option(
     "--embed-postprocess",
     multiple=True,

@@ -22,12 +22,13 @@ from exporters.comparing.compared_models import (
 )
 from exporters.comparing.comparison import Comparison
 from exporters.comparing.differences import OutputDifference, OutputStatistics
-from exporters.comparing.input_batches import InputBatch, data_feeds, feeds_for
+from exporters.comparing.input_batches import InputBatch, data_feeds, feeds_for, prepares
 from exporters.comparing.layers import ROUNDING, LayerReport, find_divergence
 from exporters.comparing.pairing import pair_by_likeness, pair_inputs, pair_outputs
 from exporters.forward.modes import restore_modes
 from exporters.settings import Tolerance, make_settings
 from exporters.sources import Source
+from exporters.verifying.units import PLAIN, output_units
 from runtime.card import STEP_ROLES, ModelCard
 from runtime.errors import CheckFailed, InputError
 from runtime.results import find_decoder
@@ -114,6 +115,7 @@ def _compared(
     shapes: dict[str, None] = {}
     rows = 0
     smallest: InputBatch | None = None
+    units = [output_units(side.card) for side in (one, two)]
     for feed in feeds:
         found, others = _run_both(one, two, feed, pairs)
         if pairs is None:
@@ -123,7 +125,8 @@ def _compared(
         labels = labels or Labels(views)
         ordered = aligned(views, found, others)
         for mine, theirs in pairs.items():
-            entry = running.setdefault((mine, theirs), OutputStatistics(mine, theirs, tolerance))
+            unit = units[0].get(mine) or units[1].get(theirs) or PLAIN
+            entry = running.setdefault((mine, theirs), OutputStatistics(mine, theirs, tolerance, unit))
             entry.add(
                 feed.label, _without_padding_rows(feed, found[mine]), _without_padding_rows(feed, ordered[theirs])
             )
@@ -165,8 +168,7 @@ def _open_both(
 
 
 def _input_names(one: ComparedModel, two: ComparedModel) -> dict[str, str]:
-    cards = [side.card.inputs if side.card is not None else () for side in (one, two)]
-    if any(entry.prepared_in_graph for entries in cards for entry in entries):
+    if prepares(one) or prepares(two):
         if len(one.inputs) == len(two.inputs) == 1:
             return {one.inputs[0].name: two.inputs[0].name}
         raise CheckFailed(f"{one.name} and {two.name} take other inputs, and one prepares its pictures by itself.")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from exporters.settings import Tolerance
+from exporters.verifying.units import PLAIN, Units
 
 __all__ = ["OutputDifference", "OutputStatistics"]
 
@@ -46,8 +47,8 @@ class OutputDifference:
 class OutputStatistics:
     """Accumulator of the differences of one pair of outputs."""
 
-    def __init__(self, first: str, second: str, tolerance: Tolerance) -> None:
-        self.first, self.second, self.tolerance = first, second, tolerance
+    def __init__(self, first: str, second: str, tolerance: Tolerance, units: Units = PLAIN) -> None:
+        self.first, self.second, self.tolerance, self.units = first, second, tolerance, units
         self._absolute = self._relative = 0.0
         self._excess = -math.inf
         self._allowed = tolerance.absolute
@@ -81,15 +82,18 @@ class OutputStatistics:
         )
         scale = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
         worst = float(difference.max())
-        allowed = self.tolerance.absolute + self.tolerance.relative * scale
-        if worst - allowed > self._excess:
-            self._excess, self._allowed = worst - allowed, allowed
-            place = tuple(int(axis) for axis in np.unravel_index(difference.argmax(), difference.shape))
+        exact = np.where(finite, a, 0)
+        allowed = self.units.allowed(exact, self.tolerance)
+        excess = difference - allowed
+        if float(excess.max()) > self._excess:
+            place = tuple(int(axis) for axis in np.unravel_index(excess.argmax(), difference.shape))
+            self._excess = float(excess[place])
+            self._allowed = float(np.broadcast_to(allowed, difference.shape)[place])
             self._where = f"{label}, position {place}: {a[place]:.6g} and {b[place]:.6g}"
         self._absolute = max(self._absolute, worst)
         self._relative = max(self._relative, worst / scale if scale else (0.0 if worst == 0 else math.inf))
-        self._squares[0] += float(np.square(difference).sum())
-        self._squares[1] += float(np.square(np.where(finite, a, 0)).sum())
+        for position, square in enumerate(self.units.squares(exact, difference)):
+            self._squares[position] += square
 
     def done(self) -> OutputDifference:
         """Difference over all runs added."""

@@ -24,7 +24,7 @@ from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import parse_named_inputs
 from runtime.session import Tensor
 
-__all__ = ["InputBatch", "data_feeds", "feeds_for"]
+__all__ = ["InputBatch", "data_feeds", "feeds_for", "prepares"]
 
 # Lengths for the free axes of files from elsewhere: the first set at which both run is taken, and some of the others too.
 _LENGTHS = (32, 64, 224, 7, 16, 128, 256, 11)
@@ -55,10 +55,10 @@ def feeds_for(
     """Input batches for any two models; `names` maps inputs of the first to inputs of the second.
 
     A network's own samples at batch sizes 1, 2 and 5, and at other lengths where an axis is free; where a file fixes an
-    axis, at that length. Two files get random numbers. Files that prepare their pictures by themselves get pictures.
+    axis, at that length. Two files get random numbers. Files that prepare their pictures by themselves get pictures; those that
+    scale rows of numbers by themselves get them unscaled, and the other model the same ones scaled.
     """
-    unlike = _prepares(first) != _prepares(second)
-    if unlike or (_prepares(first) and _prepares(second)):
+    if prepares(first) or prepares(second):
         yield from _raw(first, second)
         return
     network = next((side for side in (first, second) if isinstance(side, ComparedNetwork)), None)
@@ -68,14 +68,16 @@ def feeds_for(
             mine, theirs = _named(arrays, network is first, names)
             if _fits(mine, first) and _fits(theirs, second):
                 count += 1
-                yield InputBatch(label, mine, theirs, _rows(mine))
+                yield InputBatch(label, *_as_taken(mine, theirs, first, second, names), _rows(mine))
         if not count:
             raise CheckFailed(
                 f"{first.name} takes {'; '.join(map(str, first.inputs))} and {second.name} takes "
                 f"{'; '.join(map(str, second.inputs))}: none of the samples has a shape that both take."
             )
         return
-    yield from _made_up(first, second, names)
+    for batch in _made_up(first, second, names):
+        mine, theirs = _as_taken(batch.first, batch.second, first, second, names)
+        yield replace(batch, first=mine, second=theirs)
 
 
 def data_feeds(
@@ -102,17 +104,20 @@ def data_feeds(
             f"{data} cannot be read as inputs: neither {first.name} nor {second.name} has a card that says how. Compare with the "
             f"checkpoint, or leave --data out."
         )
-    items, _ = parse_inputs(Path(data), card)  # a path: a text model takes a string for a text
-    if not len(items):
+    plain = card.prepared_outside()  # for a network that is known to take arrays
+    each = [card if entry is None else entry if entry.has_preparation else plain for entry in cards]
+    items = [parse_inputs(Path(data), entry)[0] for entry in each]  # a path: a text model takes a string for a text
+    if not len(items[0]):
         raise InputError(f"{data} holds no input.")
-    raw = any(entry is not None and entry.prepared_in_graph for entry in cards)
+    raw = prepares(first) or prepares(second)
     fixed = next((side.session.fixed_batch for side in (first, second) if isinstance(side, ComparedFile)
                   and side.session.fixed_batch), None)  # fmt: skip
     step = 1 if raw else fixed or _ROWS
-    for start in range(0, len(items), step):
-        part = items[start : start + step]
+    for start in range(0, len(items[0]), step):
+        parts = [found[start : start + step] for found in items]
+        part = parts[0]
         missing = (fixed or 0) - len(part) if fixed else 0
-        arrays = [_filled(_fed(part, entry if entry is not None else card), missing) for entry in cards]
+        arrays = [_filled(_fed(found, entry), missing) for found, entry in zip(parts, each, strict=True)]
         sources = tuple(str(item) if isinstance(item, str | os.PathLike) else None for item in part)
         feeds = [{side.inputs[0].name: array} for side, array in zip((first, second), arrays, strict=True)]
         yield InputBatch(f"the data from {start + 1} on", feeds[0], feeds[1], len(part), sources)
@@ -127,25 +132,27 @@ def _of_several(
         (name, mine.get(name) or theirs.get(other), theirs.get(other) or mine.get(name))
         for name, other in names.items()
     ]
-    cards = [replace(entry, name=name) for name, entry, _ in pairs if entry is not None]
-    if len(cards) != len(pairs):
+    cards = [
+        [replace(one, name=name) for name, one, _ in pairs if one is not None],
+        [replace(two, name=name) for name, _, two in pairs if two is not None],
+    ]
+    if len(cards[0]) != len(pairs):
         raise CardError(
             f"{data} cannot be read as inputs: neither {first.name} nor {second.name} has a card that says how. Compare with the "
             f"checkpoint, or leave --data out."
         )
-    items, _ = parse_named_inputs(os.fspath(data), cards)
+    items = [parse_named_inputs(os.fspath(data), entries)[0] for entries in cards]
     fixed = next((side.session.fixed_batch for side in (first, second) if isinstance(side, ComparedFile)
                   and side.session.fixed_batch), None)  # fmt: skip
     step = fixed or _ROWS
-    for start in range(0, len(items), step):
-        stop = min(start + step, len(items))
+    for start in range(0, len(items[0]), step):
+        stop = min(start + step, len(items[0]))
         missing = fixed - (stop - start) if fixed else 0
         feeds: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = ({}, {})
         for name, one, two in pairs:
-            part = items.values[name][start:stop]
-            for fed, entry, called in ((feeds[0], one, name), (feeds[1], two, names[name])):
+            for fed, entry, called, found in zip(feeds, (one, two), (name, names[name]), items, strict=True):
                 assert entry is not None
-                fed[called] = _filled(_fed(part, entry), missing)
+                fed[called] = _filled(_fed(found.values[name][start:stop], entry), missing)
         yield InputBatch(f"the data from {start + 1} on", *feeds, stop - start, (None,) * (stop - start))
 
 
@@ -163,9 +170,36 @@ def _only_input(side: ComparedModel) -> InputCard | None:
     return side.card.inputs[0] if side.card is not None and len(side.card.inputs) == 1 else None
 
 
-def _prepares(side: ComparedModel) -> bool:
+def prepares(side: ComparedModel) -> bool:
+    """Test for a file that prepares by itself what is no row of numbers, such as pictures."""
     entries = side.card.inputs if side.card is not None else ()
-    return any(entry.prepared_in_graph for entry in entries)
+    return any(entry.prepared_in_graph and not _scales_rows(entry) for entry in entries)
+
+
+def _scales_rows(card: InputCard) -> bool:
+    return card.prepared_in_graph and kind_of(card).row_preparation(card) is not None
+
+
+def _as_taken(
+    mine: Mapping[str, np.ndarray],
+    theirs: Mapping[str, np.ndarray],
+    first: ComparedModel,
+    second: ComparedModel,
+    names: Mapping[str, str],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Prepared arrays of both models -> the same rows, unscaled for a model that scales them by itself."""
+    found = dict(mine), dict(theirs)
+    known = [{entry.name: entry for entry in side.card.inputs} if side.card else {} for side in (first, second)]
+    for name, other in names.items():
+        cards = known[0].get(name), known[1].get(other)
+        raw = next((card for card in cards if card is not None and _scales_rows(card)), None)
+        if raw is None:
+            continue
+        rows = kind_of(raw).raw_rows(mine[name], raw)
+        for arrays, card, called in zip(found, cards, (name, other), strict=True):
+            entry = card if card is not None and card.has_preparation else raw
+            arrays[called] = preprocessor_of(entry).feed(list(rows), entry)
+    return found
 
 
 def _raw(first: ComparedModel, second: ComparedModel) -> Iterator[InputBatch]:

@@ -277,7 +277,9 @@ def _how_to_run(report: Report, seen: ModelInspection, name: str, bundle: bool) 
             "`run.py` prepares an input, runs the model and prints the result; `check.sh` tells whether it runs here as it did where it was made."
         )
     parts += ["With this toolkit, which prepares inputs as the card says:", _fence("python", ours)]
-    parts += ["With onnxruntime alone, on arrays that are prepared already:", _fence("python", plain)]
+    inside = all(entry.prepared_in_graph or not entry.has_preparation for entry in report.card.inputs)
+    given = "as they are" if inside else "that are prepared already"
+    parts += [f"With onnxruntime alone, on arrays {given}:", _fence("python", plain)]
     return "\n\n".join(parts)
 
 

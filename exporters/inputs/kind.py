@@ -14,7 +14,7 @@ from runtime.card import InputCard
 from runtime.errors import InputError
 from runtime.preprocess.inputs import prepare
 
-__all__ = ["OPEN_LENGTH", "FolderItems", "InputKind", "Script", "scaling_lines"]
+__all__ = ["OPEN_LENGTH", "FolderItems", "InputKind", "RowPreparation", "Script", "scaling_lines"]
 
 Array = np.ndarray[Any, Any]
 Card = TypeVar("Card", bound=InputCard)
@@ -43,6 +43,18 @@ class FolderItems(NamedTuple):
     items: Sequence[Any]
     names: list[str] | None
     folder: Path
+
+
+class RowPreparation(NamedTuple, Generic[Card]):
+    """Preparation of rows of numbers as the first operators of a file.
+
+    Attributes:
+        card: of the file that does it.
+        steps: (operator of ONNX, its constant (1, ...) of the raw rows' dtype), one after another; float32 follows.
+    """
+
+    card: Card
+    steps: Sequence[tuple[str, Array]]
 
 
 class InputKind(ABC, Generic[Card]):
@@ -83,6 +95,14 @@ class InputKind(ABC, Generic[Card]):
 
         A file is verified on them: it must leave padding out as torch does.
         """
+        return rows
+
+    def row_preparation(self, card: Card) -> RowPreparation[Card] | None:
+        """Preparation that goes into the file where nothing else is asked for; None for kinds without, and where nothing is done."""
+        return None
+
+    def raw_rows(self, rows: Array, card: Card) -> Array:
+        """Prepared rows (N, *card.shape) -> rows of `row_preparation`'s dtype that it prepares to about these."""
         return rows
 
     def raw_items(self, card: Card) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from exporters.pre_post_processing.operators import Operators
 from exporters.pre_post_processing.resampling import Size, resample
-from runtime.card import ImageInput
+from runtime.card import ImageInput, InputCard
 
 __all__ = ["Preparation", "build_preparation"]
 
@@ -21,7 +21,7 @@ class Preparation:
 
     Attributes:
         nodes, constants: of the graph.
-        input: the raw pictures, uint8 (N, height, width, channels), as the file declares them.
+        input: the raw pictures, uint8 (N, height, width, channels), or the raw rows, as the file declares them.
         output: the name of the network's input, float32 (N, *card.shape).
     """
 
@@ -30,7 +30,7 @@ class Preparation:
     input: onnx.ValueInfoProto
     output: str
 
-    def as_model(self, card: ImageInput, opset: int, ir_version: int) -> onnx.ModelProto:
+    def as_model(self, card: InputCard, opset: int, ir_version: int) -> onnx.ModelProto:
         """Pre-processing graph as a model of its own, to be run and compared."""
         result = helper.make_tensor_value_info(self.output, TensorProto.FLOAT, ["batch", *card.shape])
         graph = helper.make_graph(self.nodes, "preparation", [self.input], [result], self.constants)

@@ -1,6 +1,6 @@
-"""Stage that embeds the picture pre-processing into the file.
+"""Stage that embeds the pre-processing into the file: that of pictures where it is asked for, that of rows of numbers by itself.
 
-It is verified in two halves: the preparation alone against `runtime.preprocess`, within one grey level; and the whole file
+That of pictures is verified in two halves: the preparation alone against `runtime.preprocess`, within one grey level; and the whole file
 against torch, which is given what the graph itself prepared, at the full tolerance.
 """
 
@@ -19,6 +19,7 @@ from exporters.job import ExportJob, StageResult
 from exporters.onnx_files.external_data import save_model
 from exporters.pre_post_processing.pictures import Pixels, accepts, raw_from_prepared, trial_pictures
 from exporters.pre_post_processing.preparation import build_preparation
+from exporters.pre_post_processing.rows import embed_rows, row_inputs
 from exporters.pre_post_processing.splicing import prepend_preparation
 from exporters.settings import ExportSettings
 from exporters.subject.subject import Subject
@@ -46,8 +47,10 @@ def preprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
     Raises:
         SpecError: the network takes no pictures, so there is nothing to prepare.
     """
-    if not settings.embed_preprocess:
-        return None
+    rows = row_inputs(subject) if settings.embed_preprocess is not False else []
+    words = "the file takes rows as they are, and scales them itself" if rows else None
+    if not settings.embed_preprocess or (rows and not image_inputs(subject.card.inputs)):
+        return words
     _, card = _picture_input(subject)
     wanted = min(_wanted_opsets(settings), default=_OLDEST_OPSET)
     if wanted < _OLDEST_OPSET:
@@ -60,7 +63,18 @@ def preprocess_words(settings: ExportSettings, subject: Subject) -> str | None:
 
 
 def embed_preprocess(job: ExportJob) -> StageResult:
-    """Embed the pre-processing: the file takes raw pictures. Raises CheckFailed where it differs from the runtime's."""
+    """Embed the pre-processing: the file takes raw rows and pictures. Raises CheckFailed where it differs from the runtime's."""
+    notes = []
+    if row_inputs(job.subject):
+        job, note = embed_rows(job)
+        notes.append(note)
+    if job.settings.embed_preprocess and image_inputs(job.subject.card.inputs):
+        job, note = _embed_pictures(job)
+        notes.append(note)
+    return StageResult(job, "; ".join(notes))
+
+
+def _embed_pictures(job: ExportJob) -> tuple[ExportJob, str]:
     place, card = _picture_input(job.subject)
     model = onnx.load(job.path, load_external_data=False)
     opset = _own_opset(model)
@@ -84,7 +98,7 @@ def embed_preprocess(job: ExportJob) -> StageResult:
         "shapes": [list(shape) for shape in dict.fromkeys(raw.shape for raw in _raw_pictures(probes, card.name))],
     }
     note = f"uint8 pictures in; within {worst:.2g} grey levels of the preparation outside on {count} pictures"
-    return StageResult(job.with_facts("preprocess", facts), note)
+    return job.with_facts("preprocess", facts), note
 
 
 def check_preparation(card: ImageInput, prepare: Prepare, samples: Pixels) -> tuple[float, int]:
@@ -183,7 +197,7 @@ def _probes(job: ExportJob, prepare: Prepare, batch: int | str) -> Iterator[Prob
         inputs = list(probe.inputs)
         inputs[place] = torch.from_numpy(prepare(raw))
         feeds = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
-        yield replace(probe, inputs=tuple(inputs), feeds={**feeds, card.name: raw})
+        yield replace(probe, inputs=tuple(inputs), feeds={**feeds, **(probe.feeds or {}), card.name: raw})
 
 
 def _raw_pictures(probes: tuple[Probe, ...], name: str) -> Iterator[Pixels]:

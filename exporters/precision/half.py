@@ -9,6 +9,7 @@ import onnx
 
 from exporters.isolation.quiet import quiet
 from exporters.onnx_files.external_data import save_model
+from exporters.precision.blocks import ending_nodes
 from exporters.precision.ranges import tensor_ranges
 from exporters.precision.rows import Feeds
 
@@ -20,8 +21,11 @@ _LARGEST = float(np.finfo(np.float16).max)
 _MARGIN = 8.0
 
 
-def write_half(path: Path, output: Path, calibration: Feeds) -> str:
+def write_half(path: Path, output: Path, calibration: Feeds, *, ending: bool = False) -> str:
     """Write the file at `path` with 16-bit weights and arithmetic to `output`; returns the float32 remainder in words.
+
+    With `ending` the nodes after the last products with weights stay in float32: a regression's outputs are brought to the data's
+    units there, which 16 bits would round too much.
 
     Nodes with weights beyond the range of 16-bit floats, and nodes whose numbers came near it on the calibration inputs,
     stay in float32, as do the operators that onnxruntime has no 16-bit form of.
@@ -31,9 +35,10 @@ def write_half(path: Path, output: Path, calibration: Feeds) -> str:
     model = onnx.load(path)
     named_nodes(model)
     wide = _too_wide(model, path, calibration)
+    kept = ending_nodes(model.graph) if ending else frozenset()
     with quiet():
         converted = convert_float_to_float16(
-            model, keep_io_types=True, op_block_list=list(DEFAULT_OP_BLOCK_LIST), node_block_list=sorted(wide)
+            model, keep_io_types=True, op_block_list=list(DEFAULT_OP_BLOCK_LIST), node_block_list=sorted(wide | kept)
         )
     _without_detours(converted.graph)
     save_model(converted, output)
@@ -66,6 +71,13 @@ def _without_detours(graph: onnx.GraphProto) -> None:
         if node.attribute[0].i == onnx.TensorProto.FLOAT and node.input[0] in narrow
     }
     results = {value.name for value in graph.output}
+    for name in results & set(origins):  # the node gives the result itself
+        inside, casting = origins.pop(name), casts.pop(name)
+        graph.node.remove(casting)
+        for node in graph.node:
+            node.output[:] = [name if entry == inside else entry for entry in node.output]
+            node.input[:] = [name if entry == inside else entry for entry in node.input]
+        origins = {entry: name if known == inside else known for entry, known in origins.items()}
     for node in graph.node:
         for position, name in enumerate(node.input):
             node.input[position] = origins.get(name, name)

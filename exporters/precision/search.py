@@ -60,7 +60,8 @@ class Search:
     def half(self) -> Candidate:
         """Try float16."""
         self.say("precision: fp16")
-        return self._try("fp16", lambda output: write_half(self.path, output, self.data.calibration))
+        scaled = "target_scaling" in self.card.training
+        return self._try("fp16", lambda output: write_half(self.path, output, self.data.calibration, ending=scaled))
 
     def dynamic(self) -> Candidate:
         """Try dynamic quantisation: 8-bit weights, activations quantised at every run."""

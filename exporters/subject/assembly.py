@@ -103,6 +103,7 @@ def _input_cards(
 ) -> tuple[tuple[InputCard, ...], Arguments]:
     """Input cards and renamed arguments: the user's cards, else the source's, else plain arrays."""
     cards = settings.inputs if settings.inputs is not None else opened.inputs
+    cards = cards and tuple(card.prepared_outside() for card in cards)  # as a file's card may say otherwise
     if cards is None:
         plain = tuple(
             ArrayInput(name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))

@@ -17,6 +17,7 @@ from exporters.outputs.detection_order import same_order
 from exporters.settings import STRICT, Tolerance
 from exporters.subject.subject import Subject
 from exporters.verifying.probes import Probe
+from exporters.verifying.units import PLAIN, Units, output_units
 from runtime.errors import CheckFailed, InputError, ModelFileError
 from runtime.results import find_decoder
 from runtime.session import Session
@@ -35,7 +36,7 @@ class Parity:
         shapes: every shape that was run, in words.
         samples: number of different inputs.
         labels_agree: share of equal labels over all inputs (positions, labels), or None without probabilities.
-        root_mean_square: output -> |found - torch| / |torch|.
+        root_mean_square: output -> |found - torch| / |torch|, about the mean and by the deviation of targets that were scaled.
     """
 
     worst: Mapping[str, float]
@@ -152,7 +153,8 @@ def compare(
     if references.probes and references.probes[0].feeds is None:
         _same_inputs(session, subject)
     _has_outputs(session, wanted)
-    measured = {name: _Measured(name, tolerance) for name in wanted}
+    units = output_units(subject.card)
+    measured = {name: _Measured(name, tolerance, units.get(name, PLAIN)) for name in wanted}
     agree: list[np.ndarray] = []
     decoder = find_decoder(subject.card.task)
     # labels are compared where the file gives them, not where they could be read from logits
@@ -196,8 +198,8 @@ def compare(
 class _Measured:
     """Accumulator of the differences of one output."""
 
-    def __init__(self, name: str, tolerance: Tolerance) -> None:
-        self.name = name
+    def __init__(self, name: str, tolerance: Tolerance, units: Units = PLAIN) -> None:
+        self.name, self.units = name, units
         self.tolerance = tolerance
         self.worst = 0.0
         self.allowed = tolerance.absolute if tolerance.root_mean_square is None else tolerance.root_mean_square
@@ -215,18 +217,19 @@ class _Measured:
         exact, difference = _differences(self.name, where, reference, found)
         if difference.size == 0:
             return
-        allowed = self.tolerance.absolute + self.tolerance.relative * float(np.abs(exact).max(initial=0.0))
-        worst = float(difference.max())
-        if single and not worst <= allowed:
-            place = tuple(int(axis) for axis in np.unravel_index(difference.argmax(), difference.shape))
+        allowed = self.units.allowed(exact, self.tolerance)
+        excess = difference - allowed
+        if single and not excess.max() <= 0:
+            place = tuple(int(axis) for axis in np.unravel_index(excess.argmax(), difference.shape))
+            limit = float(np.broadcast_to(allowed, difference.shape)[place])
             raise CheckFailed(
-                f"The output {self.name!r} differs from torch by {worst:.3g} at {where}, position {place} "
-                f"(torch {reference[place]:.6g}, the file {found[place]:.6g}); up to {allowed:.3g} is allowed."
+                f"The output {self.name!r} differs from torch by {difference[place]:.3g} at {where}, position {place} "
+                f"(torch {reference[place]:.6g}, the file {found[place]:.6g}); up to {limit:.3g} is allowed."
             )
-        self.worst = max(self.worst, worst)
-        self.allowed = max(self.allowed, allowed) if single else self.allowed
-        self._squares[0] += float(np.square(difference).sum())
-        self._squares[1] += float(np.square(exact).sum())
+        self.worst = max(self.worst, float(difference.max()))
+        self.allowed = max(self.allowed, float(allowed.max())) if single else self.allowed
+        for position, square in enumerate(self.units.squares(exact, difference)):
+            self._squares[position] += square
 
     def check(self) -> None:
         """Raise CheckFailed where the root mean square over all runs exceeds its limit."""

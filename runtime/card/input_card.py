@@ -94,7 +94,7 @@ class InputCard(ABC):
 
     @property
     def fed_dtype(self) -> str:
-        """Dtype of a row as the file takes it."""
+        """Dtype of a row as the file takes it, of rows that are numbers; pictures that the file prepares are uint8."""
         return self.dtype
 
     @property

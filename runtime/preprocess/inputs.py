@@ -25,7 +25,7 @@ def parse_inputs(data: Any, card: InputCard) -> tuple[Any, bool]:
     - Pictures: a path, a folder (the pictures below it), a Pillow image, encoded bytes, a uint8 array (H, W), (H, W, C)
       or (C, H, W), a uint8 batch of these, or a list of any. They go through the card's pre-processing.
     - Tables: a CSV path, a data frame, or rows as mappings: columns go by name, and further ones are left out; a row of numbers or
-      rows (N, columns): columns go by position. They are raw: scaled here.
+      rows (N, columns): columns go by position. They are raw: scaled here, or in the file.
     - Texts: a text, a list of texts, or a file: ``.txt`` with one text per line, ``.csv`` or ``.tsv`` with the card's column.
       A string that ends in one of these is a file's name; within a list every string is a text.
     - Sequences: an array (L, features), a list of such, or a file: ``.npy`` with one sequence or (N, L, features), ``.npz``

@@ -7,7 +7,7 @@ import io
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from runtime.regular_file import require_file
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["is_number", "prepare_table", "read_columns", "read_table", "table_rows"]
+__all__ = ["feed_table", "is_number", "prepare_table", "read_columns", "read_table", "table_rows"]
 
 
 def read_table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]]]:
@@ -102,6 +102,30 @@ def prepare_table(values: npt.ArrayLike, card: TableInput) -> npt.NDArray[np.flo
     Raises:
         InputError: another number of columns, or a value that is not a finite number.
     """
+    table = _numbers(values, card)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = table - np.array(card.mean) if card.mean else table
+        scaled = scaled / np.array(card.std) if card.std else scaled
+        result = scaled.astype(np.float32)
+    return _finite(result, table, card)
+
+
+def feed_table(values: npt.ArrayLike, card: TableInput) -> npt.NDArray[Any]:
+    """Rows as the file takes them: as `prepare_table` where they are prepared outside of it, else the numbers themselves.
+
+    Raises:
+        InputError: as `prepare_table`.
+    """
+    if not card.prepared_in_graph:
+        return prepare_table(values, card)
+    table = _numbers(values, card)
+    with np.errstate(over="ignore"):
+        result = table.astype(card.raw_dtype)
+    return _finite(result, table, card)
+
+
+def _numbers(values: npt.ArrayLike, card: TableInput) -> npt.NDArray[np.float64]:
+    """Rows of numbers -> float64 (N, columns). Raises InputError for another kind or shape."""
     try:
         table = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
@@ -113,10 +137,14 @@ def prepare_table(values: npt.ArrayLike, card: TableInput) -> npt.NDArray[np.flo
             f"The table has the shape {table.shape}; (N, {len(card.columns)}) is expected, with the columns "
             f"{', '.join(card.columns)}."
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = table - np.array(card.mean) if card.mean else table
-        scaled = scaled / np.array(card.std) if card.std else scaled
-        result = scaled.astype(np.float32)
+    return table
+
+
+Rows = TypeVar("Rows", bound="npt.NDArray[Any]")
+
+
+def _finite(result: Rows, table: npt.NDArray[np.float64], card: TableInput) -> Rows:
+    """`result`, where all of it is finite. Raises InputError with the number of the table that is not."""
     if not np.isfinite(result).all():
         row, column = np.argwhere(~np.isfinite(result))[0]
         raise InputError(

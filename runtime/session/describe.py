@@ -55,7 +55,7 @@ def card_lines(card: ModelCard) -> list[str]:
         shown = ", ".join(card.labels[:12]) + (f", ... ({len(card.labels)} in all)" if len(card.labels) > 12 else "")
         lines.append(f"labels   {shown}")
     facts = card.training
-    if set(facts) - {"loss"}:  # a loss alone tells how outputs are read, and nothing of a training
+    if set(facts) - {"loss", "target_scaling"}:  # these alone tell how outputs are read, and nothing of a training
         lines.append(f"trained  on {facts.get('examples', '?')} examples of {facts.get('data', '?')}")
         measured = {name: value for name, value in _mapping(facts, "measured").items() if name != "epoch"}
         if measured:

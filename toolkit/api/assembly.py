@@ -67,7 +67,7 @@ class Assembly(State):
 
     def add_layers(self, layers: Sequence[LayerSpec]) -> None:
         """Add layers that were read from a description. Raises SpecError as `add`."""
-        extended = dataclasses.replace(self._spec, layers=(*self._spec.layers, *layers))
+        extended = dataclasses.replace(self._spec, layers=(*self._spec.layers, *layers), target_scaling=None)
         check(extended)
         keep_instances(entry.own for entry in extended.layers)
         self._spec = extended

@@ -28,7 +28,7 @@ from toolkit.training.loop.evaluation import on
 from toolkit.training.losses import Answer, find_answer
 from toolkit.training.losses.outputs import plain_output
 from toolkit.training.runs.producer import producer
-from toolkit.training.runs.run import card_task
+from toolkit.training.runs.run import card_task, scaling_facts
 
 __all__ = ["Inference", "pth_info"]
 
@@ -215,7 +215,7 @@ class Inference(Generating):
 
         register_modules(modules)
         checkpoint = Checkpoint.load(model_path)
-        self._network = checkpoint.network()
+        self._network, self._initial = checkpoint.network(), None
         self._spec, self._checkpoint = checkpoint.spec, checkpoint
         if find_task(self.task).card_task != checkpoint.card.task:
             found = known_task(checkpoint.card.task)
@@ -265,15 +265,24 @@ class Inference(Generating):
                 return known
             # other weights than those that were trained: what was measured, and the optimiser's state, are not theirs
             kept = {name: known.card.training[name] for name in ("loss",) if name in known.card.training}
+            kept |= scaling_facts(self.model)
             card = dataclasses.replace(known.card, training=kept, parity={}, producer=producer())
-            return Checkpoint(known.spec, state, card, known.samples)
+            return Checkpoint(
+                dataclasses.replace(known.spec, target_scaling=self._spec.target_scaling), state, card, known.samples
+            )
         if self._train is None:
             raise SpecError(
                 "The network has neither data nor a checkpoint, so its pre-processing is unknown. Load data first."
             )
         data = self._train.data
         samples = data.inputs.take(torch.from_numpy(self._train.indices[:16]))
-        card = ModelCard(card_task(data.task, self.model), data.cards, labels=data.labels, producer=producer())
+        card = ModelCard(
+            card_task(data.task, self.model),
+            data.cards,
+            labels=data.labels,
+            training=scaling_facts(self.model),
+            producer=producer(),
+        )
         return Checkpoint(check(self._spec)[0], state, card, samples)
 
 

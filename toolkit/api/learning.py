@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from runtime.errors import SpecError
-from toolkit.api.state import State
+from toolkit.api.scaling import Scaling
+from toolkit.api.state import head_of
 from toolkit.builder.layers.vision import TORCHVISION_NAMES
 from toolkit.builder.spec import batch_shape, check
 from toolkit.data.batching.batches import Batches
@@ -26,7 +27,7 @@ from toolkit.training.losses import default_loss
 from toolkit.training.metrics import check_metrics
 from toolkit.training.named import plain
 from toolkit.training.optimization.schedules import find_schedule
-from toolkit.training.pretrained.load_weights import WeightsReport, load_weights
+from toolkit.training.pretrained.load_weights import WeightsReport
 from toolkit.training.runs.run import Run
 from toolkit.training.settings import Settings
 
@@ -35,7 +36,7 @@ __all__ = ["Learning"]
 _FUNCTION = "callable "  # before the name of a loss that is a function of the user's own
 
 
-class Learning(State):
+class Learning(Scaling):
     """`train`, `plan`, `find_lr`, `freeze` and pretrained weights."""
 
     def train(
@@ -107,18 +108,20 @@ class Learning(State):
             assembled = dataclasses.replace(self._spec, layers=learnt.spec.layers, init=learnt.spec.init)
             check(assembled)
             self._spec = assembled
-        fresh = self._network is None
         if resumed is not None:
             loss, metrics = _as_begun(resumed.training, loss, metrics)
             self._pad_as(resumed)
         planned = self.plan(
             lr=lr, epochs=epochs, batch_size=batch_size, loss=loss, metrics=metrics, schedule=schedule, **settings
         )
-        network = self.model
-        if fresh:
-            self._start_at_mean()
         if learnt is not None and checkpoint is not None:
             self._take_weights(learnt, checkpoint)
+            self._scale_outputs(planned.loss, loss)
+        if resumed is None:
+            self._start_near(planned.loss)
+        else:
+            self._as_in(resumed)
+        network = self.model
         assert self._train is not None
         processes = setup(self.device)
         self.device = processes.device
@@ -189,6 +192,7 @@ class Learning(State):
             **settings,
         }
         planned = Settings.from_dict(value)
+        self._scale_outputs(planned.loss, loss)
         check_settings(
             self.model,
             self._train,
@@ -280,15 +284,12 @@ class Learning(State):
             CheckpointError: nothing fits, or with `strict` not everything.
             SpecError: they are of a checkpoint of the data's classes in another order.
         """
-        if not isinstance(path, str | os.PathLike) or Path(path).suffix.lower() == ".safetensors":
-            return load_weights(self.model, path, strict=strict)
-        content = read_plain(path)
-        card = content.get("card") if isinstance(content, Mapping) and content.get("format") == FORMAT else None
-        if isinstance(card, Mapping) and isinstance(card.get("labels"), list | tuple):
-            self._refuse_other_order(card["labels"], path)
-        return load_weights(
-            self.model, content if isinstance(content, Mapping) else path, strict=strict, name=str(path)
-        )
+        if isinstance(path, str | os.PathLike) and Path(path).suffix.lower() != ".safetensors":
+            content = read_plain(path)
+            card = content.get("card") if isinstance(content, Mapping) and content.get("format") == FORMAT else None
+            if isinstance(card, Mapping) and isinstance(card.get("labels"), list | tuple):
+                self._refuse_other_order(card["labels"], path)
+        return self._load_weights(path, strict)
 
     def load_pretrained(self, weights: str = "DEFAULT") -> WeightsReport:
         """Load torchvision's published weights of the network, such as resnet18, except for a head of another width.
@@ -313,6 +314,8 @@ class Learning(State):
         network, spec = self.model, spec_with_head(check(self._spec)[0], num_classes)
         change_head(network, num_classes)
         self._spec, self._network, self._checkpoint = spec, network, None
+        self._set_scaling(None)
+        self._initial = head_of(network)
 
     # ---- within ---------------------------------------------------------------------------------------------------
 
@@ -331,16 +334,6 @@ class Learning(State):
                 part and part.replaced(data=data if part.data is self._train.data else padded_for(part.data, padding))
                 for part in parts
             )
-
-    def _start_at_mean(self) -> None:
-        """Set the last bias of a new network to the task's initial output: a mean of targets may be too far to learn."""
-        assert self._train is not None
-        last = list(self.model)[-1]
-        if isinstance(last, torch.nn.Linear) and last.bias is not None:
-            start = find_task(self.task).initial_output(self._train.targets)
-            if start is not None and start.shape == last.bias.shape:
-                with torch.no_grad():
-                    last.bias.copy_(start)
 
     def _check_output(self, loss: Any) -> None:
         """Raise SpecError where the output is not one value per class or target, as the usual losses need."""
@@ -369,6 +362,7 @@ class Learning(State):
                 f"own, or take what fits by name and shape: load_weights({str(path)!r})."
             )
         self._refuse_other_order(checkpoint.card.labels, path)
+        self._as_in(checkpoint)
         self.model.load_state_dict(checkpoint.state_dict)
 
     def _refuse_other_order(self, labels: Sequence[str], source: Any) -> None:

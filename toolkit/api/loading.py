@@ -88,6 +88,7 @@ class Loading(State):
         classes: Classes = None,
         label: str | None = None,
         scale: bool = True,
+        scale_targets: bool = True,
     ) -> Any:
         """Load a CSV or TSV table: a header, number columns, the label or value in the last column.
 
@@ -99,9 +100,13 @@ class Loading(State):
             label: name of the label's column; None takes the last one.
             scale: bring each column to mean 0 and deviation 1; the card keeps the numbers, so `inference` and the
                 exported file take unscaled rows.
+            scale_targets: for a regression, train on targets of mean 0 and deviation 1; the network's fixed last step brings
+                its outputs back, so that they, losses, metrics and the exported file are in the data's units. Targets stay as
+                they are where a loss needs that (counts, probabilities, a function of your own), and where the network ends
+                in something that bounds its outputs, such as a sigmoid or relu.
         """
         source = open_tables(data_path, task=self.task, labels=classes, scale=scale, label=label)
-        return self._use_parts(source, batch_size, train_val_ratio, shuffle)
+        return self._use_parts(source, batch_size, train_val_ratio, shuffle, scale_targets=scale_targets)
 
     def load_npz_data(
         self,
@@ -111,11 +116,16 @@ class Loading(State):
         classes: Classes = None,
         train_val_ratio: float = 1.0,
         num_workers: int = 0,
+        *,
+        scale_targets: bool = True,
     ) -> Any:
         """Load an NPZ file with the arrays ``data`` and ``label``, and ``word2idx`` for text; or a folder with ``train.npz`` and
-        ``val.npz``, ``test.npz``. Arguments as for `load_img_data`."""
+        ``val.npz``, ``test.npz``.
+
+        `scale_targets` is as for `load_tab_data`; the other arguments are as for `load_img_data`.
+        """
         source = open_archives(data_path, task=self.task, labels=classes)
-        return self._use_parts(source, batch_size, train_val_ratio, shuffle)
+        return self._use_parts(source, batch_size, train_val_ratio, shuffle, scale_targets=scale_targets)
 
     def load_dataset(
         self,
@@ -128,6 +138,7 @@ class Loading(State):
         batch_size: int = 32,
         train_val_ratio: float = 1.0,
         shuffle: bool = True,
+        scale_targets: bool = True,
     ) -> Any:
         """Load arrays, a data frame, or a torch Dataset or DataLoader.
 
@@ -140,6 +151,7 @@ class Loading(State):
             classes: class names.
             word2idx: token -> index, for text.
             batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+            scale_targets: as for `load_tab_data`.
         """
         labels = class_names(classes)
         if word2idx is not None:
@@ -154,7 +166,7 @@ class Loading(State):
             raise InputError("load_dataset was given inputs without labels; give y, one label for each input.")
         else:
             data = load_arrays(_array(x), _array(y), task=self.task, labels=labels)
-        return self._use(data, batch_size, train_val_ratio, shuffle)
+        return self._use(data, batch_size, train_val_ratio, shuffle, scale_targets=scale_targets)
 
     def load_pairs(
         self,
@@ -205,6 +217,7 @@ class Loading(State):
         batch_size: int = 32,
         train_val_ratio: float = 1.0,
         shuffle: bool = True,
+        scale_targets: bool = True,
         **options: Any,
     ) -> Any:
         """Load texts with a label each; the vocabulary is built from them and kept in the card.
@@ -216,11 +229,12 @@ class Loading(State):
             length: maximum tokens per text; None takes the longest text's.
             classes: class names.
             batch_size, train_val_ratio, shuffle: as for `load_img_data`.
+            scale_targets: as for `load_tab_data`.
             options: further ones of `toolkit.data.readers.text.load_texts`, such as lowercase=True.
         """
         check_call(load_texts, "load_text_data", texts, y, **options)
         data = load_texts(texts, y, level=level, length=length, task=self.task, labels=class_names(classes), **options)
-        return self._use(data, batch_size, train_val_ratio, shuffle)
+        return self._use(data, batch_size, train_val_ratio, shuffle, scale_targets=scale_targets)
 
     def use(
         self,
@@ -233,12 +247,14 @@ class Loading(State):
         augment: Any = None,
         mix: Any = None,
         workers: int = 0,
+        scale_targets: bool = True,
     ) -> Batches:
         """Train on an opened source; its own validation and test parts are used where it brings them."""
         source = self._in_known_order(source)
         ratio = 1.0 if source.validation is not None else train_val_ratio
         held_out = 0.0 if source.test is not None else test_ratio
-        self._use(source.train, batch_size, ratio, shuffle, held_out, augment=augment, mix=mix, workers=workers)
+        further: dict[str, Any] = {"augment": augment, "mix": mix, "workers": workers, "scale_targets": scale_targets}
+        self._use(source.train, batch_size, ratio, shuffle, held_out, **further)
         crops = None if augment is None else augment.crops
 
         def prepared(part: Dataset) -> Dataset:
@@ -268,7 +284,10 @@ class Loading(State):
         augment: Any = None,
         mix: Any = None,
         workers: int = 0,
+        scale_targets: bool = True,
     ) -> Any:
+        if not isinstance(scale_targets, bool):
+            raise InputError(f"scale_targets={scale_targets!r} was given; True or False is expected.")
         if data.task in find_task(self.task).yields_to:
             self.task = data.task
         if data.task != self.task:
@@ -299,9 +318,10 @@ class Loading(State):
         validation = self._measured(data, parts.validation, batch_size, crops)
         if not loaded:  # weights that were loaded or trained stay, for data of the same shape
             self._network = None
+            spec = dataclasses.replace(spec, target_scaling=None)
         elif self._network is not None:
             self._network.padding = spec.padding
-        self._spec, self._checkpoint = spec, None
+        self._spec, self._checkpoint, self._scale_targets = spec, None, scale_targets
         self._train, self._validation = train, validation
         self._test = self._measured(data, parts.test, max(256, batch_size), crops)
         return train if validation is None else (train, validation)

@@ -20,7 +20,7 @@ from toolkit.tasks.registry import DEFAULT_ALIAS, known_task, typed_names
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.settings import Named
 
-__all__ = ["State"]
+__all__ = ["State", "head_of"]
 
 
 class State:
@@ -55,6 +55,8 @@ class State:
         self.frozen: list[str] = []
         self._spec = NetworkSpec(None if input_shape is None else read_shape(input_shape), init=init)
         self._network: Network | None = None
+        self._initial: torch.Tensor | None = None  # what `head_of` gave of the network as it was built
+        self._scale_targets = True
         self._seed: int | None = None
         self._train: Batches | None = None
         self._validation: Batches | None = None
@@ -80,8 +82,14 @@ class State:
                 torch.manual_seed(self._seed)
             network = build(self._spec)
             _load_published(network, self._spec)
-            self._network = network
+            self._network, self._initial = network, head_of(network)
         return self._network
+
+    @property
+    def _learnt(self) -> bool:
+        """True if the network's last weights are others than it began with: trained, loaded, or set by hand."""
+        head = head_of(self.model)
+        return head is None or self._initial is None or not torch.equal(self._initial, head)
 
     def _input_card(self) -> InputCard:
         if self._checkpoint is not None:
@@ -103,6 +111,12 @@ class State:
         if self._checkpoint is not None:
             return self._checkpoint.card.labels
         return self._train.data.labels if self._train is not None else ()
+
+
+def head_of(network: torch.nn.Module) -> torch.Tensor | None:
+    """A copy of the last parameter, the bias of a linear layer at the end; None of a network without any."""
+    found = list(network.parameters())[-1:]
+    return found[0].detach().cpu().clone() if found else None
 
 
 def _load_published(network: Network, spec: NetworkSpec) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from model_zoo.masking import Padding, find_masked, find_padding
 from runtime.errors import SpecError
+from toolkit.builder.target_scaling import NAME, TargetScaling
 
 __all__ = ["Ending", "ForwardState", "Network", "step"]
 
@@ -150,6 +151,18 @@ class Network(torch.nn.Sequential):
         return next((name for kind, name in _ENDINGS.items() if isinstance(last, kind)), None)
 
     @property
+    def target_scaling(self) -> TargetScaling | None:
+        """The fixed last step of a network that learns scaled targets, or None."""
+        found = self._modules.get(NAME)
+        return found if isinstance(found, TargetScaling) else None
+
+    def set_target_scaling(self, scaling: TargetScaling | None) -> None:
+        """Put this step last in place of the one so far; None takes it away."""
+        self._modules.pop(NAME, None)
+        if scaling is not None:
+            self.add_module(NAME, scaling)
+
+    @property
     def has_own_loss(self) -> bool:
         """True if a module has its own loss, ``training_loss(inputs) -> scalar``, and learns without targets."""
         return self._with_own_loss() is not None
@@ -162,6 +175,11 @@ class Network(torch.nn.Sequential):
         """Output before the final activation that `ends_in` names; the whole output where there is none."""
         modules = list(self)
         return self._run(modules if self.ends_in is None else modules[:-1], *inputs)
+
+    def scaled(self, *inputs: torch.Tensor) -> Any:
+        """Output before `target_scaling`, in deviations of the targets; the whole output where there is none."""
+        modules = list(self)
+        return self._run(modules if self.target_scaling is None else modules[:-1], *inputs)
 
     def training_loss(self, input: torch.Tensor) -> torch.Tensor:
         """Scalar loss of the module that has its own, for inputs (N, ...); the modules before it run first.

@@ -18,6 +18,7 @@ from toolkit.builder.layer_spec import OWN, LayerSpec, Shape, batch_shape
 from toolkit.builder.layers import find_layer
 from toolkit.builder.network import Network
 from toolkit.builder.shape_inference import ROWS, run
+from toolkit.builder.target_scaling import ScalingKind, TargetScaling
 from toolkit.builder.trial_input import ShapeUnknown, TrialInput
 
 __all__ = ["DType", "LayerSpec", "NetworkSpec", "Shape", "batch_shape", "build", "check", "read_shape"]
@@ -47,6 +48,8 @@ class NetworkSpec:
             all are real.
         skips_padding: every layer leaves padding out (`model_zoo.masking`); False, as in specs of versions that had no such
             layers, leaves it to those that take a mask.
+        target_scaling: what the network's fixed last step brings back to the data's units; None without such a step. Its
+            numbers are among the weights, as buffers.
     """
 
     input_shape: Shape | None
@@ -58,6 +61,7 @@ class NetworkSpec:
     vocabulary: int | None = field(default=None, compare=False)
     padding: int | Literal["nan"] | None = field(default=None, compare=False)
     skips_padding: bool = field(default=True, compare=False)
+    target_scaling: ScalingKind | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "init", parse_initialisation(self.init, "the network's"))
@@ -68,6 +72,10 @@ class NetworkSpec:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise SpecError(f"{name}={value!r} was given; a whole number of at least 1 is expected.")
+        if self.target_scaling not in (None, "values", "means and variances"):
+            raise SpecError(
+                f"target_scaling={self.target_scaling!r} was given; 'values', 'means and variances' or None is expected."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
@@ -86,6 +94,7 @@ class NetworkSpec:
             ),
             **({"padding": self.padding} if self.padding is not None else {}),
             **({"skips_padding": True} if self.skips_padding else {}),
+            **({} if self.target_scaling is None else {"target_scaling": self.target_scaling}),
         }
 
     @classmethod
@@ -102,7 +111,8 @@ class NetworkSpec:
                 for entry in value["layers"]
             ]
             shape = None if shape is None else read_shape(shape)
-            rest = {name: value.get(name) for name in ("input_dtype", "init", "num_classes", "vocabulary")}
+            names = ("input_dtype", "init", "num_classes", "vocabulary", "target_scaling")
+            rest = {name: value.get(name) for name in names}
             further = tuple((read_shape(shape), dtype) for shape, dtype in value.get("further_inputs", ()))
             padding, skips = value.get("padding"), value.get("skips_padding", False)
             if (type(padding) not in (int, type(None)) and padding != "nan") or not isinstance(skips, bool):
@@ -172,6 +182,9 @@ def build(spec: NetworkSpec) -> Network:
                 initialise(module, setting, _activation_behind(full.layers, index))
             network.add_module(name, module)
         arriving = leaving
+    if full.target_scaling is not None:
+        count = arriving[0] // (1 if full.target_scaling == "values" else 2)
+        network.set_target_scaling(TargetScaling([0.0] * count, [1.0] * count, full.target_scaling))
     network.input_dtype = torch.int64 if full.input_dtype == "int64" else torch.float32
     network.further_inputs = tuple(
         (shape, torch.int64 if kind == "int64" else torch.float32) for shape, kind in full.further_inputs

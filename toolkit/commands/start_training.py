@@ -134,6 +134,7 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
         augment=augment,
         mix=mix,
         workers=config.data.workers or 0,
+        scale_targets=config.data.scale_targets,
     )
     model.add_layers(layers)
     model.add(optimizer=config.training["optimizer"])

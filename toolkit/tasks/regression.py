@@ -17,6 +17,9 @@ from toolkit.tasks.task import Task
 
 __all__ = ["TASK", "RegressionTask"]
 
+# Share of the standard deviation by which targets may be moved when they become float32.
+_MOST_LOST = 0.1
+
 
 class RegressionTask(Task):
     """Values: targets float32 (N, T), outputs (N, T)."""
@@ -42,6 +45,7 @@ class RegressionTask(Task):
     answered = "values"
     label_noun = "targets"
     augmentation_refusal = None
+    scales_targets = True
 
     def read_targets(self, y: Any, labels: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
         """Numbers (N,) or (N, T) -> float32 (N, T)."""
@@ -54,6 +58,7 @@ class RegressionTask(Task):
         if not np.isfinite(values).all():
             row = int(np.argwhere(~np.isfinite(values))[0][0])
             raise InputError(f"The target of row {row + 1} is {targets[row]}; finite numbers of float32 are expected.")
+        _check_digits(targets, values)
         names = tuple(map(str, labels)) if labels else tuple(f"target {n}" for n in range(values.shape[1]))
         if len(names) != values.shape[1]:
             raise InputError(f"{len(names)} names were given for {values.shape[1]} targets; one for each is expected.")
@@ -124,9 +129,13 @@ class RegressionTask(Task):
         """One per value."""
         return int(data.targets.shape[1])
 
-    def initial_output(self, targets: Callable[[], torch.Tensor]) -> torch.Tensor | None:
-        """The mean of the targets (T,)."""
-        return targets().mean(0)
+    def initial_output(
+        self, targets: Callable[[], torch.Tensor], name: str, options: Mapping[str, Any]
+    ) -> torch.Tensor | None:
+        """The mean of the targets (T,); its logarithm where the loss takes that."""
+        mean = targets().double().mean(0)
+        logarithm = name == "PoissonNLLLoss" and options.get("log_input", True)
+        return (mean.clamp_min(1e-8).log() if logarithm else mean).float()
 
     def answer(self, outputs: Any, name: str, loss: LossForm, options: Mapping[str, Any]) -> Any:
         """Values (N, T): means of distributions, numbers instead of their logarithms."""
@@ -147,6 +156,23 @@ class RegressionTask(Task):
         if loss.output != "means and variances":
             return {}
         return {"variances": torch.nn.functional.softplus(outputs.chunk(2, dim=1)[1])}
+
+
+def _check_digits(given: np.ndarray, values: np.ndarray) -> None:
+    """Raise InputError for targets (N, ...) that differ by less than float32, of which `values` (N, T) are, tells apart at their
+    size."""
+    if given.dtype.kind not in "fiu" or given.dtype.itemsize < 4:
+        return
+    exact = given.reshape(values.shape).astype(np.float64)
+    spread = exact.std(0)
+    lost = np.abs(exact - values).max(0, initial=0.0) > _MOST_LOST * spread
+    wrong = np.flatnonzero(lost & (spread > 1e-12 * np.abs(exact).max(0, initial=0.0)))
+    if wrong.size:
+        column = int(wrong[0])
+        raise InputError(
+            f"The targets lie about {exact[:, column].mean():.10g} and differ by {spread[column]:.3g} (standard deviation), which float32 "
+            f"does not tell apart at that size. Subtract a fixed number from them, and add it to the predictions."
+        )
 
 
 def _check_distributions(name: str, targets: np.ndarray, logarithms: bool) -> None:

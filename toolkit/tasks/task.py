@@ -45,6 +45,7 @@ class Task:
         label_noun: what the outputs (batch, labels) of a network are, in messages; None where they have another form.
         activation: activation that a named network ends in.
         augmentation_refusal: why pictures cannot be changed at random in training; None where the targets stay right.
+        scales_targets: True if targets are numbers (N, T) that a training may scale, with outputs scaled back in the network.
         yields_to: tasks of data sets that a network of this task takes over.
     """
 
@@ -64,6 +65,7 @@ class Task:
     augmentation_refusal: ClassVar[str | None] = (
         "The pictures would be moved and changed, but not their targets. Train without random transforms."
     )
+    scales_targets: ClassVar[bool] = False
     yields_to: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -236,8 +238,10 @@ class Task:
         n of N examples or positions. For tasks with `classes`."""
         return balanced_class_weights(targets, count)
 
-    def initial_output(self, targets: Callable[[], torch.Tensor]) -> torch.Tensor | None:
-        """Output (T,) that a new network may start from, of the training's targets; None leaves its initial weights."""
+    def initial_output(
+        self, targets: Callable[[], torch.Tensor], name: str, options: Mapping[str, Any]
+    ) -> torch.Tensor | None:
+        """Output (T,) that a new network may start from with a loss, of the training's targets; None leaves its initial weights."""
         return None
 
     # ---- answers and metrics --------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from runtime.card.table_input import TableInput
 from runtime.errors import InputError
 from runtime.preprocess.kinds.preprocessor import Preprocessor, holds_arrays
 from runtime.preprocess.named_columns import named_rows
-from runtime.preprocess.tables import prepare_table, read_columns, table_rows
+from runtime.preprocess.tables import feed_table, read_columns, table_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,7 +23,7 @@ __all__ = ["PREPROCESSOR", "TablePreprocessor"]
 
 
 class TablePreprocessor(Preprocessor[TableInput]):
-    """Tables: they are parsed to prepared rows at once.
+    """Tables: they are parsed at once to rows as the file takes them: prepared, or raw where the file scales them by itself.
 
     Columns go by name wherever the data names them (the header of a file, the columns of a data frame, the keys of rows), and by
     position where it does not (arrays, lists of numbers). Further columns, such as that of a label, are left out.
@@ -34,7 +35,7 @@ class TablePreprocessor(Preprocessor[TableInput]):
             return self.parse_arrays(data, card), False
         if isinstance(data, str | os.PathLike):
             chosen = read_columns(data, card.columns)
-            return prepare_table(table_rows(chosen, card.columns, str(data)), card), False
+            return feed_table(table_rows(chosen, card.columns, str(data)), card), False
         named = named_rows(data, card.columns)
         try:
             values = np.asarray(data if named is None else named[0], np.float64)
@@ -43,7 +44,11 @@ class TablePreprocessor(Preprocessor[TableInput]):
                 f"The rows cannot be read as numbers: {error}. Give rows of {len(card.columns)} numbers."
             ) from error
         single = values.ndim == 1 if named is None else named[1]
-        return prepare_table(values[None] if single else values, card), single
+        return feed_table(values[None] if single else values, card), single
+
+    def feed(self, items: Sequence[Any], card: TableInput) -> Array:
+        """As `Preprocessor.feed`: items are rows of numbers, not prepared."""
+        return feed_table(np.asarray(items, np.float64), card)
 
 
 PREPROCESSOR = TablePreprocessor()

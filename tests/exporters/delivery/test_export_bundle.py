@@ -157,9 +157,8 @@ KINDS = {
 def test_every_kind_of_input_comes_with_a_sample(kind: str, elsewhere: dict[str, str], tmp_path: Path) -> None:
     module, example, entry, task, printed = KINDS[kind]
     settings: dict[str, Any] = {"task": task, "inputs": (entry,), "labels": ("x", "y"), "simplifier": "none"}
-    report = export(module, tmp_path / "model.onnx", example=example, **settings)
-    references = references_of(module, example=example, settings=ExportSettings(**settings))
-    folder = write_bundle(report, tmp_path / "bundle", references)
+    folder = tmp_path / "bundle"
+    export(module, tmp_path / "model.onnx", example=example, bundle=folder, **settings)
     checked = run(folder / "check.py", elsewhere)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     ran = run(folder / "run.py", elsewhere)

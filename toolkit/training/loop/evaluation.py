@@ -60,7 +60,7 @@ def measure_batches(
                 output = over_crops(lambda part: loss.forward(part, network), inputs, batches)
                 examples = loss.weight(targets)
                 if examples:
-                    total += loss(output, targets) * examples
+                    total += loss.reported(loss(output, targets), output, targets) * examples
                     weight += examples
                 if metrics:
                     collect(outputs, loss, output, targets)

@@ -110,7 +110,7 @@ def _learn(
             training.schedule.step()
             if training.average is not None:
                 training.average.update_parameters(training.network)
-        running.add(value, weight)
+        running.add(value if outputs is None else step.loss.reported(value, outputs, targets), weight)
         if outputs is not None and settings.metrics:
             collect(running.outputs, step.loss, outputs, targets)
 

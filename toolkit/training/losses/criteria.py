@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import torch
 
+from toolkit.builder.target_scaling import TargetScaling
 from toolkit.training.losses import pairs
 from toolkit.training.losses import targets as shaped
 from toolkit.training.losses.distances import euclidean
+from toolkit.training.losses.registry import Scaling
 
 __all__ = [
     "Criterion",
     "Module",
+    "Units",
     "class_total",
+    "in_units",
     "of_class_indices",
     "of_classes",
     "of_gaussians",
     "of_pairs",
     "of_presence",
     "of_ranks",
+    "of_scaled",
     "of_sequences",
     "of_triplets",
     "of_values",
 ]
 
 Criterion: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+# (loss, outputs, targets), all in deviations of the targets -> loss in the data's units
+Units: TypeAlias = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class Module(Protocol):
@@ -45,6 +53,30 @@ class ClassModule(Module, Protocol):
 def of_values(module: Module, shape: Criterion = shaped.indicators) -> Criterion:
     """A loss that compares element by element; `shape` makes its targets from (targets, outputs)."""
     return lambda outputs, targets: module(outputs, shape(targets, outputs))
+
+
+def of_scaled(criterion: Criterion, scaling: TargetScaling) -> Criterion:
+    """A criterion of outputs in deviations of the targets, given the targets in the data's units."""
+    return lambda outputs, targets: criterion(outputs, scaling.scale(targets))
+
+
+def in_units(grows: Scaling, module: Any, scaling: TargetScaling, *, average: bool) -> Units:
+    """The loss of scaled targets in the data's units: the share of each target in its own, as `LossEntry.scaling` says."""
+    if grows == "likelihood":  # a density of a variable that is std times as large is as many times smaller
+        offset = float(scaling.std.double().log().mean())
+        return lambda value, outputs, targets: value + offset * (1 if average else targets.numel())
+    factors = (scaling.std.double() ** (2 if grows == "square" else 1)).float()
+    if len(factors) == 1:
+        factor = float(factors)
+        return lambda value, outputs, targets: value * factor
+    each = copy.copy(module)
+    each.reduction = "none"
+
+    def several(value: torch.Tensor, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        losses: torch.Tensor = each(outputs, targets) * factors.to(outputs.device)
+        return losses.mean() if average else losses.sum()
+
+    return several
 
 
 def of_presence(reduction: str, weights: torch.Tensor) -> Criterion:

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
+from toolkit.builder.target_scaling import TargetScaling
 from toolkit.data.tensors import first_tensor, map_tensors
-from toolkit.training.losses.criteria import Criterion
+from toolkit.training.losses.criteria import Criterion, Units
 from toolkit.training.losses.outputs import Select
 from toolkit.training.named import join_named
 from toolkit.training.settings import Named
@@ -28,6 +29,9 @@ class Loss:
         task: task of the outputs for metrics: the data set's, or another where vectors are compared.
         reduction: "mean", "sum", or "batchmean".
         views: inputs of one example.
+        scaling: of the targets, where the outputs are compared with scaled ones.
+        units: the loss in deviations of the targets, a scalar, with outputs and targets of the same -> the loss in the data's
+            units; None where it is that already.
     """
 
     name: str
@@ -42,6 +46,8 @@ class Loss:
     reduction: str = "mean"
     views: int = 1
     weighted: bool = False
+    scaling: TargetScaling | None = field(default=None, repr=False)
+    units: Units | None = field(default=None, repr=False)
 
     def to_setting(self) -> Named:
         """Name, or mapping with options: plain values for the checkpoint, from which `make_loss` rebuilds the loss."""
@@ -75,6 +81,14 @@ class Loss:
             with torch.autocast(tensor.device.type, enabled=False):
                 return self.criterion(map_tensors(_float32, outputs), targets)
         return self.criterion(outputs, targets)
+
+    def reported(self, value: torch.Tensor, outputs: Any, targets: Any) -> torch.Tensor:
+        """The loss of a batch, as this object gave it for these outputs and targets, in the data's units; without a gradient."""
+        if self.units is None:
+            return value.detach()
+        assert self.scaling is not None
+        with torch.no_grad():
+            return self.units(value, outputs.float(), self.scaling.scale(targets))
 
     def weight(self, targets: Any) -> float:
         """Weight of a batch in a mean over batches: its examples, or the total weight of its positions with a class."""

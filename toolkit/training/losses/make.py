@@ -17,7 +17,7 @@ from toolkit.training.losses import criteria
 from toolkit.training.losses import targets as shaped
 from toolkit.training.losses.checks import dry_run
 from toolkit.training.losses.loss import Loss
-from toolkit.training.losses.outputs import ending, plain_output, select_outputs, select_predictions
+from toolkit.training.losses.outputs import ending, plain_output, scaled_output, select_outputs, select_predictions
 from toolkit.training.losses.registry import LOSSES, LossEntry, default_loss, fitting
 from toolkit.training.named import check_options, find_name, split_named
 from toolkit.training.settings import Named
@@ -212,25 +212,38 @@ def _build(
         task.per_position or "weight" in weights or "ignore_index" in options
     )
     module, criterion = _criterion(name, entry, options, weights, end, sequences=axis == 2, gaps=gaps)
-    return Loss(
-        name,
-        options,
-        network,
-        task.output_task(entry),
-        select_outputs(
+    predict = select_predictions(name, entry, options, data.task, end)
+    reduction = options.get("reduction", "mean")
+    scaling = getattr(network, "target_scaling", None)
+    scaled: dict[str, Any] = {}
+    if scaling is None or not task.scales_targets or entry.scaling is None:
+        select = select_outputs(
             "logits" if entry.output == "scores" and task.one_class else entry.output,
             end,
             axis=axis,
             classes=task.classes is not None,
             make_logarithms=name == "KLDivLoss" and task.one_class,
-        ),
+        )
+    else:
+        select, answer = scaled_output, predict
+        criterion = criteria.of_scaled(criterion, scaling)
+        predict = lambda outputs: answer(scaling(outputs))  # noqa: E731 - as those that it takes the place of
+        units = criteria.in_units(entry.scaling, module, scaling, average=reduction == "mean")
+        scaled = {"scaling": scaling, "units": units}
+    return Loss(
+        name,
+        options,
+        network,
+        task.output_task(entry),
+        select,
         criterion,
         module=module,
         total=(lambda targets: criteria.class_total(module.weight, module.ignore_index, targets)) if gaps else None,
-        predict=select_predictions(name, entry, options, data.task, end),
-        reduction=options.get("reduction", "mean"),
+        predict=predict,
+        reduction=reduction,
         views=data.views,
         weighted=bool(weights),
+        **scaled,
     )
 
 

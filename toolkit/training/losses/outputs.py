@@ -10,7 +10,7 @@ import torch
 from toolkit.tasks.registry import find_task
 from toolkit.training.losses.registry import LossEntry, OutputKind
 
-__all__ = ["Select", "ending", "plain_output", "select_outputs", "select_predictions"]
+__all__ = ["Select", "ending", "plain_output", "scaled_output", "select_outputs", "select_predictions"]
 
 # (network, inputs) -> outputs
 Select: TypeAlias = Callable[[torch.nn.Module, Any], Any]
@@ -60,6 +60,11 @@ def select_predictions(
 def plain_output(network: torch.nn.Module, inputs: Any) -> Any:
     """The network's output as it is. Several inputs come as a tuple."""
     return network(*inputs) if isinstance(inputs, tuple) else network(inputs)
+
+
+def scaled_output(network: torch.nn.Module, inputs: Any) -> Any:
+    """The output of one of our networks in deviations of its targets, before its `target_scaling`."""
+    return network.scaled(*(inputs if isinstance(inputs, tuple) else (inputs,)))  # type: ignore[operator]
 
 
 def _logits(network: torch.nn.Module, inputs: Any) -> torch.Tensor:

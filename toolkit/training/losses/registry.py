@@ -11,11 +11,12 @@ import torch
 from toolkit.tasks.registry import find_task
 from toolkit.training.losses.distances import triplet_margin_with_distance
 
-__all__ = ["LOSSES", "LossEntry", "OutputKind", "TargetKind", "default_loss", "fitting"]
+__all__ = ["LOSSES", "LossEntry", "OutputKind", "Scaling", "TargetKind", "default_loss", "fitting"]
 
 OutputKind: TypeAlias = Literal[
     "logits", "log-probabilities", "probabilities", "values", "means and variances", "vectors", "scores"
 ]
+Scaling: TypeAlias = Literal["linear", "square", "likelihood"]
 TargetKind: TypeAlias = Literal["classes", "values", "signs", "index lists", "sequences", "pairs", "triplets", "ranks"]
 
 
@@ -30,6 +31,8 @@ class LossEntry:
         target: form of its targets; "values" are numbers, 0 and 1 for classes and labels.
         class_weights: True if it takes one weight per class.
         soft_targets: True if it takes soft targets (B, K), as MixUp makes them.
+        scaling: how its value grows with the unit of the targets, where it may be computed on scaled ones: in proportion, with the
+            square, or by the unit's logarithm; None where it needs the targets as they are, such as counts or probabilities.
     """
 
     constructor: Callable[..., torch.nn.Module]
@@ -38,6 +41,7 @@ class LossEntry:
     target: TargetKind
     class_weights: bool = False
     soft_targets: bool = False
+    scaling: Scaling | None = None
 
 
 LOSSES: dict[str, LossEntry] = {
@@ -105,6 +109,7 @@ LOSSES: dict[str, LossEntry] = {
         "values",
         "values",
         soft_targets=True,
+        scaling="square",
     ),
     "L1Loss": LossEntry(
         torch.nn.L1Loss,
@@ -112,20 +117,25 @@ LOSSES: dict[str, LossEntry] = {
         "values",
         "values",
         soft_targets=True,
+        scaling="linear",
     ),
     "SmoothL1Loss": LossEntry(
         torch.nn.SmoothL1Loss,
-        "Squared error below beta, absolute error above it (Girshick, Fast R-CNN, 2015).",
+        "Squared error below beta, absolute error above it (Girshick, Fast R-CNN, 2015); of scaled targets beta counts in "
+        "their deviations.",
         "values",
         "values",
         soft_targets=True,
+        scaling="linear",
     ),
     "HuberLoss": LossEntry(
         torch.nn.HuberLoss,
-        "Squared error below delta, delta times the absolute error above it (Huber 1964).",
+        "Squared error below delta, delta times the absolute error above it (Huber 1964); of scaled targets delta counts in "
+        "their deviations.",
         "values",
         "values",
         soft_targets=True,
+        scaling="square",
     ),
     "KLDivLoss": LossEntry(
         torch.nn.KLDivLoss,
@@ -148,6 +158,7 @@ LOSSES: dict[str, LossEntry] = {
         "and then what softplus turns into variances (Nix and Weigend 1994).",
         "means and variances",
         "values",
+        scaling="likelihood",
     ),
     "CTCLoss": LossEntry(
         torch.nn.CTCLoss,

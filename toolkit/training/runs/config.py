@@ -67,6 +67,8 @@ class DataConfig:
             the data, in their order.
         label: the label column of a table; None takes the last one.
         scale: bring a table's columns to mean 0 and deviation 1.
+        scale_targets: train a regression on targets of mean 0 and deviation 1; outputs, losses and metrics are in the data's
+            units all the same.
         level: "character" or "word", for texts.
         length: longest text that is kept whole, in characters or words; None takes the longest there is.
         workers: threads that decode pictures, and processes that augment them; None takes one thread per core.
@@ -82,6 +84,7 @@ class DataConfig:
     classes: Any = None
     label: str | None = None
     scale: bool = True
+    scale_targets: bool = True
     level: Literal["character", "word"] = "character"
     length: int | None = None
     workers: int | None = None
@@ -101,8 +104,9 @@ class DataConfig:
                 f"data.val_ratio={self.val_ratio} and data.test_ratio={self.test_ratio} leave nothing to train on."
             )
         _text("data.path", self.path)
-        if not isinstance(self.scale, bool):
-            raise SpecError(f"data.scale={self.scale!r} was given; true or false is expected.")
+        for name in ("scale", "scale_targets"):
+            if not isinstance(getattr(self, name), bool):
+                raise SpecError(f"data.{name}={getattr(self, name)!r} was given; true or false is expected.")
         if self.label is not None and not isinstance(self.label, str | list | tuple):
             raise SpecError(f"data.label={self.label!r} was given; the name of a column is expected.")
         for name, least in (("length", 1), ("workers", 0)):

@@ -34,7 +34,7 @@ from toolkit.training.runs.producer import producer
 from toolkit.training.runs.record import RunRecord, device_text
 from toolkit.training.settings import Settings
 
-__all__ = ["Run", "card_task", "epoch_line", "make_folder", "producer"]
+__all__ = ["Run", "card_task", "epoch_line", "make_folder", "producer", "scaling_facts"]
 
 _SAMPLES = 16
 # Temporary files of a killed save, as `runtime.atomic` names them.
@@ -161,6 +161,7 @@ class Run:
                 "data": "/".join(Path(data.source).parts[-2:]),
                 "examples": self.train.examples,
                 **self.settings.to_dict(),
+                **scaling_facts(self.network),
                 "measured": measured or {},
             },
             producer=producer(),
@@ -271,6 +272,14 @@ class Run:
         if outputs.ndim == 2 and outputs.shape[1] == len(shown.data.labels):
             matrix = confusion_matrix(shown.targets().numpy(), outputs.argmax(1).numpy(), len(shown.data.labels))
             atomic_write(self.folder / "confusion.png", confusion_png(matrix, shown.data.labels))
+
+
+def scaling_facts(network: torch.nn.Module) -> dict[str, Any]:
+    """Mean and deviation of the targets that a network's last step scales back by, for a card; empty without such a step."""
+    scaling = getattr(network, "target_scaling", None)
+    if scaling is None:
+        return {}
+    return {"target_scaling": {"mean": scaling.mean.tolist(), "std": scaling.std.tolist()}}
 
 
 def make_folder(folder: Path) -> None:
