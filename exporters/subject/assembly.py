@@ -61,7 +61,7 @@ def make_subject(
 
     notes = list(opened.notes)
     check_same_again(module, found, run)
-    if len(watched[0]) > 1 and _has_plain_batch(watched, opened, settings):
+    if _has_plain_batch(watched, opened, settings) and len(watched[0]) > 1:
         first = tuple(tensor[:1] for tensor in watched)
         depends = check_rows(module, found, lambda: run(first), flat_outputs)
         notes += [depends] if depends else []
@@ -105,7 +105,7 @@ def _input_cards(
     cards = settings.inputs if settings.inputs is not None else opened.inputs
     if cards is None:
         plain = tuple(
-            ArrayInput(name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
+            ArrayInput(name, _row_shape(name, tensor, settings), str(tensor.dtype).removeprefix("torch."))
             for name, tensor in zip(arguments.names, samples, strict=True)
         )
         return plain, arguments
@@ -116,20 +116,28 @@ def _input_cards(
     return tuple(cards), arguments.with_names(tuple(card.name for card in cards))
 
 
+def _row_shape(name: str, sample: torch.Tensor, settings: ExportSettings) -> tuple[int, ...]:
+    """Shape of one row: without the axis that is called batch, else without the first."""
+    named = settings.dynamic.get(name, {}) if isinstance(settings.dynamic, Mapping) else {}
+    rows = next((axis for axis, called in named.items() if called == "batch"), 0)
+    return tuple(length for axis, length in enumerate(sample.shape) if axis != rows)
+
+
 def _check_rows_agree(samples: tuple[torch.Tensor, ...], settings: ExportSettings, opened: LoadedModel) -> None:
     """Raise InputError for different batch sizes where the first axis of every input is taken as the batch."""
     if opened.source_axes is not None or settings.dynamic == () or isinstance(settings.dynamic, Mapping):
         return
-    if len({len(sample) for sample in samples}) != 1:
+    sizes = [len(sample) if sample.ndim else None for sample in samples]
+    if None in sizes or len(set(sizes)) != 1:
         raise InputError(
-            f"The example inputs have different batch sizes: {[len(sample) for sample in samples]}. Say in Python which axis is the "
+            f"The example inputs have different batch sizes: {sizes}. Say in Python which axis is the "
             f"batch, dynamic={{'x': {{0: 'batch'}}, 'state': {{1: 'batch'}}}}, or fix all lengths with --static."
         )
 
 
 def _has_plain_batch(samples: tuple[torch.Tensor, ...], opened: LoadedModel, settings: ExportSettings) -> bool:
     """Test that the first axis of every input is the dynamic batch."""
-    if settings.dynamic == ():
+    if settings.dynamic == () or not all(sample.ndim for sample in samples):
         return False
     if isinstance(settings.dynamic, Mapping):
         return all(axes.get(0) == "batch" for axes in settings.dynamic.values()) and len(settings.dynamic) == len(
@@ -149,7 +157,7 @@ def _recorded_rows(
 ) -> tuple[tuple[torch.Tensor, ...], ForwardRecord]:
     """Run a few rows, or all where a few do not run: (the rows, the forward record)."""
     tries = [samples]
-    if len(samples[0]) > _WATCHED_ROWS and _has_plain_batch(samples, opened, settings):
+    if _has_plain_batch(samples, opened, settings) and len(samples[0]) > _WATCHED_ROWS:
         tries.insert(0, tuple(sample[:_WATCHED_ROWS] for sample in samples))
     for rows in tries:
         try:
