@@ -75,8 +75,8 @@ def _session_warnings(session: Session) -> list[str]:
     found = []
     if session.card is None:
         found.append("no card: how inputs are prepared and what outputs mean is not told; export it with this toolkit")
-    if session.fixed_batch is not None:
-        found.append(f"its batch is fixed at {session.fixed_batch}; export with --dynamic batch for any other")
+    if session.batch.fixed is not None:
+        found.append(f"its batch is fixed at {session.batch.fixed}; export with --dynamic batch for any other")
     wide = [tensor.name for tensor in session.inputs if tensor.dtype == "float64"]
     if wide:
         found.append(f"the input {wide[0]!r} is float64, which is slow; export with float32")

@@ -90,11 +90,14 @@ def make_subject(
 
 
 def _with_axes(subject: Subject, settings: ExportSettings) -> Subject:
-    """Set the initial dynamic axes: those of the source, or the first axis of every input as the batch."""
+    """Set the initial dynamic axes: those of the source, those that are called batch, or the first axis of every input as the batch."""
     if subject.source_axes is not None:
         axes = subject.source_axes if settings.dynamic != () else without_axes(subject)
     else:
         axes = without_axes(subject) if settings.dynamic == () else batch_axes(subject.samples)
+        if isinstance(settings.dynamic, Mapping):
+            named = (settings.dynamic.get(name, {}) for name in subject.input_names)
+            axes = tuple({axis: called for axis, called in one.items() if called == "batch"} for one in named)
     return replace(subject, axes=axes)
 
 

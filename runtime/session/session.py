@@ -19,6 +19,7 @@ import runtime.results  # noqa: F401  the decoders make the tasks known that a c
 from runtime.card import CARD_KEY, ModelCard
 from runtime.errors import DeviceError, InputError, ModelFileError, suggest
 from runtime.regular_file import require_file
+from runtime.session.batch_axis import UNNAMED, BatchAxis, find_batch
 from runtime.session.external_data import check_external_data
 from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
 
@@ -168,12 +169,26 @@ class Session:
             return self
         return Session(self.path, "cpu", threads=1)
 
+    @functools.cached_property
+    def batch(self) -> BatchAxis:
+        """Where the file's rows lie."""
+        return find_batch(self.inputs, self.outputs)
+
+    @functools.cached_property
+    def row_outputs(self) -> set[str]:
+        """Outputs that are known to have one row an input: those that declare it, and those for which it was found out."""
+        return {tensor.name for tensor in self.outputs if tensor.name in self.batch.axes and tensor.shape}
+
     @property
     def fixed_batch(self) -> int | None:
-        """The batch size that the file insists on, or None when any is allowed."""
-        lengths = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
-        fixed = [length for length in lengths if isinstance(length, int)]
-        return fixed[0] if fixed else None
+        """Rows that every run must have, or None when any number is allowed.
+
+        Inputs with one row beside others with any number of them are run row by row.
+        """
+        if self.batch.name is None:
+            return self.batch.fixed
+        without = [tensor for tensor in self.inputs if tensor.name not in self.batch.axes]
+        return 1 if without and all(tensor.shape[0] == 1 for tensor in without) else None
 
     def _device_that_runs(self) -> Device:
         first = self._session.get_providers()[0].removesuffix("ExecutionProvider").lower()
@@ -269,5 +284,5 @@ def _reason(error: Exception) -> str:
 
 
 def _tensor(node: Any) -> Tensor:
-    shape = tuple(length if isinstance(length, int) else (length or "?") for length in node.shape)
+    shape = tuple(length if isinstance(length, int) else (length or UNNAMED) for length in node.shape)
     return Tensor(node.name, _DTYPES.get(node.type, node.type), shape)
