@@ -44,13 +44,20 @@ class BatchAxis:
 
     def rows_first(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Mapping[str, np.ndarray[Any, Any]]:
         """Arrays as the file gives them, with their rows moved into the first axis."""
-        return arrays if self.is_first else {n: np.moveaxis(a, self.axes.get(n, 0), 0) for n, a in arrays.items()}
+        if self.is_first:
+            return arrays
+        return {
+            name: np.moveaxis(array, self.axes.get(name, 0), 0) if array.ndim else array
+            for name, array in arrays.items()
+        }
 
     def as_in_file(self, rows: Mapping[str, np.ndarray[Any, Any]]) -> Mapping[str, np.ndarray[Any, Any]]:
         """Arrays with their rows in the first axis, as the file takes them."""
         if self.is_first:
             return rows
-        return {n: np.ascontiguousarray(np.moveaxis(a, 0, self.axes.get(n, 0))) for n, a in rows.items()}
+        return {
+            name: np.ascontiguousarray(np.moveaxis(array, 0, self.axes.get(name, 0))) for name, array in rows.items()
+        }
 
 
 def find_batch(inputs: Sequence[Tensor], outputs: Sequence[Tensor] = ()) -> BatchAxis:

@@ -171,7 +171,9 @@ class Session:
 
     @functools.cached_property
     def batch(self) -> BatchAxis:
-        """Where the file's rows lie."""
+        """Where the file's rows lie; nowhere in a file whose export found no batch."""
+        if self.card is not None and self.card.parity.get("batch_sizes") in ([], ()):
+            return BatchAxis(None, {})
         return find_batch(self.inputs, self.outputs)
 
     @functools.cached_property
