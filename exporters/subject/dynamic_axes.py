@@ -171,6 +171,8 @@ def _found_axis(subject: Subject, axes: Axes, name: str) -> tuple[Axes, dict[str
         except CheckFailed as error:
             reasons.append(str(error))
             continue
+        together, apart = _taken_apart(subject, together, name, found[name].step)
+        found.update(apart)
         if name == "length":
             together, further = _further_lengths(subject, together)
             found.update(further)
@@ -217,6 +219,29 @@ def _likely_axes(card: InputCard, rank: int, name: str) -> tuple[int, ...]:
         return {2: (1,), 3: (1, 2), 4: (1, 2), 5: (2, 1)}.get(rank, ())
     places = {3: (1,), 4: (2, 1), 5: (3, 2)}.get(rank, ())
     return tuple(axis + (name == "width") for axis in places)
+
+
+def _taken_apart(subject: Subject, axes: Axes, name: str, step: int) -> tuple[Axes, dict[str, AxisRange]]:
+    """Give axes that are as long as the first input's by chance a name of their own: torch takes them at other lengths than it."""
+    ranges: dict[str, AxisRange] = {}
+    holding = [place for place, one in enumerate(axes) if name in one.values()]
+    for place in holding[1:]:
+        own = f"{subject.input_names[place]}_{name}"
+        split: Axes = tuple(
+            {axis: own if called == name and at == place else called for axis, called in one.items()}
+            for at, one in enumerate(axes)
+        )
+        tried = replace(subject, axes=split)
+        if torch_error(tried, resized(tried, {own: example_lengths(tried)[own] + step})) is not None:
+            continue
+        try:
+            ranges[own] = _range(subject, split, own)
+            _range(subject, split, name)
+        except CheckFailed:
+            ranges.pop(own, None)
+            continue
+        axes = split
+    return axes, ranges
 
 
 def _further_lengths(subject: Subject, axes: Axes) -> tuple[Axes, dict[str, AxisRange]]:

@@ -130,6 +130,43 @@ def test_a_fixed_file_takes_states_as_they_are(tmp_path: Path, rows: int) -> Non
     assert shapes == [(rows, 3, 4), (2, rows, 6), (2, rows, 6)]
 
 
+class Cross(torch.nn.Module):
+    """Attention of one sequence over another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.attention(q, k, k, need_weights=False)[0]
+        return result
+
+
+class Masked(torch.nn.Module):
+    def forward(self, q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        return (q * k[..., None]).sum(1)
+
+
+@pytest.mark.parametrize(("module", "second", "name"), [(Cross(), (3, 6, 8), "k_length"), (Masked(), (3, 6), "length")])
+def test_lengths_that_are_equal_by_chance_are_free_of_each_other(
+    tmp_path: Path, module: torch.nn.Module, second: tuple[int, ...], name: str
+) -> None:
+    path = tmp_path / "n.onnx"
+    export(module, path, example=(torch.randn(3, 6, 8), torch.randn(second)), dynamic=("batch", "length"))
+    q, k = (tensor.shape for tensor in Session(path, "cpu").inputs)
+    assert (q[:2], k[:2]) == (("batch", "length"), ("batch", name))
+    other = 9 if name != "length" else 4
+    agree(module, path, torch.randn(2, 4, 8), torch.randn(2, other, *second[2:]))
+
+
+def test_the_nodes_of_an_exported_program_are_no_batch(tmp_path: Path) -> None:
+    nodes, edges = torch.export.Dim("nodes", min=2), torch.export.Dim("edges", min=2)
+    program = torch.export.export(Graph().eval(), graph(10, 24), dynamic_shapes=({0: nodes}, {1: edges}))
+    path = tmp_path / "n.onnx"
+    export(program, path)
+    assert [tensor.shape for tensor in Session(path, "cpu").inputs] == [("axis0", 6), (2, "length")]
+
+
 def test_a_batch_size_needs_a_batch(tmp_path: Path) -> None:
     with pytest.raises(
         SpecError, match=r"batch_size=1 was given, but the inputs have no batch in common: x \(3, 3, 4\)"
