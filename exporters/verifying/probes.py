@@ -10,8 +10,9 @@ import torch
 
 from exporters.sources.axes import AxisRange
 from exporters.subject.dynamic_axes import torch_error
-from exporters.subject.lengths import resized, row_count, with_rows
+from exporters.subject.lengths import resized, row_axes, row_count, with_rows
 from exporters.subject.subject import Subject
+from exporters.verifying.masks import masked_inputs
 
 __all__ = ["BATCH_SIZES", "OTHER_LENGTHS", "Probe", "make_probes", "shape_probe"]
 
@@ -42,13 +43,13 @@ def make_probes(subject: Subject, batch_sizes: tuple[int, ...] = BATCH_SIZES) ->
     Where no input has rows (`exporters.subject.lengths.row_axes`) the samples are one probe, as they are.
 
     Where an axis besides the batch is dynamic, `OTHER_LENGTHS` shapes follow that are not the example's, fewer only where
-    torch takes fewer.
+    torch takes fewer. Of inputs that are masks rows follow in which all is masked, or nothing.
     """
     sizes: tuple[int | None, ...] = batch_sizes
     if not _is_dynamic(subject):
         rows = row_count(subject)
         sizes = (rows and (subject.rows or rows),)
-    return (*_batches(subject, sizes), *_other_lengths(subject, sizes))
+    return (*_batches(subject, sizes), *_other_lengths(subject, sizes), *_masked(subject))
 
 
 def batch_probe(subject: Subject, size: int) -> Probe | None:
@@ -90,6 +91,14 @@ def _batches(subject: Subject, sizes: tuple[int | None, ...]) -> Iterator[Probe]
             else:
                 inputs = with_rows(subject, size, start)
             yield Probe(f"batch size {size}", inputs)
+
+
+def _masked(subject: Subject) -> Iterator[Probe]:
+    """Probes of two rows, or of the file's, with masks of one value only; fewer where torch takes fewer."""
+    inputs = resized(subject, {"batch": 2}, counts=None) if _is_dynamic(subject) else with_rows(subject, subject.rows)
+    for words, changed in masked_inputs(inputs, subject.input_names, row_axes(subject)):
+        if torch_error(subject, changed) is None:
+            yield Probe(words, changed)
 
 
 def _other_lengths(subject: Subject, sizes: tuple[int | None, ...]) -> Iterator[Probe]:
