@@ -11,6 +11,7 @@ import torch
 from exporters.forward.arguments import Arguments, read_example
 from exporters.forward.evaluation_mode import check_modes, check_rows, check_same_again
 from exporters.forward.exportable import check_exportable
+from exporters.forward.first_attributes import FirstAttributes
 from exporters.forward.forward_record import ForwardRecord, record_forward
 from exporters.forward.results import flat_outputs, main_result
 from exporters.outputs.choosing import choose_outputs
@@ -48,6 +49,7 @@ def make_subject(
     module = padded_detections(opened.module)
     check_exportable(module)
     check_modes(module)
+    first = None if isinstance(module, TorchScriptNetwork) else FirstAttributes(module)
     arguments, samples = read_example(module, opened.example)
     cards, arguments = _input_cards(opened, settings, arguments, samples)
     _check_rows_agree(samples, settings, opened)
@@ -62,8 +64,8 @@ def make_subject(
     notes = list(opened.notes)
     check_same_again(module, found, run)
     if _has_plain_batch(watched, opened, settings) and len(watched[0]) > 1:
-        first = tuple(tensor[:1] for tensor in watched)
-        depends = check_rows(module, found, lambda: run(first), flat_outputs)
+        row = tuple(tensor[:1] for tensor in watched)
+        depends = check_rows(module, found, lambda: run(row), flat_outputs)
         notes += [depends] if depends else []
     if isinstance(module, TorchScriptNetwork):
         module.convert(watched)
@@ -85,6 +87,7 @@ def make_subject(
         notes=tuple(notes),
         real=opened.real,
         rows=settings.batch_size,
+        first=first,
     )
     return _with_axes(subject, settings)
 

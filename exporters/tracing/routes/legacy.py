@@ -56,6 +56,7 @@ def by_legacy_exporter(subject: Subject, path: Path) -> tuple[Probe, ...]:
         with (
             quiet(),
             _quiet_descriptors(),
+            subject.as_at_first(),
             run_under(subject.module, lambda: watched),
             apply_forms(subject.module, symbolic=False),
         ):

@@ -20,7 +20,7 @@ from exporters.commands.check_from_options import run_check
 from exporters.comparing.layers import find_divergence
 from exporters.comparing.steps import Step, Steps
 from exporters.settings import Tolerance
-from runtime.card import CARD_KEY, ModelCard
+from runtime.card import CARD_KEY, ImageInput, ModelCard
 from runtime.errors import CardError, CheckFailed, CheckpointError, InputError, ModelFileError
 from toolkit.data.readers.digits import digit_pictures
 from toolkit.training.checkpoints.checkpoint import Checkpoint
@@ -443,3 +443,20 @@ def test_a_single_number_without_a_batch_is_compared_too(tmp_path: Path) -> None
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "one", value[:1], value[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx")
     assert compare_networks(tmp_path / "a.onnx", tmp_path / "a.onnx").passed
+
+
+def test_weights_are_compared_as_the_files_card_says(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n\n\nclass Net(torch.nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(torch.nn.Conv2d(3, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
+    )
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    card = ImageInput("input", "RGB", (8, 8))
+    arch = f"{tmp_path / 'net.py'}:Net"
+    settings = {"task": "classification", "labels": ("a", "b", "c"), "inputs": (card,), "arch": arch}
+    export(tmp_path / "w.pth", tmp_path / "n.onnx", **settings)
+    for options in ({}, {"input_size": (8,)}, {"input_size": (3, 8, 8)}):
+        found = check(tmp_path / "n.onnx", tmp_path / "w.pth", arch=arch, **options)
+        assert found.passed
+        assert [entry.first for entry in found.outputs] == ["probabilities"]

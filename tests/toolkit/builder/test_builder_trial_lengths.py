@@ -37,7 +37,9 @@ def residual_network(features: int = 512) -> nn:
 
 def test_a_pooling_that_leaves_as_much_of_two_lengths_says_nothing_of_a_third() -> None:
     model = residual_network()
-    model.load_dataset(np.zeros((4, 3, 224, 224), "float32"), np.array([0, 1, 2, 9]), classes=[str(n) for n in range(10)])
+    model.load_dataset(
+        np.zeros((4, 3, 224, 224), "float32"), np.array([0, 1, 2, 9]), classes=[str(n) for n in range(10)]
+    )
     assert model.model(torch.zeros(2, 3, 224, 224)).shape == (2, 10)
 
 
