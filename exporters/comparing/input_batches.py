@@ -24,7 +24,8 @@ from runtime.preprocess.inputs import parse_inputs
 from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import parse_named_inputs
 from runtime.session import Tensor
-from runtime.session.batch_axis import UNNAMED, derived_length
+from runtime.session.batch_axis import derived_length
+from runtime.session.tensor import UNNAMED
 
 __all__ = ["InputBatch", "data_feeds", "feeds_for"]
 

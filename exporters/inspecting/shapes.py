@@ -13,7 +13,8 @@ from exporters.isolation.limited_process import run_limited
 from runtime.card import ModelCard
 from runtime.console import bytes_text
 from runtime.session import Tensor
-from runtime.session.batch_axis import UNNAMED, derived_length, find_batch
+from runtime.session.batch_axis import derived_length, find_batch
+from runtime.session.tensor import UNNAMED
 
 __all__ = ["FlowShapes", "find_shapes", "input_lengths"]
 

@@ -10,17 +10,13 @@ import ast
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from runtime.session.session import Tensor
+from runtime.session.tensor import UNNAMED, Tensor
 
-__all__ = ["UNNAMED", "BatchAxis", "derived_length", "find_batch"]
-
-UNNAMED = "?"
-"""Stands for an axis of any length to which the file gives no name."""
+__all__ = ["BatchAxis", "derived_length", "find_batch"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import numpy as np
 from runtime.card import InputCard
 from runtime.errors import InputError, suggest
 from runtime.session import Session, Tensor
-from runtime.session.batch_axis import UNNAMED, derived_length
+from runtime.session.batch_axis import derived_length
+from runtime.session.tensor import UNNAMED
 
 __all__ = ["Timing", "bench", "random_inputs"]
 

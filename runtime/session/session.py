@@ -9,7 +9,6 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,10 @@ import runtime.results  # noqa: F401  the decoders make the tasks known that a c
 from runtime.card import CARD_KEY, ModelCard
 from runtime.errors import DeviceError, InputError, ModelFileError, suggest
 from runtime.regular_file import require_file
-from runtime.session.batch_axis import UNNAMED, BatchAxis, find_batch
+from runtime.session.batch_axis import BatchAxis, find_batch
 from runtime.session.external_data import check_external_data
 from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
+from runtime.session.tensor import UNNAMED, Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,18 +40,6 @@ _DTYPES = {
     "tensor(string)": "object",
     **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a file: its name, dtype, and shape with a text where an axis may have any length."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.dtype} ({', '.join(map(str, self.shape))})"
 
 
 class Session:
