@@ -104,7 +104,8 @@ def run_rows(
 ) -> Mapping[str, Array]:
     """Run prepared rows -> output name -> array (N, ...), in runs of `batch_size` rows.
 
-    A file that insists on a batch size gets full batches; the rows that fill up the last are dropped again.
+    A file that insists on a batch size gets full batches; the rows that fill up the last are dropped again. Rows are in the first
+    axis here, and in the file along the axis that is its batch by name.
 
     Args:
         session: the file.
@@ -113,7 +114,8 @@ def run_rows(
         batch_size: rows of a run; None takes what suits the device.
 
     Raises:
-        InputError: there is no row, there are other inputs, or an output is not one row per input.
+        InputError: there is no row, there are other inputs, an input of the file has no rows, or an output is not one row per
+            input.
     """
     feeds = rows if isinstance(rows, Mapping) else {_only_input(session): rows}
     count = len(next(iter(feeds.values())))
@@ -121,6 +123,8 @@ def run_rows(
     step = fixed or batch_size or _rows_per_run(session, feeds)
     if not count:
         raise InputError("No input was given; at least one is expected.")
+    _check_inputs(session)
+    batch = session.batch
     results = []
     for start in range(0, count, step):
         part = {name: array[start : start + step] for name, array in feeds.items()}
@@ -128,8 +132,8 @@ def run_rows(
         missing = step - taken if fixed else 0
         if missing:
             part = {name: np.concatenate([array, np.repeat(array[-1:], missing, 0)]) for name, array in part.items()}
-        found = run(session, part)
-        _check_rows(session, found, taken + missing)
+        found = batch.rows_first(run(session, batch.as_in_file(part)))
+        _check_rows(session, found, part, run)
         results.append({name: array[:taken] for name, array in found.items()} if missing else found)
     return _joined(results)
 
@@ -143,13 +147,42 @@ def _only_input(session: Session) -> str:
     return session.inputs[0].name
 
 
-def _check_rows(session: Session, outputs: Mapping[str, Array], count: int) -> None:
+def _check_inputs(session: Session) -> None:
+    """Raise InputError where an input of the file has no rows, or the inputs have no batch in common."""
+    batch = session.batch
+    without = [tensor for tensor in session.inputs if tensor.name not in batch.axes]
+    if without and session.fixed_batch is None:
+        raise InputError(
+            f"{session.path} takes {'; '.join(map(str, session.inputs))}: {without[0].name!r} has no axis of the batch, so the model "
+            f"is not run row by row. Use .run with one array for each."
+        )
+
+
+def _check_rows(session: Session, outputs: Mapping[str, Array], rows: Mapping[str, Array], run: Run) -> None:
+    """Raise InputError for an output that is not one row an input.
+
+    Where the file does not declare it, a run of another number of rows tells: two lengths may be equal by chance.
+    """
+    count = len(next(iter(rows.values())))
     for name, array in outputs.items():
         if np.ndim(array) == 0 or len(array) != count:
-            raise InputError(
-                f"The output {name!r} of {session.path} is not one row an input: it has the shape {np.shape(array)} for "
-                f"{count} rows. Use .run for it."
-            )
+            raise _no_rows(session, name, array, count)
+    unknown = [name for name in outputs if name not in session.row_outputs]
+    if unknown and session.fixed_batch is None:
+        other = 1 if count > 1 else 2
+        part = {name: np.concatenate([array[:1]] * other) for name, array in rows.items()}
+        again = session.batch.rows_first(run(session, session.batch.as_in_file(part)))
+        for name in unknown:
+            if np.ndim(again[name]) == 0 or len(again[name]) != other:
+                raise _no_rows(session, name, again[name], other)
+    session.row_outputs.update(unknown)
+
+
+def _no_rows(session: Session, name: str, array: Array, count: int) -> InputError:
+    return InputError(
+        f"The output {name!r} of {session.path} is not one row an input: it has the shape {np.shape(array)} for {count} "
+        f"row{'s' * (count > 1)}. Use .run for it."
+    )
 
 
 def _joined(results: Sequence[Mapping[str, Array]]) -> Mapping[str, Array]:

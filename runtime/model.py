@@ -211,7 +211,9 @@ class Model:
             names = ", ".join(tensor.name for tensor in self.inputs) or "none"
             raise CardError(f"{self.path} takes {len(self.inputs)} inputs ({names}); use .run with one array for each.")
         tensor = self.inputs[0]
-        return ArrayInput(tensor.name, tuple(n if isinstance(n, int) else None for n in tensor.shape[1:]), tensor.dtype)
+        rows = self.session.batch.axes.get(tensor.name, 0)
+        row = tuple(n if isinstance(n, int) else None for axis, n in enumerate(tensor.shape) if axis != rows)
+        return ArrayInput(tensor.name, row, tensor.dtype)
 
     def _takes_several(self) -> bool:
         return self.card is not None and len(self.card.inputs) > 1

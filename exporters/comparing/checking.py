@@ -187,9 +187,9 @@ def _run_both(
 
 
 def _without_padding_rows(feed: InputBatch, array: np.ndarray) -> np.ndarray:
-    """Output without the padding rows of a filled-up batch: (rows, ...). A scalar comes back as it is."""
-    filled = max((len(value) for value in feed.first.values() if value.ndim), default=0)
-    return array[: feed.rows] if filled > feed.rows and array.ndim and len(array) == filled else array
+    """Output without the padding rows of a filled-up batch: (rows, ...). One that is not a row an input comes back as it is."""
+    filled = feed.rows + feed.padding
+    return array[: feed.rows] if feed.padding and array.ndim and len(array) == filled else array
 
 
 def _allowed_at_export(one: ComparedModel, two: ComparedModel) -> tuple[Tolerance, list[str]]:

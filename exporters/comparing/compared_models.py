@@ -20,7 +20,7 @@ from exporters.sources import Source
 from exporters.sources.file_kinds import kind_of
 from exporters.subject.assembly import make_subject
 from exporters.subject.subject import Subject
-from runtime.card import STEP_ROLES, ModelCard
+from runtime.card import STEP_ROLES, InputCard, ModelCard
 from runtime.errors import CheckFailed, SpecError
 from runtime.results import find_decoder
 from runtime.session import Session, Tensor
@@ -173,18 +173,38 @@ def open_network(
 
 
 def _as_the_file_says(source: Source, settings: ExportSettings, card: ModelCard) -> ExportSettings:
-    """Settings completed from the file's card: outputs, and for a plain torch module also task, labels, inputs."""
+    """Settings completed from the file's card: outputs, and for a network that has no card also task, labels, inputs."""
     names = tuple(entry.name for entry in card.outputs if entry.role not in OF_STEPS_BEHIND) or None
     asked = replace(settings, outputs=settings.outputs or names)
-    if not isinstance(source, torch.nn.Module):
+    if not _is_plain(source, settings):
         return asked
     inputs = tuple(entry.prepared_outside() for entry in card.inputs)
+    if settings.input_size is not None and not _is_size_of(inputs, settings.input_size):
+        return asked
     return replace(
         asked,
         task=settings.task or (card.task if find_decoder(card.task).typed else None),
         labels=settings.labels or card.labels,
         inputs=settings.inputs or inputs,
+        input_size=None,
     )
+
+
+def _is_plain(source: Source, settings: ExportSettings) -> bool:
+    """Test for a network that tells no task, labels or preparation: all but checkpoints of the toolkit, and pickled modules."""
+    if isinstance(source, str | os.PathLike):
+        return (
+            settings.arch is not None
+            or _is_architecture(source)
+            or kind_of(Path(source)) in ("program", "torchscript", "safetensors")
+        )
+    return isinstance(source, torch.nn.Module | torch.export.ExportedProgram)
+
+
+def _is_size_of(inputs: Sequence[InputCard], size: tuple[int, ...]) -> bool:
+    """Test that `size` is the shape of the only input, its height and width, or one number for both."""
+    shape = inputs[0].shape if len(inputs) == 1 else ()
+    return size in (shape, shape[1:]) or (len(size) == 1 and set(size) == set(shape[1:]))
 
 
 def _is_architecture(source: str | os.PathLike[str]) -> bool:

@@ -16,6 +16,7 @@ from exporters.comparing.compared_models import ComparedFile, ComparedModel, Com
 from exporters.inputs import kind_of
 from exporters.settings import ExportSettings
 from exporters.subject.dynamic_axes import resolve_dynamic_axes
+from exporters.subject.lengths import row_count
 from exporters.verifying.probes import BATCH_SIZES, make_probes
 from runtime.card import InputCard
 from runtime.errors import CardError, CheckFailed, InputError, ToolkitError
@@ -23,6 +24,8 @@ from runtime.preprocess.inputs import parse_inputs
 from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import parse_named_inputs
 from runtime.session import Tensor
+from runtime.session.batch_axis import derived_length
+from runtime.session.tensor import UNNAMED
 
 __all__ = ["InputBatch", "data_feeds", "feeds_for", "prepares"]
 
@@ -38,7 +41,8 @@ class InputBatch:
     Attributes:
         label: in words, such as "batch size 2".
         first, second: input name -> array, as the first and the second model take it.
-        rows: number of inputs in the batch.
+        rows: number of inputs in the batch; 1 where the models have no batch.
+        padding: rows behind these that fill up the batch.
         sources: where real inputs came from, one per row.
     """
 
@@ -47,6 +51,7 @@ class InputBatch:
     second: Mapping[str, np.ndarray]
     rows: int
     sources: tuple[str | None, ...] = ()
+    padding: int = 0
 
 
 def feeds_for(
@@ -64,17 +69,18 @@ def feeds_for(
     network = next((side for side in (first, second) if isinstance(side, ComparedNetwork)), None)
     count = 0
     if network is not None:
-        for label, arrays in _of_network(network, first, second, names, settings):
+        for label, arrays, rows in _of_network(network, first, second, names, settings):
             mine, theirs = _named(arrays, network is first, names)
             if _fits(mine, first) and _fits(theirs, second):
                 count += 1
-                yield InputBatch(label, *_as_taken(mine, theirs, first, second, names), _rows(mine))
+                yield InputBatch(label, *_as_taken(mine, theirs, first, second, names), rows)
         if not count:
             raise CheckFailed(
                 f"{first.name} takes {'; '.join(map(str, first.inputs))} and {second.name} takes "
                 f"{'; '.join(map(str, second.inputs))}: none of the samples has a shape that both take."
             )
         return
+    assert isinstance(first, ComparedFile) and isinstance(second, ComparedFile)
     for batch in _made_up(first, second, names):
         mine, theirs = _as_taken(batch.first, batch.second, first, second, names)
         yield replace(batch, first=mine, second=theirs)
@@ -120,7 +126,7 @@ def data_feeds(
         arrays = [_filled(_fed(found, entry), missing) for found, entry in zip(parts, each, strict=True)]
         sources = tuple(str(item) if isinstance(item, str | os.PathLike) else None for item in part)
         feeds = [{side.inputs[0].name: array} for side, array in zip((first, second), arrays, strict=True)]
-        yield InputBatch(f"the data from {start + 1} on", feeds[0], feeds[1], len(part), sources)
+        yield InputBatch(f"the data from {start + 1} on", feeds[0], feeds[1], len(part), sources, missing)
 
 
 def _of_several(
@@ -153,7 +159,7 @@ def _of_several(
             for fed, entry, called, found in zip(feeds, (one, two), (name, names[name]), items, strict=True):
                 assert entry is not None
                 fed[called] = _filled(_fed(found.values[name][start:stop], entry), missing)
-        yield InputBatch(f"the data from {start + 1} on", *feeds, stop - start, (None,) * (stop - start))
+        yield InputBatch(f"the data from {start + 1} on", *feeds, stop - start, (None,) * (stop - start), missing)
 
 
 def _fed(items: Any, card: InputCard) -> np.ndarray:
@@ -218,8 +224,8 @@ def _of_network(
     second: ComparedModel,
     names: Mapping[str, str],
     settings: ExportSettings,
-) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """(label, network input name -> array): samples at several batch sizes, or at a file's fixed batch size.
+) -> Iterator[tuple[str, dict[str, np.ndarray], int]]:
+    """(label, network input name -> array, rows): samples at several batch sizes, or at a file's fixed batch size.
 
     Where a file has other dynamic axes, also at other lengths of these that torch takes.
     """
@@ -228,21 +234,20 @@ def _of_network(
     fixed = [side.session.fixed_batch for side in files if side.session.fixed_batch]
     for file in files:
         free = _free_axes(file, {b: a for a, b in names.items()} if file is second else names)
-        if any(axis > 0 for axes in free.values() for axis in axes):
+        if any(name != "batch" for axes in free.values() for name in axes.values()):
             with contextlib.suppress(ToolkitError):  # axes that torch takes no other lengths of stay as they are
                 subject, _ = resolve_dynamic_axes(subject, replace(settings, dynamic=free))
     for probe in make_probes(subject, tuple(fixed) or BATCH_SIZES):
         arrays = (tensor.numpy() for tensor in probe.inputs)
-        yield probe.label, dict(zip(subject.input_names, arrays, strict=True))
+        rows = row_count(subject, probe.inputs) or 1
+        yield probe.label, dict(zip(subject.input_names, arrays, strict=True)), rows
 
 
 def _free_axes(file: ComparedFile, names: Mapping[str, str]) -> dict[str, dict[int, str]]:
-    """Dynamic axes of a file: network input name -> axis -> axis name; axis 0 is "batch"."""
+    """Dynamic axes of a file: network input name -> axis -> axis name; the file's batch is "batch"."""
     return {
         names[tensor.name]: {
-            axis: "batch" if axis == 0 else str(length)
-            for axis, length in enumerate(tensor.shape)
-            if not isinstance(length, int)
+            axis: "batch" if key == file.session.batch.name else key for axis, key in _free_axes_of(tensor, file)
         }
         for tensor in file.inputs
     }
@@ -271,64 +276,79 @@ def _fits(arrays: Mapping[str, np.ndarray], side: ComparedModel) -> bool:
     return True
 
 
-def _rows(arrays: Mapping[str, np.ndarray]) -> int:
-    return next((len(array) for array in arrays.values() if array.ndim), 1)
+def _free_axes_of(tensor: Tensor, file: ComparedFile) -> Iterator[tuple[int, str]]:
+    """(axis, name) of an input's axes of any length; one without a name is called by its place, if it is not the batch."""
+    batch = file.session.batch
+    for axis, length in enumerate(tensor.shape):
+        if isinstance(length, str):
+            is_batch = batch.name is not None and batch.axes.get(tensor.name) == axis
+            yield axis, str(batch.name) if is_batch else f"{tensor.name}.{axis}" if length == UNNAMED else length
 
 
-def _made_up(first: ComparedModel, second: ComparedModel, names: Mapping[str, str]) -> Iterator[InputBatch]:
-    """Random batches for two files: standard normal floats and small integers. Axes of one name have one length."""
-    shapes = {}
+def _made_up(first: ComparedFile, second: ComparedFile, names: Mapping[str, str]) -> Iterator[InputBatch]:
+    """Random batches for two files: standard normal floats and small integers.
+
+    Axes of one name have one length; those of different names have equal lengths, and different ones where both run at these.
+    """
+    shapes: dict[str, list[int | str]] = {}
     for tensor in first.inputs:
         other = next(entry for entry in second.inputs if entry.name == names[tensor.name])
+        free = dict(_free_axes_of(tensor, first))
         shapes[tensor.name] = [
-            one if isinstance(one, int) else two if isinstance(two, int) else str(one)
-            for one, two in zip(tensor.shape, other.shape, strict=True)
+            two if isinstance(two, int) else free.get(axis, one)
+            for axis, (one, two) in enumerate(zip(tensor.shape, other.shape, strict=True))
         ]
-    free = [name for shape in shapes.values() for name in shape[1:] if isinstance(name, str)]
-    batch = any(shape and isinstance(shape[0], str) for shape in shapes.values())
+    batch = first.session.batch.name
+    called = list(dict.fromkeys(name for shape in shapes.values() for name in shape if isinstance(name, str)))
+    others = [name for name in called if name != batch]
     random = np.random.default_rng(0)
     refusal: ToolkitError | None = None
+    fixed = first.session.batch.fixed
+    sizes = BATCH_SIZES if batch in called else (fixed or 1,)
     tried = 0
-    for length, rows in itertools.product(_LENGTHS if free else (0,), BATCH_SIZES if batch else (1,)):
-        feeds = {
-            tensor.name: _numbers(tensor, shapes[tensor.name], rows, length, random, first.card)
-            for tensor in first.inputs
-        }
-        theirs = {names[name]: array for name, array in feeds.items()}
-        if free:
-            try:  # not every network takes every length
-                first.run(feeds, first.outputs[:1])
-                second.run(theirs, second.outputs[:1])
-            except ToolkitError as error:
-                refusal = error
-                continue
-        tried += 1
-        words = f", {', '.join(dict.fromkeys(free))} {length}" if free else ""
-        yield InputBatch(f"batch size {_rows(feeds)}{words}", feeds, theirs, _rows(feeds))
-        if tried == 2 * len(BATCH_SIZES):
-            return
+    for spread in (0, 1) if len(others) > 1 else (0,):
+        enough = tried + (1 if spread else 2) * len(sizes)
+        for place, rows in itertools.product(range(len(_LENGTHS) if others else 1), sizes):
+            lengths = {name: _LENGTHS[(place + spread * number) % len(_LENGTHS)] for number, name in enumerate(others)}
+            known = {**lengths, **({batch: rows} if batch is not None else {})}
+            feeds = {t.name: _numbers(t, shapes[t.name], known, random, first.card) for t in first.inputs}
+            theirs = {names[name]: array for name, array in feeds.items()}
+            if others:
+                try:  # not every network takes every length
+                    first.run(feeds, first.outputs[:1])
+                    second.run(theirs, second.outputs[:1])
+                except ToolkitError as error:
+                    refusal = error
+                    continue
+            tried += 1
+            words = [f"batch size {rows}"] if batch in called or fixed else []
+            equal = len(set(lengths.values())) == 1
+            words += [f"{', '.join(others)} {_LENGTHS[place]}"] if equal else [f"{n} {k}" for n, k in lengths.items()]
+            yield InputBatch(", ".join(words) or "its lengths", feeds, theirs, rows)
+            if tried == enough:
+                break
     if not tried:
         raise CheckFailed(
-            f"No lengths were found at which both run; tried {', '.join(map(str, _LENGTHS))} for {', '.join(free)}. Give real "
+            f"No lengths were found at which both run; tried {', '.join(map(str, _LENGTHS))} for {', '.join(others)}. Give real "
             f"inputs with --data. The last one failed with: {refusal}"
         )
 
 
 def _numbers(
-    tensor: Tensor, shape: Sequence[int | str], rows: int, length: int, random: np.random.Generator, card: Any
+    tensor: Tensor, shape: Sequence[int | str], lengths: Mapping[str, int], random: np.random.Generator, card: Any
 ) -> np.ndarray:
-    lengths = [
-        extent if isinstance(extent, int) else rows if axis == 0 else length for axis, extent in enumerate(shape)
+    extents = [
+        extent if isinstance(extent, int) else derived_length(extent, lengths) or lengths[extent] for extent in shape
     ]
     if tensor.dtype in ("float16", "float32", "float64"):
-        numbers = random.standard_normal(lengths).astype(tensor.dtype)
+        numbers = random.standard_normal(extents).astype(tensor.dtype)
         entries = card.inputs if card is not None else ()
         if any(entry.name == tensor.name and entry.padding_mark == "nan" for entry in entries):
-            numbers[1::2, lengths[1] - lengths[1] // 3 :] = np.nan
+            numbers[1::2, extents[1] - extents[1] // 3 :] = np.nan
         return numbers
     if tensor.dtype == "bool" or tensor.dtype.lstrip("u").startswith("int"):
         entries = card.inputs if card is not None else ()
         words = [len(entry.tokens) for entry in entries if entry.tokens and entry.name == tensor.name]
         most = words[0] if words else 256 if tensor.dtype == "uint8" else 2
-        return random.integers(0, most, lengths).astype(tensor.dtype)
+        return random.integers(0, most, extents).astype(tensor.dtype)
     raise CheckFailed(f"The input {tensor} takes no numbers; none can be made up for it.")

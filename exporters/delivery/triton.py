@@ -79,7 +79,7 @@ def triton_config(session: Session, name: str, labels: tuple[str, ...] = ()) -> 
     """
     tensors = (*session.inputs, *session.outputs)
     firsts = [tensor.shape[0] if tensor.shape else 0 for tensor in tensors]
-    batched = len(set(firsts)) == 1 and isinstance(firsts[0], str)
+    batched = len(set(firsts)) == 1 and session.batch.name == firsts[0]
     lines = [
         "# Arrays go in and come out; the client prepares them as the card in the model says.",
         f"name: {json.dumps(name)}",

@@ -85,7 +85,7 @@ def read_example(module: torch.nn.Module, example: Any) -> tuple[Arguments, tupl
         """`value` with every tensor replaced by its placeholder."""
         if isinstance(value, torch.Tensor):
             _check_tensor(value, path)
-            tensors.append(value)
+            tensors.append(value.detach())
             paths.append(path)
             return _Slot(len(tensors) - 1)
         if isinstance(value, Mapping):
@@ -112,6 +112,10 @@ def read_example(module: torch.nn.Module, example: Any) -> tuple[Arguments, tupl
         raise InputError(
             f"The example is {_described(example)}; a tensor or a tuple of tensors with a batch axis is expected, or a mapping "
             f"of keyword arguments."
+        )
+    if not any(tensor.ndim for tensor in tensors):
+        raise InputError(
+            "The example is a tensor of shape (); a tensor or a tuple of tensors with a batch axis is expected, at least one row each."
         )
     arguments = Arguments(tuple(_unique(paths)), found, named, {k: v for k, v in constants.items() if v is not None})
     if len(tensors) == 1 and arguments.plain:
@@ -179,7 +183,7 @@ def _check_tensor(tensor: torch.Tensor, path: str) -> None:
         raise InputError(
             f"The example{where} lies on {tensor.device}; exporting runs on the CPU. Give example.cpu(), and module.cpu()."
         )
-    if tensor.ndim < 1 or not tensor.numel():
+    if not tensor.numel():
         raise InputError(
             f"The example{where} is a tensor of shape {tuple(tensor.shape)}; a tensor or a tuple of tensors with a batch axis is "
             f"expected, at least one row each."

@@ -103,8 +103,8 @@ def _session_warnings(session: Session) -> list[str]:
             f"card and graph contradict each other, so that it is not opened to predict: {sentence.rstrip('.')}"
             for sentence in card_contradictions(session.card, session.inputs, session.outputs)
         ]
-    if session.fixed_batch is not None:
-        found.append(f"its batch is fixed at {session.fixed_batch}; export with --dynamic batch for any other")
+    if session.batch.fixed is not None:
+        found.append(f"its batch is fixed at {session.batch.fixed}; export with --dynamic batch for any other")
     wide = [tensor.name for tensor in session.inputs if tensor.dtype == "float64"]
     if wide:
         found.append(f"the input {wide[0]!r} is float64, which is slow; export with float32")

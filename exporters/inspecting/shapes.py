@@ -13,6 +13,8 @@ from exporters.isolation.limited_process import run_limited
 from runtime.card import ModelCard
 from runtime.console import bytes_text
 from runtime.session import Tensor
+from runtime.session.batch_axis import derived_length, find_batch
+from runtime.session.tensor import UNNAMED
 
 __all__ = ["FlowShapes", "find_shapes", "input_lengths"]
 
@@ -45,23 +47,26 @@ class FlowShapes:
 
 
 def input_lengths(inputs: tuple[Tensor, ...], card: ModelCard | None) -> dict[str, tuple[int, ...]]:
-    """Input shapes with one row each: dynamic axes get the card's length, else a usual one."""
+    """Input shapes with one row each: dynamic axes get the card's length, else a usual one; axes of one name have one length."""
     told = {entry.name: entry.fed_shape() for entry in card.inputs if entry.has_preparation} if card else {}
-    lengths = {}
+    batch = find_batch(inputs)
+    known = {} if batch.name is None else {batch.name: 1}
+    lengths: dict[str, list[int]] = {}
     for tensor in inputs:
-        row = told.get(tensor.name, ())
-        shape: list[int] = []
+        rows, row = batch.axes.get(tensor.name, 0), told.get(tensor.name, ())
+        axes = [axis for axis in range(len(tensor.shape)) if axis != rows]
+        of_card = dict(zip(axes, row, strict=True)) if len(row) == len(axes) else {}
+        shape: list[int] = lengths.setdefault(tensor.name, [])
         for axis, length in enumerate(tensor.shape):
             if isinstance(length, int):
                 shape.append(length)
-            elif axis == 0:
-                shape.append(1)
-            elif len(row) == len(tensor.shape) - 1 and (known := row[axis - 1]) is not None:
-                shape.append(known)
+            elif length == UNNAMED:
+                is_batch = batch.axes.get(tensor.name) == axis
+                shape.append(1 if is_batch else of_card.get(axis) or _OTHER_LENGTH)
             else:
-                shape.append(_LENGTHS.get(length, _OTHER_LENGTH))
-        lengths[tensor.name] = tuple(shape)
-    return lengths
+                usual = of_card.get(axis) or derived_length(length, known) or _LENGTHS.get(length, _OTHER_LENGTH)
+                shape.append(known.setdefault(length, usual))
+    return {name: tuple(shape) for name, shape in lengths.items()}
 
 
 def find_shapes(path: Path, lengths: Mapping[str, tuple[int, ...]], seconds: float = _SECONDS) -> FlowShapes:

@@ -22,6 +22,7 @@ from exporters.pre_post_processing.splicing import append_nodes
 from exporters.pre_post_processing.steps import Softmax, TopK, read_steps
 from exporters.pre_post_processing.suppression import Suppression, kept_boxes, suppress
 from exporters.settings import ExportSettings
+from exporters.subject.lengths import row_count, with_rows
 from exporters.subject.subject import Subject
 from exporters.verifying.verify import References
 from runtime.card import OutputCard
@@ -164,7 +165,7 @@ def _result_shapes(subject: Subject) -> dict[str, tuple[int, ...]]:
     import torch
 
     with torch.no_grad():
-        results = subject.module(*(sample[:2] for sample in subject.samples))
+        results = subject.module(*with_rows(subject, min(2, row_count(subject) or 2)))
     return {name: tuple(result.shape) for name, result in zip(subject.output_names, results, strict=True)}
 
 

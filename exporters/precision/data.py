@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from exporters.precision.examples import Examples, open_examples
 from exporters.precision.rows import Feeds, evenly, row_count
 from exporters.settings import ExportSettings
+from exporters.subject.lengths import row_axes
 from exporters.subject.subject import Subject
 from runtime.card import ModelCard
 from runtime.errors import CheckFailed, InputError, ToolkitError
@@ -67,12 +67,7 @@ def gather(subject: Subject, settings: ExportSettings) -> RealData:
             "--calibration: a folder of pictures, a table, or an .npz file with `data`; labelled ones with --evaluation say "
             "what accuracy is lost."
         )
-    samples: Feeds = {
-        name: tensor.numpy() for name, tensor in zip(subject.input_names, map(_plain, subject.samples), strict=True)
-    }
-    if len({len(array) if array.ndim else None for array in samples.values()}) != 1 or not row_count(samples):
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in samples.items())
-        raise InputError(f"A lower precision is measured row by row; the inputs have no batch in common ({shapes}).")
+    samples: Feeds = _rows(subject)
     calibration, calibrated_on = samples, f"{row_count(samples)} samples of the network"
     if settings.calibration is not None:
         calibration, calibrated_on = _calibration(settings.calibration, card)
@@ -99,8 +94,21 @@ def gather(subject: Subject, settings: ExportSettings) -> RealData:
     )
 
 
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().cpu()
+def _rows(subject: Subject) -> dict[str, np.ndarray[Any, Any]]:
+    """Samples with their rows in the first axis. Raises InputError where an input has none."""
+    found = {}
+    for name, tensor, axis in zip(subject.input_names, subject.samples, row_axes(subject), strict=True):
+        if axis is None:
+            shapes = ", ".join(
+                f"{name} {tuple(tensor.shape)}"
+                for name, tensor in zip(subject.input_names, subject.samples, strict=True)
+            )
+            raise InputError(
+                f"A lower precision is measured row by row; the inputs have no batch in common ({shapes}). Say which axis is the "
+                f"batch, dynamic={{{name!r}: {{0: 'batch'}}}} in Python, or keep float32."
+            )
+        found[name] = tensor.detach().cpu().movedim(axis, 0).numpy()
+    return found
 
 
 def _calibration(path: str | os.PathLike[str], card: ModelCard) -> tuple[Feeds, str]:

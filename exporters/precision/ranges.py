@@ -57,7 +57,8 @@ def _calibrated(path: Path, feeds: Feeds, method: Method, beside: Path) -> Any:
         "entropy": CalibrationMethod.Entropy,
         "percentile": CalibrationMethod.Percentile,
     }
-    fixed = Session(path, "cpu").fixed_batch
+    session = Session(path, "cpu")
+    fixed = session.fixed_batch
     augmented = beside.with_suffix(".augmented.onnx")
     try:
         with quiet():
@@ -69,7 +70,7 @@ def _calibrated(path: Path, feeds: Feeds, method: Method, beside: Path) -> Any:
             )
             # one batch at a time: a calibrator keeps all that it is given until it has a range of it
             for batch in feed_batches(feeds, fixed or _BATCH, full=fixed is not None):
-                calibrator.collect_data(_reader(batch))
+                calibrator.collect_data(_reader(session.batch.as_in_file(batch)))
             return calibrator.compute_data()
     finally:
         augmented.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from runtime.session import Session
 
 __all__ = ["Feeds", "evenly", "feed_batches", "row_count", "run_rows", "take_rows"]
 
-# Input name -> array (n, ...), the same n for all.
+# Input name -> array (n, ...), the same n for all: rows in the first axis, wherever the file has them.
 Feeds: TypeAlias = Mapping[str, "np.ndarray[Any, Any]"]
 
 _RUN_ELEMENTS = 65_536
@@ -50,6 +50,6 @@ def run_rows(session: Session, feeds: Feeds, outputs: Sequence[str]) -> dict[str
     size = fixed or max(1, min(_MOST_ROWS, _RUN_ELEMENTS // max(1, elements)))
     found: dict[str, list[np.ndarray[Any, Any]]] = {name: [] for name in outputs}
     for batch in feed_batches(feeds, size, full=fixed is not None):
-        for name, array in session.run(batch, outputs).items():
+        for name, array in session.batch.rows_first(session.run(session.batch.as_in_file(batch), outputs)).items():
             found[name].append(np.atleast_1d(array))
     return {name: np.concatenate(parts)[:count] for name, parts in found.items()}

@@ -110,8 +110,8 @@ def _judged_card(card: ModelCard) -> ModelCard:
 def _time(job: ExportJob, comparison: Comparison, feeds: Feeds, outputs: Sequence[str]) -> None:
     """Measure the latency of every written candidate on one row, or on a batch where the file's batch size is fixed."""
     paths = {candidate.name: candidate.path for candidate in comparison.candidates if candidate.path}
-    rows = Session(job.path, "cpu").fixed_batch or 1
-    one = take_rows(feeds, np.arange(rows) % row_count(feeds))
+    session = Session(job.path, "cpu")
+    one = session.batch.as_in_file(take_rows(feeds, np.arange(session.fixed_batch or 1) % row_count(feeds)))
     job.say("precision: how long each file takes")
     for name, latency in measure_latency(paths, one, outputs).items():
         next(candidate for candidate in comparison.candidates if candidate.name == name).latency = latency

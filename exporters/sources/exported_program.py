@@ -107,14 +107,22 @@ def _axes(program: torch.export.ExportedProgram) -> tuple[Axes, tuple[str, ...]]
         if not isinstance(length, int) and not length.node.expr.is_symbol
         for symbol in length.node.expr.free_symbols
     }
-    called: dict[Any, str] = {}
+    free = [
+        {
+            axis: length.node.expr
+            for axis, length in enumerate(shape)
+            if not isinstance(length, int) and length.node.expr.is_symbol and length.node.expr not in combined
+        }
+        for shape in shapes
+    ]
+    # the batch is a first axis, and every input with a free axis has it: a graph's nodes, which its edges lack, are none
+    firsts = [symbols[0] for symbols in free if 0 in symbols]
+    batch = next((symbol for symbol in firsts if all(symbol in one.values() for one in free if one)), None)
+    called: dict[Any, str] = {} if batch is None else {batch: "batch"}
     result: list[dict[int, str]] = []
-    for shape in shapes:
+    for shape, symbols in zip(shapes, free, strict=True):
         found = {}
-        for axis, length in enumerate(shape):
-            if isinstance(length, int) or not length.node.expr.is_symbol or length.node.expr in combined:
-                continue
-            symbol = length.node.expr
+        for axis, symbol in symbols.items():
             if symbol not in called:
                 plain = _plain_name(axis, len(shape))
                 taken = sum(name.rstrip("0123456789") == plain for name in called.values())
@@ -126,8 +134,6 @@ def _axes(program: torch.export.ExportedProgram) -> tuple[Axes, tuple[str, ...]]
 
 
 def _plain_name(axis: int, rank: int) -> str:
-    if axis == 0:
-        return "batch"
     return {(2, 4): "height", (3, 4): "width", (1, 2): "length", (1, 3): "length", (2, 3): "length"}.get(
         (axis, rank), f"axis{axis}_"
     ).rstrip("_")

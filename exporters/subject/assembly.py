@@ -11,6 +11,7 @@ import torch
 from exporters.forward.arguments import Arguments, read_example
 from exporters.forward.evaluation_mode import check_modes, check_rows, check_same_again
 from exporters.forward.exportable import check_exportable
+from exporters.forward.first_attributes import FirstAttributes
 from exporters.forward.forward_record import ForwardRecord, record_forward
 from exporters.forward.results import flat_outputs, main_result
 from exporters.outputs.choosing import choose_outputs
@@ -48,6 +49,7 @@ def make_subject(
     module = padded_detections(opened.module)
     check_exportable(module)
     check_modes(module)
+    first = None if isinstance(module, TorchScriptNetwork) else FirstAttributes(module)
     arguments, samples = read_example(module, opened.example)
     cards, arguments = _input_cards(opened, settings, arguments, samples)
     _check_rows_agree(samples, settings, opened)
@@ -61,9 +63,9 @@ def make_subject(
 
     notes = list(opened.notes)
     check_same_again(module, found, run)
-    if len(watched[0]) > 1 and _has_plain_batch(watched, opened, settings):
-        first = tuple(tensor[:1] for tensor in watched)
-        depends = check_rows(module, found, lambda: run(first), flat_outputs)
+    if _has_plain_batch(watched, opened, settings) and len(watched[0]) > 1:
+        row = tuple(tensor[:1] for tensor in watched)
+        depends = check_rows(module, found, lambda: run(row), flat_outputs)
         notes += [depends] if depends else []
     if isinstance(module, TorchScriptNetwork):
         module.convert(watched)
@@ -85,16 +87,20 @@ def make_subject(
         notes=tuple(notes),
         real=opened.real,
         rows=settings.batch_size,
+        first=first,
     )
     return _with_axes(subject, settings)
 
 
 def _with_axes(subject: Subject, settings: ExportSettings) -> Subject:
-    """Set the initial dynamic axes: those of the source, or the first axis of every input as the batch."""
+    """Set the initial dynamic axes: those of the source, those that are called batch, or the first axis of every input as the batch."""
     if subject.source_axes is not None:
         axes = subject.source_axes if settings.dynamic != () else without_axes(subject)
     else:
         axes = without_axes(subject) if settings.dynamic == () else batch_axes(subject.samples)
+        if isinstance(settings.dynamic, Mapping):
+            named = (settings.dynamic.get(name, {}) for name in subject.input_names)
+            axes = tuple({axis: called for axis, called in one.items() if called == "batch"} for one in named)
     return replace(subject, axes=axes)
 
 
@@ -106,7 +112,7 @@ def _input_cards(
     cards = cards and tuple(card.prepared_outside() for card in cards)  # as a file's card may say otherwise
     if cards is None:
         plain = tuple(
-            ArrayInput(name, tuple(tensor.shape[1:]), str(tensor.dtype).removeprefix("torch."))
+            ArrayInput(name, _row_shape(name, tensor, settings), str(tensor.dtype).removeprefix("torch."))
             for name, tensor in zip(arguments.names, samples, strict=True)
         )
         return plain, arguments
@@ -117,20 +123,28 @@ def _input_cards(
     return tuple(cards), arguments.with_names(tuple(card.name for card in cards))
 
 
+def _row_shape(name: str, sample: torch.Tensor, settings: ExportSettings) -> tuple[int, ...]:
+    """Shape of one row: without the axis that is called batch, else without the first."""
+    named = settings.dynamic.get(name, {}) if isinstance(settings.dynamic, Mapping) else {}
+    rows = next((axis for axis, called in named.items() if called == "batch"), 0)
+    return tuple(length for axis, length in enumerate(sample.shape) if axis != rows)
+
+
 def _check_rows_agree(samples: tuple[torch.Tensor, ...], settings: ExportSettings, opened: LoadedModel) -> None:
     """Raise InputError for different batch sizes where the first axis of every input is taken as the batch."""
     if opened.source_axes is not None or settings.dynamic == () or isinstance(settings.dynamic, Mapping):
         return
-    if len({len(sample) for sample in samples}) != 1:
+    sizes = [len(sample) if sample.ndim else None for sample in samples]
+    if None in sizes or len(set(sizes)) != 1:
         raise InputError(
-            f"The example inputs have different batch sizes: {[len(sample) for sample in samples]}. Say in Python which axis is the "
+            f"The example inputs have different batch sizes: {sizes}. Say in Python which axis is the "
             f"batch, dynamic={{'x': {{0: 'batch'}}, 'state': {{1: 'batch'}}}}, or fix all lengths with --static."
         )
 
 
 def _has_plain_batch(samples: tuple[torch.Tensor, ...], opened: LoadedModel, settings: ExportSettings) -> bool:
     """Test that the first axis of every input is the dynamic batch."""
-    if settings.dynamic == ():
+    if settings.dynamic == () or not all(sample.ndim for sample in samples):
         return False
     if isinstance(settings.dynamic, Mapping):
         return all(axes.get(0) == "batch" for axes in settings.dynamic.values()) and len(settings.dynamic) == len(
@@ -150,7 +164,7 @@ def _recorded_rows(
 ) -> tuple[tuple[torch.Tensor, ...], ForwardRecord]:
     """Run a few rows, or all where a few do not run: (the rows, the forward record)."""
     tries = [samples]
-    if len(samples[0]) > _WATCHED_ROWS and _has_plain_batch(samples, opened, settings):
+    if _has_plain_batch(samples, opened, settings) and len(samples[0]) > _WATCHED_ROWS:
         tries.insert(0, tuple(sample[:_WATCHED_ROWS] for sample in samples))
     for rows in tries:
         try:

@@ -11,7 +11,7 @@ import torch
 
 from exporters.settings import ExportSettings
 from exporters.sources.axes import AXIS_NAMES, Axes, AxisRange
-from exporters.subject.lengths import resized
+from exporters.subject.lengths import resized, row_axes, row_count
 from exporters.subject.subject import Subject
 from runtime.card import InputCard
 from runtime.errors import CheckFailed, SpecError, suggest
@@ -78,6 +78,12 @@ def resolve_dynamic_axes(subject: Subject, settings: ExportSettings) -> tuple[Su
     settled = replace(subject, axes=axes, ranges=ranges, rows=settings.batch_size)
     if "batch" in _names(axes):
         _try_batch(settled)
+    elif settings.batch_size is not None and row_count(settled) is None:
+        shapes = ", ".join(f"{name} {tuple(sample.shape)}" for name, sample in _inputs(subject))
+        raise SpecError(
+            f"batch_size={settings.batch_size} was given, but the inputs have no batch in common: {shapes}. Give an example of the "
+            f"lengths that the file is to have, or say which axis is the batch: dynamic={{{subject.input_names[0]!r}: {{0: 'batch'}}}}."
+        )
     notes += [f"{name}: torch itself takes {span}" for name, span in ranges.items() if _is_bounded(span)]
     return _open_cards(settled), tuple(notes)
 
@@ -165,6 +171,8 @@ def _found_axis(subject: Subject, axes: Axes, name: str) -> tuple[Axes, dict[str
         except CheckFailed as error:
             reasons.append(str(error))
             continue
+        together, apart = _taken_apart(subject, together, name, found[name].step)
+        found.update(apart)
         if name == "length":
             together, further = _further_lengths(subject, together)
             found.update(further)
@@ -213,6 +221,29 @@ def _likely_axes(card: InputCard, rank: int, name: str) -> tuple[int, ...]:
     return tuple(axis + (name == "width") for axis in places)
 
 
+def _taken_apart(subject: Subject, axes: Axes, name: str, step: int) -> tuple[Axes, dict[str, AxisRange]]:
+    """Give axes that are as long as the first input's by chance a name of their own: torch takes them at other lengths than it."""
+    ranges: dict[str, AxisRange] = {}
+    holding = [place for place, one in enumerate(axes) if name in one.values()]
+    for place in holding[1:]:
+        own = f"{subject.input_names[place]}_{name}"
+        split: Axes = tuple(
+            {axis: own if called == name and at == place else called for axis, called in one.items()}
+            for at, one in enumerate(axes)
+        )
+        tried = replace(subject, axes=split)
+        if torch_error(tried, resized(tried, {own: example_lengths(tried)[own] + step})) is not None:
+            continue
+        try:
+            ranges[own] = _range(subject, split, own)
+            _range(subject, split, name)
+        except CheckFailed:
+            ranges.pop(own, None)
+            continue
+        axes = split
+    return axes, ranges
+
+
 def _further_lengths(subject: Subject, axes: Axes) -> tuple[Axes, dict[str, AxisRange]]:
     """Add separate length axes of the other inputs, such as the target's beside the source's."""
     ranges: dict[str, AxisRange] = {}
@@ -235,10 +266,11 @@ def _range(subject: Subject, axes: Axes, name: str) -> AxisRange:
     """Find the valid lengths of an axis by running torch. Raises CheckFailed where only the example's length runs."""
     tried = replace(subject, axes=axes)
     example = example_lengths(tried)[name]
+    rows = {"batch": min(2, example_lengths(tried).get("batch", 1))} if name != "batch" else {}
 
     def refusal(length: int) -> str | None:
         # two rows are enough where the batch is dynamic; elsewhere `resized` leaves them as they are
-        return torch_error(tried, resized(tried, {name: length, "batch": min(2, len(tried.samples[0]))}))
+        return torch_error(tried, resized(tried, {name: length, **rows}))
 
     step, upward, reason = 0, True, ""
     for candidate in (step for step in _STEPS if example % step == 0):
@@ -282,11 +314,12 @@ def _maximum(example: int, step: int, refusal: Callable[[int], str | None]) -> i
 
 def _try_batch(subject: Subject) -> None:
     """Raise CheckFailed where torch itself runs only at the example's batch size."""
-    rows = 2 if len(subject.samples[0]) == 1 else 1
+    example = example_lengths(subject)["batch"]
+    rows = 2 if example == 1 else 1
     reason = torch_error(subject, resized(subject, {"batch": rows}))
     if reason is not None:
         raise CheckFailed(
-            f"torch itself does not run at a batch of {rows}, only at the example's {len(subject.samples[0])} ({reason}). Export "
+            f"torch itself does not run at a batch of {rows}, only at the example's {example} ({reason}). Export "
             f"with a fixed batch (--static; dynamic=() in Python), or change the network."
         )
 
@@ -305,6 +338,9 @@ def torch_error(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> str | Non
 
 
 def _open_cards(subject: Subject) -> Subject:
-    """Set dynamic axes to None in the shapes of the array cards."""
-    cards = tuple(card.with_free_axes(axes) for card, axes in zip(subject.card.inputs, subject.axes, strict=True))
+    """Set dynamic axes to None in the shapes of the array cards, which leave out the axis of the rows, or the first where there is none."""
+    cards = tuple(
+        card.with_free_axes([axis + (axis < (rows or 0)) for axis in axes if axis != rows])
+        for card, axes, rows in zip(subject.card.inputs, subject.axes, row_axes(subject), strict=True)
+    )
     return replace(subject, card=replace(subject.card, inputs=cards))

@@ -1,4 +1,7 @@
-"""Resizing of real samples: rows repeated, other axes stretched, step counts scaled accordingly."""
+"""Resizing of real samples: rows repeated, other axes stretched, step counts scaled accordingly.
+
+Axes belong together by their name alone: rows lie along the axes called batch, in any place.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import torch
 
 from exporters.subject.subject import Subject
 
-__all__ = ["cycle", "resized"]
+__all__ = ["cycle", "resized", "row_axes", "row_count", "with_rows"]
 
 
 def cycle(sample: torch.Tensor, rows: int, start: int = 0, axis: int = 0) -> torch.Tensor:
@@ -17,6 +20,34 @@ def cycle(sample: torch.Tensor, rows: int, start: int = 0, axis: int = 0) -> tor
     Networks over packed sequences may rely on rows sorted by length.
     """
     return sample.index_select(axis, ((torch.arange(rows) + start) % sample.shape[axis]).sort().values)
+
+
+def row_axes(subject: Subject) -> tuple[int | None, ...]:
+    """Axis of each input along which its rows lie; None for an input without rows.
+
+    It is the axis called batch. Where no axis is called so, the batch is fixed: the first axis of every input, if none of these
+    has another name and all are as long; else no input has rows.
+    """
+    if any("batch" in axes.values() for axes in subject.axes):
+        return tuple(next((axis for axis, name in axes.items() if name == "batch"), None) for axes in subject.axes)
+    lengths = {sample.shape[0] if sample.ndim else None for sample in subject.samples}
+    plain = len(lengths) == 1 and None not in lengths and not any(0 in axes for axes in subject.axes)
+    return (0 if plain else None,) * len(subject.samples)
+
+
+def row_count(subject: Subject, inputs: tuple[torch.Tensor, ...] | None = None) -> int | None:
+    """Number of rows of inputs, of the samples where none are given; None where no input has rows."""
+    given = subject.samples if inputs is None else inputs
+    pairs = zip(given, row_axes(subject), strict=True)
+    return next((int(tensor.shape[axis]) for tensor, axis in pairs if axis is not None), None)
+
+
+def with_rows(subject: Subject, rows: int | None, start: int = 0) -> tuple[torch.Tensor, ...]:
+    """The samples' rows from `start` on, repeated to `rows` of them; the samples as they are where `rows` is None."""
+    if rows is None:
+        return subject.samples
+    places = zip(subject.samples, row_axes(subject), strict=True)
+    return tuple(sample if axis is None else cycle(sample, rows, start, axis) for sample, axis in places)
 
 
 def resized(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from exporters.forward.first_attributes import FirstAttributes
 from exporters.outputs.named_outputs import NamedOutputs
 from exporters.sources.axes import Axes, AxisRange
 from runtime.card import ModelCard
@@ -31,6 +33,7 @@ class Subject:
         notes: decisions taken while the source was opened.
         real: True where the samples are real inputs rather than random ones.
         rows: of the file, where its batch is fixed; None takes the samples' number.
+        first: the module's attributes before it was run, with which it is traced; None where it has none of its own.
     """
 
     module: NamedOutputs
@@ -43,6 +46,11 @@ class Subject:
     notes: tuple[str, ...] = ()
     real: bool = True
     rows: int | None = None
+    first: FirstAttributes | None = None
+
+    def as_at_first(self) -> contextlib.AbstractContextManager[None]:
+        """Within the ``with``, the module has the attributes that it had before it was run."""
+        return contextlib.nullcontext() if self.first is None else self.first.restored()
 
     @property
     def input_names(self) -> list[str]:

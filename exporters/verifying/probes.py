@@ -10,8 +10,9 @@ import torch
 
 from exporters.sources.axes import AxisRange
 from exporters.subject.dynamic_axes import torch_error
-from exporters.subject.lengths import cycle, resized
+from exporters.subject.lengths import resized, row_axes, row_count, with_rows
 from exporters.subject.subject import Subject
+from exporters.verifying.masks import masked_inputs
 
 __all__ = ["BATCH_SIZES", "OTHER_LENGTHS", "Probe", "make_probes", "shape_probe"]
 
@@ -39,11 +40,16 @@ class Probe:
 def make_probes(subject: Subject, batch_sizes: tuple[int, ...] = BATCH_SIZES) -> tuple[Probe, ...]:
     """Make probes: all samples at each batch size where the batch is dynamic, else at the file's; then other lengths.
 
+    Where no input has rows (`exporters.subject.lengths.row_axes`) the samples are one probe, as they are.
+
     Where an axis besides the batch is dynamic, `OTHER_LENGTHS` shapes follow that are not the example's, fewer only where
-    torch takes fewer.
+    torch takes fewer. Of inputs that are masks rows follow in which all is masked, or nothing.
     """
-    sizes = batch_sizes if _is_dynamic(subject) else (subject.rows or len(subject.samples[0]),)
-    return (*_batches(subject, sizes), *_other_lengths(subject, sizes))
+    sizes: tuple[int | None, ...] = batch_sizes
+    if not _is_dynamic(subject):
+        rows = row_count(subject)
+        sizes = (rows and (subject.rows or rows),)
+    return (*_batches(subject, sizes), *_other_lengths(subject, sizes), *_masked(subject))
 
 
 def batch_probe(subject: Subject, size: int) -> Probe | None:
@@ -72,19 +78,30 @@ def _is_dynamic(subject: Subject) -> bool:
     return any("batch" in axes.values() for axes in subject.axes)
 
 
-def _batches(subject: Subject, sizes: tuple[int, ...]) -> Iterator[Probe]:
-    rows = len(subject.samples[0])
+def _batches(subject: Subject, sizes: tuple[int | None, ...]) -> Iterator[Probe]:
+    rows = row_count(subject)
     for size in sizes:
+        if size is None or rows is None:
+            yield Probe("the example's lengths", subject.samples)
+            continue
         for start in range(0, max(rows, size), size):
             # the last batch wraps around, so that every batch has this size
             if _is_dynamic(subject):
                 inputs = resized(subject, {"batch": size}, start=start, counts=None)
             else:
-                inputs = tuple(cycle(sample, size, start) for sample in subject.samples)
+                inputs = with_rows(subject, size, start)
             yield Probe(f"batch size {size}", inputs)
 
 
-def _other_lengths(subject: Subject, sizes: tuple[int, ...]) -> Iterator[Probe]:
+def _masked(subject: Subject) -> Iterator[Probe]:
+    """Probes of two rows, or of the file's, with masks of one value only; fewer where torch takes fewer."""
+    inputs = resized(subject, {"batch": 2}, counts=None) if _is_dynamic(subject) else with_rows(subject, subject.rows)
+    for words, changed in masked_inputs(inputs, subject.input_names, row_axes(subject)):
+        if torch_error(subject, changed) is None:
+            yield Probe(words, changed)
+
+
+def _other_lengths(subject: Subject, sizes: tuple[int | None, ...]) -> Iterator[Probe]:
     """Probes at other shapes than the example's, of various batch sizes."""
     found = 0
     for number, lengths in enumerate(_shapes(subject.ranges)):
@@ -124,19 +141,16 @@ def _spread(span: AxisRange) -> list[int]:
     return fitting[: 3 * OTHER_LENGTHS]
 
 
-def _shaped(subject: Subject, lengths: Mapping[str, int], size: int, number: int) -> Probe | None:
+def _shaped(subject: Subject, lengths: Mapping[str, int], size: int | None, number: int) -> Probe | None:
     """Probe of this shape with step counts that torch takes, or None; in every third probe all rows end early."""
     words = ", ".join(f"{name} {length}" for name, length in lengths.items())
-    if _is_dynamic(subject):
+    words = words if size is None else f"batch size {size}, {words}"
+    if size is not None and _is_dynamic(subject):
         lengths = {"batch": size, **lengths}
     else:
-        subject = _fixed_rows(subject, size)
+        subject = replace(subject, samples=with_rows(subject, size))
     for counts in (0.7, 1.0, None) if number % 3 == 1 else (1.0, 0.7, None):
         inputs = resized(subject, lengths, start=number, counts=counts)
         if torch_error(subject, inputs) is None:
-            return Probe(f"batch size {size}, {words}", inputs)
+            return Probe(words, inputs)
     return None
-
-
-def _fixed_rows(subject: Subject, rows: int) -> Subject:
-    return replace(subject, samples=tuple(cycle(sample, rows) for sample in subject.samples))

@@ -15,6 +15,7 @@ import torch
 from exporters.outputs.detection import PaddedDetections
 from exporters.outputs.detection_order import same_order
 from exporters.settings import STRICT, Tolerance
+from exporters.subject.lengths import row_count
 from exporters.subject.subject import Subject
 from exporters.verifying.probes import Probe
 from exporters.verifying.units import PLAIN, Units, output_units
@@ -187,9 +188,9 @@ def compare(
     return Parity(
         {name: entry.worst for name, entry in measured.items()},
         {name: entry.allowed for name, entry in measured.items()},
-        tuple(sorted({len(probe.inputs[0]) for probe in references.probes if probe.inputs and probe.inputs[0].ndim})),
+        tuple(sorted({rows for probe in references.probes if (rows := row_count(subject, probe.inputs)) is not None})),
         tuple(dict.fromkeys(probe.label for probe in references.probes)),
-        len(subject.samples[0]),
+        row_count(subject) or 1,
         share,
         {name: entry.root_mean_square for name, entry in measured.items()},
     )

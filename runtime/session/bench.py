@@ -14,6 +14,8 @@ import numpy as np
 from runtime.card import InputCard
 from runtime.errors import InputError, ModelFileError, ToolkitError, suggest
 from runtime.session import Session, Tensor
+from runtime.session.batch_axis import derived_length
+from runtime.session.tensor import UNNAMED
 
 __all__ = ["Timing", "bench", "measurements", "random_inputs"]
 
@@ -23,7 +25,10 @@ _PICTURE = (480, 640)
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds for one run of `batch_size` rows: median, 95th and 99th percentile, and rows per second at the median."""
+    """Seconds for one run of `batch_size` rows: median, 95th and 99th percentile, and rows per second at the median.
+
+    A file without a batch has one row a run.
+    """
 
     batch_size: int
     runs: int
@@ -47,7 +52,7 @@ def bench(
 ) -> list[Timing]:
     """Measure random inputs for about `seconds` at each batch size, after a warm-up.
 
-    A file that insists on a batch size is measured at that one.
+    A file that insists on a batch size is measured at that one, and so is one whose batch has its length in `lengths`.
 
     Args:
         session: the file.
@@ -85,7 +90,9 @@ def measurements(
         raise InputError(
             f"Batch sizes {list(batch_sizes)} and {seconds} seconds were given; numbers above 0 are expected."
         )
-    sizes = [session.fixed_batch] if session.fixed_batch else list(batch_sizes)
+    _check_lengths(session, lengths or {})
+    told = _told(session, lengths or {}).get(session.batch.name or "", session.batch.fixed)
+    sizes = list(batch_sizes) if session.batch.name is not None and told is None else [told or 1]
     for size in sizes:
         try:
             yield size, _measured(session, size, seconds, warm_up, lengths)
@@ -112,7 +119,9 @@ def _measured(session: Session, size: int, seconds: float, warm_up: float, lengt
 def random_inputs(
     session: Session, batch_size: int, seed: int = 0, lengths: Mapping[str, int] | None = None
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Random inputs for every input of a file: standard normal floats, small integers, noise for pictures; axis 0 is the batch.
+    """Random inputs for every input of a file: standard normal floats, small integers, noise for pictures.
+
+    Axes of one name have one length; `session.batch` tells which are the batch.
 
     Args:
         session: the file.
@@ -122,16 +131,18 @@ def random_inputs(
             the card's lengths are taken, and 480 x 640 pixels where the file prepares pictures of any size by itself.
 
     Raises:
-        InputError: the length of a free axis is in neither `lengths` nor the card, or there is no free axis of a name.
+        InputError: the length of a free axis is in neither `lengths` nor the card, a name gets two lengths, or there is no free
+            axis of a name.
     """
     random = np.random.default_rng(seed)
     cards = {entry.name: entry for entry in session.card.inputs} if session.card is not None else {}
     _check_lengths(session, lengths or {})
+    shapes = _shapes(session, batch_size, lengths or {}, cards)
     feeds = {}
     for tensor in session.inputs:
         card = cards.get(tensor.name)
         raw = card is not None and card.prepared_in_graph
-        shape = [_length(tensor, axis, batch_size, lengths or {}, card) for axis in range(len(tensor.shape))]
+        shape = shapes[tensor.name]
         try:
             if 8 * math.prod(shape) > _memory_bytes():
                 raise MemoryError
@@ -156,23 +167,60 @@ def _memory_bytes() -> float:
         return math.inf
 
 
-def _length(tensor: Tensor, axis: int, batch_size: int, lengths: Mapping[str, int], card: InputCard | None) -> int:
-    """Length of one axis: the file's, the one given, or the card's."""
+def _shapes(
+    session: Session, batch_size: int, lengths: Mapping[str, int], cards: Mapping[str, InputCard]
+) -> dict[str, list[int]]:
+    """Shape of every input: the file's lengths, those given, the batch's, the card's, and those computed from them."""
+    known = _told(session, lengths)
+    if session.batch.name is not None:
+        known.setdefault(session.batch.name, batch_size)
+    for tensor in session.inputs:
+        card, rows = cards.get(tensor.name), session.batch.axes.get(tensor.name, 0)
+        row: tuple[int | None, ...] = () if card is None else card.fed_shape(_PICTURE)
+        axes = [axis for axis in range(len(tensor.shape)) if axis != rows]
+        for axis, length in zip(axes, row, strict=True) if len(row) == len(axes) else ():
+            if length is not None:
+                known.setdefault(_key(session, tensor, axis), length)
+    return {
+        tensor.name: [_length(session, tensor, axis, known) for axis in range(len(tensor.shape))]
+        for tensor in session.inputs
+    }
+
+
+def _key(session: Session, tensor: Tensor, axis: int) -> str:
+    """What the length of an axis goes by: its name; its place where it has none and is not the batch."""
+    name = tensor.shape[axis]
+    is_batch = session.batch.name is not None and session.batch.axes.get(tensor.name) == axis
+    return str(session.batch.name) if is_batch else f"{tensor.name}.{axis}" if name == UNNAMED else str(name)
+
+
+def _told(session: Session, lengths: Mapping[str, int]) -> dict[str, int]:
+    """Lengths as given, by the axes' names. Raises InputError where one name gets two."""
+    known: dict[str, int] = {}
+    for tensor in session.inputs:
+        for axis, name in enumerate(tensor.shape):
+            given = lengths.get(f"{tensor.name}.{axis}", lengths.get(str(name)))
+            if isinstance(name, int) or given is None:
+                continue
+            if known.setdefault(_key(session, tensor, axis), given) != given:
+                raise InputError(
+                    f"The axis {name!r} was given the lengths {known[_key(session, tensor, axis)]} and {given}; axes of one name "
+                    f"have one length. Say it once, by the name."
+                )
+    return known
+
+
+def _length(session: Session, tensor: Tensor, axis: int, known: Mapping[str, int]) -> int:
+    """Length of one axis. Raises InputError where it is not known."""
     length = tensor.shape[axis]
     if isinstance(length, int):
         return length
-    given = lengths.get(length, lengths.get(f"{tensor.name}.{axis}"))
-    if given is not None:
-        return given
-    if axis == 0 or length == "batch":
-        return batch_size
-    known: tuple[int | None, ...] = () if card is None else card.fed_shape(_PICTURE)
-    found = known[axis - 1] if len(known) == len(tensor.shape) - 1 else None
+    key = _key(session, tensor, axis)
+    found = known.get(key) or derived_length(key, known)
     if found is None:
-        name = f"{tensor.name}.{axis}" if length == "?" else length
         raise InputError(
             f"The input {tensor} has free axes besides the batch; the length of {length!r} is not known. Say it with "
-            f"--length {name}=100 (lengths={{{name!r}: 100}} in Python)."
+            f"--length {key}=100 (lengths={{{key!r}: 100}} in Python)."
         )
     return found
 
@@ -184,7 +232,7 @@ def _check_lengths(session: Session, lengths: Mapping[str, int]) -> None:
         for axis, length in enumerate(tensor.shape)
         if not isinstance(length, int)
         for name in (length, f"{tensor.name}.{axis}")
-        if name != "?"
+        if name != UNNAMED
     }
     for name, length in lengths.items():
         if name not in free:

@@ -20,11 +20,12 @@ from runtime.card import CARD_KEY, ModelCard
 from runtime.errors import CardError, DeviceError, InputError, ModelFileError, suggest
 from runtime.interruption import stop_on_interrupt
 from runtime.regular_file import require_file
+from runtime.session.batch_axis import BatchAxis, find_batch
 from runtime.session.card_check import card_contradictions
 from runtime.session.external_data import check_external_data
 from runtime.session.providers import Device, DeviceWarning, Unavailable, onnxruntime, plan
 from runtime.session.structure import check_structure
-from runtime.session.tensor import Tensor
+from runtime.session.tensor import UNNAMED, Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -184,12 +185,28 @@ class Session:
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return any(content.find(mark) >= 0 for name in _ABORTING for mark in _marks(name))
 
+    @functools.cached_property
+    def batch(self) -> BatchAxis:
+        """Where the file's rows lie; nowhere in a file whose export found no batch."""
+        if self.card is not None and self.card.parity.get("batch_sizes") in ([], ()):
+            return BatchAxis(None, {})
+        return find_batch(self.inputs, self.outputs)
+
+    @functools.cached_property
+    def row_outputs(self) -> set[str]:
+        """Outputs that are known to have one row an input: those that declare it, and those for which it was found out."""
+        return {tensor.name for tensor in self.outputs if tensor.name in self.batch.axes and tensor.shape}
+
     @property
     def fixed_batch(self) -> int | None:
-        """The batch size that the file insists on, or None when any is allowed."""
-        lengths = {tensor.shape[0] for tensor in self.inputs if tensor.shape}
-        fixed = [length for length in lengths if isinstance(length, int)]
-        return fixed[0] if fixed else None
+        """Rows that every run must have, or None when any number is allowed.
+
+        Inputs with one row beside others with any number of them are run row by row.
+        """
+        if self.batch.name is None:
+            return self.batch.fixed
+        without = [tensor for tensor in self.inputs if tensor.name not in self.batch.axes]
+        return 1 if without and all(tensor.shape[0] == 1 for tensor in without) else None
 
     def _check_card(self, card: ModelCard) -> None:
         wrong = card_contradictions(card, self.inputs, self.outputs)
@@ -311,5 +328,5 @@ def _reason(error: Exception) -> str:
 
 
 def _tensor(node: Any) -> Tensor:
-    shape = tuple(length if isinstance(length, int) else (length or "?") for length in node.shape)
+    shape = tuple(length if isinstance(length, int) else (length or UNNAMED) for length in node.shape)
     return Tensor(node.name, _DTYPES.get(node.type, node.type), shape)

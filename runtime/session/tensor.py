@@ -1,10 +1,13 @@
-"""Tensor: an input or output of a file, as its signature says."""
+"""An input or output of a file: its name, dtype and shape."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Tensor"]
+__all__ = ["UNNAMED", "Tensor"]
+
+UNNAMED = "?"
+"""Stands for an axis of any length to which the file gives no name."""
 
 
 @dataclass(frozen=True)

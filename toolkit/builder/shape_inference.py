@@ -23,6 +23,9 @@ __all__ = ["ROWS", "run"]
 
 ROWS = 2  # of the trial batch: one would hide an axis of length 1
 
+# An own module whose forward needs values runs on the CPU; longer trials than these are left out.
+_MOST_NUMBERS = 2**23
+
 # A recurrent layer runs every step even on the meta device, and treats all steps alike: two short lengths show the
 # output for any length.
 _FEW_STEPS = (2, 3)
@@ -40,25 +43,50 @@ def run(entry: LayerSpec, position: int, arriving: TrialInput) -> TrialInput:
             f"layer {position} {entry.title!r}: the layer before it gives several outputs by name ({', '.join(arriving.named)}); "
             f"only the last layer of a network may. Let it return one tensor."
         )
-    shape = arriving.shape
-    leaving = arriving
-    for title, modules in _shadows(entry, position, shape):
+    shadows = list(_shadows(entry, position, arriving.shape))
+    if arriving.known is not None:
+        return _leaving(entry, position, arriving, shadows)
+    # The trial lengths are not the input's: those at which the layer does not run are left out. Of one alone nothing is
+    # learnt, for what depends on the input and what does not look the same.
+    left: list[TrialInput] = []
+    reasons: list[SpecError] = []
+    for tensor, beside in zip(arriving.tensors, arriving.besides, strict=True):
+        try:
+            if entry.layer == OWN and tensor.numel() > _MOST_NUMBERS:
+                raise SpecError(f"layer {position} {entry.title!r}: a trial of {tuple(tensor.shape)} may need values.")
+            left.append(_leaving(entry, position, TrialInput([tensor], [beside], arriving.further), shadows))
+        except SpecError as error:
+            reasons.append(error)
+    if not left and all(isinstance(reason, _NothingLeft) for reason in reasons):
+        raise reasons[0]
+    if len(left) < 2:
+        raise ShapeUnknown(str(reasons[0])) from reasons[0]
+    tensors = [tensor for one in left for tensor in one.tensors]
+    besides = [beside for one in left for beside in one.besides]
+    return TrialInput(tensors, besides, named=left[0].named)
+
+
+class _NothingLeft(SpecError):
+    """A layer whose output is empty."""
+
+
+def _leaving(
+    entry: LayerSpec, position: int, arriving: TrialInput, shadows: list[tuple[str, list[torch.nn.Module]]]
+) -> TrialInput:
+    """Output of the entry's modules. Raises SpecError where they do not fit the input."""
+    shape, leaving = arriving.shape, arriving
+    for title, modules in shadows:
         if entry.init is not None and title == entry.layer and not is_initialised(modules[-1]):
             raise SpecError(
                 f"layer {position} {title!r}: init={entry.init!r} was given, but it has no weights that are drawn. Leave init out."
             )
-        try:
-            with refusals(title, position, leaving.shape):
-                if title == entry.layer and _step_by_step(find_layer(entry.layer)):
-                    leaving = _pass_few_steps(modules, leaving)
-                else:
-                    leaving = _pass(modules, leaving, own=entry.layer == OWN and title == entry.title)
-        except SpecError as error:
-            if arriving.known is None:
-                raise ShapeUnknown(str(error)) from error
-            raise
+        with refusals(title, position, leaving.shape):
+            if title == entry.layer and _step_by_step(find_layer(entry.layer)):
+                leaving = _pass_few_steps(modules, leaving)
+            else:
+                leaving = _pass(modules, leaving, own=entry.layer == OWN and title == entry.title)
         if 0 in leaving.shape:
-            raise SpecError(
+            raise _NothingLeft(
                 f"layer {position} {title!r}: nothing is left of its input {batch_shape(shape)}, as it makes {batch_shape(leaving.shape)} "
                 f"of it. Let it shrink the input less."
             )

@@ -25,10 +25,11 @@ __all__ = ["DType", "LayerSpec", "NetworkSpec", "Shape", "batch_shape", "build",
 
 DType = Literal["float32", "int64"]
 
-# Two trial lengths stand in for an axis of unknown length: what comes out the same for both does not depend on it.
-# Large enough for any stack of layers, and free on the meta device; a recurrent layer walks every step even there.
-_TRIAL_LENGTHS = (512, 448)
-_TRIAL_STEPS = (24, 20)
+# Trial lengths stand in for an axis of unknown length: what comes out the same for all of them that run does not depend on it.
+# They lie far apart, so that no pooling makes one length of all: 512 and 448 are both 2 of 224 each. The greatest is large
+# enough for any stack of layers, and free on the meta device; a recurrent layer walks every step even there.
+_TRIAL_LENGTHS = (512, 448, 224, 96, 2048)
+_TRIAL_STEPS = (24, 20, 9, 97)
 
 
 @dataclass(frozen=True)

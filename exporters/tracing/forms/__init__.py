@@ -9,6 +9,7 @@ from exporters.tracing.forms import (  # noqa: F401 - each registers its forms
     chunks,
     numeric,
     packed,
+    padded_attention,
     padded_recurrent,
     padding,
     pooling,

@@ -7,6 +7,7 @@ import os
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def by_legacy_exporter(subject: Subject, path: Path) -> tuple[Probe, ...]:
         with (
             quiet(),
             _quiet_descriptors(),
+            subject.as_at_first(),
             run_under(subject.module, lambda: watched),
             apply_forms(subject.module, symbolic=False),
         ):
@@ -146,7 +148,8 @@ _OWN = (str(Path(torch.__file__).parent), str(Path(__file__).parents[2]))
 
 def _open_outputs(subject: Subject, names: list[str]) -> dict[str, dict[int, str]]:
     """Dynamic axes of the outputs: output -> axes whose lengths change with the inputs', found by running torch."""
-    lengths = example_lengths(subject)
+    examples = example_inputs(subject)
+    lengths = example_lengths(replace(subject, samples=examples))
     others = {
         name: next(
             (n for n in range(length + 1, length + 130) if name == "batch" or subject.ranges[name].holds(n)), length
@@ -155,10 +158,10 @@ def _open_outputs(subject: Subject, names: list[str]) -> dict[str, dict[int, str
         if name == "batch" or name in subject.ranges
     }
     with torch.no_grad():
-        before = subject.module(*example_inputs(subject))
+        before = subject.module(*examples)
     found: dict[str, dict[int, str]] = {name: {} for name in names}
     for name, length in others.items():
-        changed = resized(subject, {**lengths, "batch": len(example_inputs(subject)[0]), name: length})
+        changed = resized(subject, {**lengths, name: length})
         if torch_error(subject, changed) is not None:
             continue
         with torch.no_grad():
@@ -166,6 +169,6 @@ def _open_outputs(subject: Subject, names: list[str]) -> dict[str, dict[int, str
         for output, one, other in zip(names, before, after, strict=True):
             for axis in range(one.ndim):
                 if one.shape[axis] != other.shape[axis]:
-                    same = other.shape[axis] == length
+                    same = one.shape[axis] == lengths[name] and other.shape[axis] == length
                     found[output].setdefault(axis, name if same else f"{output.removeprefix(PLACEHOLDER)}_{axis}")
     return found

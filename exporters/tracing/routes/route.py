@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import torch
 
 from exporters.subject.dynamic_axes import example_lengths
-from exporters.subject.lengths import cycle, resized
+from exporters.subject.lengths import resized, with_rows
 from exporters.subject.subject import Subject
 from exporters.verifying.probes import Probe
 from runtime.errors import CheckFailed, ToolkitError
@@ -31,10 +32,10 @@ class BranchFound(CheckFailed):
 
 def example_inputs(subject: Subject) -> tuple[torch.Tensor, ...]:
     """Example inputs for tracing: no batch of 1, which would be baked in, and no two dynamic axes of equal length where possible."""
-    if "batch" not in example_lengths(subject):
-        rows = subject.rows or len(subject.samples[0])
-        return tuple(cycle(sample, rows) for sample in subject.samples)
     lengths = {name: _usable(subject, name, length) for name, length in example_lengths(subject).items()}
+    if "batch" not in lengths:
+        fixed = replace(subject, samples=with_rows(subject, subject.rows))
+        return resized(fixed, lengths, counts=None if lengths == example_lengths(subject) else 1.0)
     others = {
         length
         for sample, axes in zip(subject.samples, subject.axes, strict=True)

@@ -49,11 +49,17 @@ class _Bounds:
     maximum: int | None = None
     step: int = 1
 
-    def dim(self, name: str) -> Any:
-        """Dimension as torch.export.Dim."""
+    def dim(self, place: int, name: str) -> Any:
+        """Dimension `name` as torch.export.Dim, called by its place. Raises RouteFailed where one length is left."""
         highest = None if self.maximum is None else self.maximum // self.step
         lowest = -(-self.minimum // self.step)
-        root = torch.export.Dim(name if self.step == 1 else f"_{name}", min=lowest, max=highest)
+        if highest is not None and lowest >= highest:
+            called = "batch size" if name == "batch" else name
+            raise RouteFailed(
+                f"torch.export takes one {called} only, {self.example}: what it found leaves {self.minimum} to {self.maximum}. Fix the "
+                f"axis (--static or --dynamic without it; dynamic=() in Python), or change the network."
+            )
+        root = torch.export.Dim(f"{'_' if self.step > 1 else ''}axis{place}", min=lowest, max=highest)
         return root if self.step == 1 else self.step * root
 
 
@@ -75,7 +81,7 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
     try:
         for attempt in range(_ATTEMPTS):
             try:
-                with quiet(), apply_forms(subject.module), _equal_lengths(subject):
+                with quiet(), subject.as_at_first(), apply_forms(subject.module), _equal_lengths(subject):
                     program = torch.export.export(
                         subject.module, examples, dynamic_shapes=_shapes(subject, names, bounds), strict=False
                     )
@@ -91,7 +97,7 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
         suspected += probes_beyond(subject, getattr(program, "_guards_code", ()), lowest)
         with quiet():
             _write(subject, program, path)
-    except BranchFound:
+    except (BranchFound, RouteFailed):
         raise
     except Exception as error:
         if is_disk_full(error):
@@ -133,7 +139,7 @@ def _shapes(subject: Subject, names: list[str], bounds: dict[str, _Bounds]) -> A
     """Dynamic shapes, one mapping per input; the wrapper takes *inputs, which torch.export sees as one tuple."""
     if not names:
         return None
-    dims = {name: bounds[name].dim(f"axis{place}") for place, name in enumerate(names)}
+    dims = {name: bounds[name].dim(place, name) for place, name in enumerate(names)}
     return (tuple({axis: dims[name] for axis, name in axes.items()} for axes in subject.axes),)
 
 

@@ -20,7 +20,7 @@ from exporters.commands.check_from_options import run_check
 from exporters.comparing.layers import find_divergence
 from exporters.comparing.steps import Step, Steps
 from exporters.settings import Tolerance
-from runtime.card import CARD_KEY, ModelCard
+from runtime.card import CARD_KEY, ImageInput, ModelCard
 from runtime.errors import CardError, CheckFailed, CheckpointError, InputError, ModelFileError
 from toolkit.data.readers.digits import digit_pictures
 from toolkit.training.checkpoints.checkpoint import Checkpoint
@@ -455,3 +455,20 @@ def test_what_is_nan_in_both_is_told_and_nothing_but_nan_is_no_agreement(tmp_pat
     assert found.passed and "note: the output" in str(found) and "is NaN in both in" in str(found)
     with pytest.raises(CheckFailed, match="NaN throughout in both, so that there is nothing to compare"):
         check(Roots(), Roots(), example=-x.abs())
+
+
+def test_weights_are_compared_as_the_files_card_says(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n\n\nclass Net(torch.nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(torch.nn.Conv2d(3, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())\n"
+    )
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    card = ImageInput("input", "RGB", (8, 8))
+    arch = f"{tmp_path / 'net.py'}:Net"
+    settings = {"task": "classification", "labels": ("a", "b", "c"), "inputs": (card,), "arch": arch}
+    export(tmp_path / "w.pth", tmp_path / "n.onnx", **settings)
+    for options in ({}, {"input_size": (8,)}, {"input_size": (3, 8, 8)}):
+        found = check(tmp_path / "n.onnx", tmp_path / "w.pth", arch=arch, **options)
+        assert found.passed
+        assert [entry.first for entry in found.outputs] == ["probabilities"]
