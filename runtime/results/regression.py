@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.card import ModelCard
@@ -70,6 +70,11 @@ class RegressionDecoder(Decoder):
     def outputs(self, card: ModelCard) -> tuple[str, ...]:
         """The values. Raises CardError for a card without."""
         return (role_output(card, ("values",)),)
+
+    def label_contradictions(self, card: ModelCard, shapes: Mapping[str, Sequence[int | str]]) -> list[str]:
+        """As `Decoder.label_contradictions`; version 0.3 wrote means and variances as one output, twice as wide, which opens."""
+        found = super().label_contradictions(card, shapes)
+        return found and super().label_contradictions(replace(card, labels=card.labels * 2), shapes) and found
 
     def decode(self, outputs: Arrays, card: ModelCard, sources: Sequence[str | None]) -> list[Regression]:
         """Decode values (N, T) -> N results. Raises CardError where the names on the card are not T."""
