@@ -181,12 +181,13 @@ class Inference(Generating):
             )
         found: dict[int, dict[str, Any]] = {}
         task, labels = find_task(self.task), self._labels()
+        probabilities = self.model.ends_in in ("softmax", "sigmoid") if self._spec.layers else None
         broken = not_finite(values, find_decoder(task.card_task).activation)
         for row, numbers in enumerate(values):
             if row in broken:
                 found[row] = {"预测值": None, "置信度": None, "原因": broken[row]}
                 continue
-            prediction, confidence = task.read_row(numbers, labels)
+            prediction, confidence = task.read_row(numbers, labels, probabilities)
             found[row] = {"预测值": prediction, **({} if confidence is None else {"置信度": confidence})}
         print(found)
         return found

@@ -106,13 +106,15 @@ class ClassificationTask(Task):
         )
 
     def array_targets(self, values: np.ndarray, labels: Sequence[str], place: Path) -> np.ndarray | None:
-        """Labels (N,) or one-hot (N, K) -> int64 (N,)."""
+        """Labels (N,) or (N, 1), or one-hot (N, K) of the K labels -> int64 (N,)."""
         try:
             if values.dtype.kind == "f" and np.equal(np.mod(values, 1), 0).all():
                 values = values.astype(np.int64)
             if values.ndim == 2 and values.shape[1] > 1:
-                one_hot: np.ndarray = values.astype(np.float64).argmax(1).astype(np.int64)
-                return one_hot
+                one_hot = values.dtype.kind in "iub" and np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()
+                if not one_hot or len(labels) not in (0, values.shape[1]):
+                    raise unfit_labels(values, place, "one label a row, (N,) or one-hot (N, K),", self.name)
+                return values.argmax(1).astype(np.int64)
             return self.named_targets([str(value) for value in values.reshape(len(values)).tolist()], labels, place)
         except (TypeError, ValueError) as error:
             raise unfit_labels(values, place, "one label a row, (N,) or one-hot (N, K),", self.name) from error
@@ -129,12 +131,16 @@ class ClassificationTask(Task):
         """The name of the class."""
         return data.labels[int(data.targets[index])]
 
-    def read_row(self, numbers: np.ndarray, labels: Sequence[str]) -> tuple[Any, Any]:
+    def read_row(
+        self, numbers: np.ndarray, labels: Sequence[str], probabilities: bool | None = None
+    ) -> tuple[Any, Any]:
         """(The most probable class, its probability); a row of another width than the labels is a vector."""
         if len(labels) not in (0, len(numbers)):
             return super().read_row(numbers, labels)
         index = int(numbers.argmax())
-        return label_at(labels, index), float(_probabilities(numbers)[index])
+        if probabilities is None:
+            probabilities = bool(numbers.min() >= 0 and numbers.max() <= 1)
+        return label_at(labels, index), float((numbers if probabilities else _softmax(numbers))[index])
 
     def strata(self, data: Examples) -> np.ndarray:
         """The classes."""
@@ -176,11 +182,9 @@ def are_probabilities(scores: torch.Tensor) -> bool:
     return bool((scores >= 0).all()) and torch.allclose(scores.sum(1), torch.ones(len(scores)), atol=1e-3)
 
 
-def _probabilities(numbers: np.ndarray) -> np.ndarray:
-    """Probabilities (K,) as the exported file gives them: values in 0..1 are kept, others are taken for logits."""
-    if numbers.min() >= 0 and numbers.max() <= 1:
-        return numbers
-    grown = np.exp(numbers - numbers.max())  # of logarithms of probabilities the probabilities themselves
+def _softmax(numbers: np.ndarray) -> np.ndarray:
+    """Logits, or logarithms of probabilities, (K,) -> probabilities."""
+    grown = np.exp(numbers - numbers.max())
     return np.asarray(grown / grown.sum())
 
 

@@ -85,7 +85,9 @@ class MultilabelTask(Task):
         """The labels that hold."""
         return ", ".join(name for name, holds in zip(data.labels, data.targets[index] > 0, strict=False) if holds)
 
-    def read_row(self, numbers: np.ndarray, labels: Sequence[str]) -> tuple[Any, Any]:
+    def read_row(
+        self, numbers: np.ndarray, labels: Sequence[str], probabilities: bool | None = None
+    ) -> tuple[Any, Any]:
         """(The labels above one half, their probabilities)."""
         chosen = [index for index, number in enumerate(numbers) if number > 0.5]
         return [label_at(labels, index) for index in chosen], [float(numbers[index]) for index in chosen]

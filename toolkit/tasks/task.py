@@ -178,8 +178,13 @@ class Task:
         """Caption of one example on a sheet of samples."""
         return f"number {index}"
 
-    def read_row(self, numbers: np.ndarray, labels: Sequence[str]) -> tuple[Any, Any]:
-        """One row of outputs (K,) -> (prediction, confidence); None for a prediction without confidence."""
+    def read_row(
+        self, numbers: np.ndarray, labels: Sequence[str], probabilities: bool | None = None
+    ) -> tuple[Any, Any]:
+        """One row of outputs (K,) -> (prediction, confidence); None for a prediction without confidence.
+
+        `probabilities` says whether the network ends in some rather than in logits; None where it is not known.
+        """
         return (float(numbers[0]) if len(numbers) == 1 else numbers.tolist()), None
 
     # ---- training -------------------------------------------------------------------------------------------------

@@ -450,3 +450,15 @@ def test_names_of_elsewhere_are_answered(layer: str, remedy: str) -> None:
 def test_masks_say_which_task_they_are_for() -> None:
     with pytest.raises(InputError, match=r"use nn\('dense'\)"):
         nn().load_dataset(np.zeros((4, 1, 8, 8)), np.zeros((4, 8, 8), int))
+
+
+def test_the_confidence_of_logits_that_look_like_probabilities_is_a_probability(tmp_path: Path) -> None:
+    model = nn("cls", tmp_path)
+    model.load_dataset(np.zeros((4, 2), np.float32), [0, 1, 0, 1])
+    model.add("linear", size=(2, 2))
+    layer = model.model[0]
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(torch.tensor([0.25, 0.75]))
+    model.inference(np.zeros((1, 2), np.float32))
+    assert model.print_result()[0] == {"预测值": 1, "置信度": pytest.approx(1 / (1 + np.exp(-0.5)))}
