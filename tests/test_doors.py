@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,7 @@ def test_a_table_is_learnt_alike_from_every_form_and_door(table: Path) -> None:
     card = runtime.load(table / "model.onnx", "cpu").card
     assert card is not None
     card = replace(card, inputs=tuple(entry.prepared_outside() for entry in card.inputs))
-    for name in ("rows.csv", "rows.tsv", "rows.npz"):  # --calibration and --evaluation
+    for name in ("rows.csv", "rows.tsv", "rows.npz", "turned.csv"):  # --calibration and --evaluation
         examples = open_examples(table / name, card)
         np.testing.assert_allclose(next(iter(examples.feeds(card, np.arange(40)).values())), expected, rtol=1e-6)
         assert [card.labels[index] for index in examples.targets] == KINDS.tolist()
@@ -314,3 +315,27 @@ def test_the_export_is_judged_alike_on_every_source(kind: str, tmp_path: Path, r
         right = {entry["name"]: entry["right"] for entry in judged["candidates"]}
         found.append((judged["data"]["labelled"], judged["data"]["rows"], right))
     assert found[0][0] and {"fp32", "int8"} <= set(found[0][2]) and all(entry == found[0] for entry in found), found
+
+
+@pytest.mark.parametrize("kind", ["table", "pictures", "texts", "sequences"])
+def test_the_parts_of_a_folder_are_those_of_the_training(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """--evaluation judges on the part that training keeps apart, --calibration takes the one that it learns from."""
+    folder = request.getfixturevalue(kind)
+    card = runtime.load(folder / "model.onnx", "cpu").card
+    assert card is not None
+    source = {"table": "rows.csv", "pictures": "classes", "texts": "folder", "sequences": "all.npz"}[kind]
+    for part in ("train", "val"):
+        if (folder / source).is_dir():
+            shutil.copytree(folder / source, tmp_path / part)
+        else:
+            shutil.copy(folder / source, tmp_path / Path(part).with_suffix(Path(source).suffix))
+    options = {"color": "grayscale"} if kind == "pictures" else {"level": "word"} if kind == "texts" else {}
+    opened = open_source(tmp_path, **options)
+    assert opened.validation is not None and opened.test is None
+    learnt_from, judged_on = open_examples(tmp_path, card), open_examples(tmp_path, card, "test")
+    assert Path(learnt_from.source).stem == "train"
+    assert "val" in judged_on.source and len(judged_on) == len(opened.validation)
+    assert judged_on.targets is not None
+    assert sorted(judged_on.targets.tolist()) == sorted(opened.validation.targets.tolist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -24,10 +24,6 @@ __all__ = ["KIND", "ImageKind", "pixels_of"]
 
 Array = np.ndarray[Any, Any]
 
-_FOLDERS: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training", "training_set", "train_set"),
-    "test": ("test", "testing", "test_set", "val", "valid", "validation", "val_set", "validation_set"),
-}
 # (height, width) of pictures made up for files that prepare them by themselves.
 _RAW_SIZES = ((64, 96), (97, 53), (224, 224))
 
@@ -81,11 +77,10 @@ class ImageKind(InputKind[ImageInput]):
         if found:
             pictures, targets = read_idx(found[0]), read_idx(found[1])
             return FolderItems(list(pictures), [str(target) for target in targets.tolist()], place)
-        folder = _child(place, _FOLDERS[part]) or _child(place, _FOLDERS["train"]) or place
-        classes = class_folders(folder)
+        classes = class_folders(place)
         if labels is not None and classes and {child.name for child in classes} <= set(labels):
             paths = [(path, child.name) for child in classes for path in images_in(child)]
-            return FolderItems([path for path, _ in paths], [name for _, name in paths], folder)
+            return FolderItems([path for path, _ in paths], [name for _, name in paths], place)
         files = images_in(place)
         if not files:
             raise InputError(
@@ -123,12 +118,6 @@ def pixels_of(row: Array, card: ImageInput) -> npt.NDArray[np.uint8]:
     channels_last = row.transpose(1, 2, 0) if card.layout == "NCHW" else row
     values = (channels_last * np.array(card.std or 1.0) + np.array(card.mean or 0.0)) / card.scale
     return np.ascontiguousarray(np.clip(np.rint(np.nan_to_num(values)), 0, 255).astype(np.uint8))
-
-
-def _child(folder: Path, names: Sequence[str]) -> Path | None:
-    children = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
-    found = next((children[name] for name in names if name in children), None)
-    return found if found is not None and class_folders(found) else None
 
 
 def _function(card: ImageInput) -> str:

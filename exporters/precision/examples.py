@@ -16,7 +16,11 @@ from runtime.card import InputCard, ModelCard
 from runtime.errors import InputError
 from runtime.preprocess import read_arrays, read_table
 from runtime.preprocess.inputs import prepare, prepare_items
+from runtime.preprocess.sources import text_files
 from runtime.results import find_decoder
+from toolkit.data.parts import Part as NamedPart
+from toolkit.data.parts import find_part
+from toolkit.data.readers.images import class_folders
 
 __all__ = ["Examples", "open_examples"]
 
@@ -24,6 +28,9 @@ Array = np.ndarray[Any, Any]
 Part = Literal["train", "test"]
 
 _TABLES = (".csv", ".tsv", ".tab")
+_ARRAYS = (".npz", ".npy")
+# The parts to look for in a folder that has several, the first before the others.
+_ORDERS: dict[Part, tuple[NamedPart, ...]] = {"train": ("train",), "test": ("test", "validation", "train")}
 
 
 @dataclass(frozen=True)
@@ -54,14 +61,17 @@ class Examples:
 def open_examples(path: str | os.PathLike[str], card: ModelCard, part: Part = "train") -> Examples:
     """Open examples at `path` for a network with this card.
 
-    - pictures: a folder with one sub-folder per class, or with ``train`` and ``test`` (``val``) folders of such;
-      any folder of pictures, without labels; a folder with idx files (MNIST); a picture;
-    - tables: ``.csv`` and ``.tsv`` with the card's columns, and those of the labels;
+    - pictures: a folder with one sub-folder per class; any folder of pictures, without labels; a folder with idx files
+      (MNIST); a picture;
+    - tables: ``.csv`` and ``.tsv`` with the card's columns, and those of the labels: of classes the one column that holds them,
+      or the last;
     - texts: ``.csv`` and ``.tsv`` with the card's column, and the label's; ``.txt`` with one text per line, without labels;
       a folder of ``.txt`` files, one class per file;
     - ``.npz`` with ``data`` and ``label``, of sequences also ``lengths``; with an array for each input, named as it is, where
       there are several. Pictures in uint8 go through the pre-processing; floats are taken as prepared. ``.npy``: the same
-      without labels.
+      without labels;
+    - a folder with several of one kind named for the parts of the data, as training takes it: ``train`` and ``test`` or
+      ``val``, as folders or as files (``train.csv``).
 
     Args:
         path: the folder or file.
@@ -74,7 +84,9 @@ def open_examples(path: str | os.PathLike[str], card: ModelCard, part: Part = "t
     place = Path(path)
     if not place.exists():
         raise InputError(f"{place} does not exist. Check the path; it is looked up from {Path.cwd()}.")
-    if place.suffix.lower() in (".npz", ".npy") and place.is_file():
+    if place.is_dir():
+        place = find_part(place, _ORDERS[part], _holds_examples)
+    if place.suffix.lower() in _ARRAYS and place.is_file():
         return _from_arrays(place, card)
     if len(card.inputs) != 1:
         names = ", ".join(entry.name for entry in card.inputs)
@@ -90,6 +102,12 @@ def open_examples(path: str | os.PathLike[str], card: ModelCard, part: Part = "t
     else:
         found = (_from_file(place, entry), None)
     return Examples({entry.name: found[0]}, found[1], str(place))
+
+
+def _holds_examples(path: Path) -> bool:
+    if path.is_dir():
+        return bool(class_folders(path) or text_files(path))
+    return path.suffix.lower() in (*_TABLES, *_ARRAYS)
 
 
 def _prepared(items: Sequence[Any] | Array, entry: InputCard, positions: Array) -> Array:
@@ -129,7 +147,10 @@ def _from_table(place: Path, entry: InputCard, card: ModelCard) -> tuple[Sequenc
         return rows, array_targets(np.array(values), card, place)
     if not decoder.answer_is_label or not others:
         return rows, None
-    return rows, named_targets([row[header.index(others[-1])] for row in cells], card, place)
+    cells_of = {name: [row[header.index(name)] for row in cells] for name in others}
+    labelled = [name for name in others if set(cells_of[name]) <= set(card.labels)]
+    column = labelled[0] if len(labelled) == 1 else others[-1]  # as training takes it where none is named
+    return rows, named_targets(cells_of[column], card, place)
 
 
 def _from_arrays(place: Path, card: ModelCard) -> Examples:

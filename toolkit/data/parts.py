@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from runtime.errors import InputError
 
-__all__ = ["Part", "find_parts"]
+__all__ = ["Part", "find_part", "find_parts"]
 
 Part: TypeAlias = Literal["train", "validation", "test"]
 
@@ -35,7 +35,7 @@ def find_parts(
     found: dict[Part, Path] = {}
     others = False
     for path in sorted(candidates):
-        part = next((part for part, names in _NAMES.items() if path.stem.lower() in names), None)
+        part = _named_for(path)
         if part is None or not holds(path):
             others |= part is None
             continue
@@ -53,3 +53,16 @@ def find_parts(
             f"{first.with_stem('train')}, {what}, is expected. To read one part alone, give its own path."
         )
     return {}
+
+
+def find_part(folder: Path, wanted: Iterable[Part], holds: Callable[[Path], Any]) -> Path:
+    """The folder or file in `folder` that is named for the first of these parts; `folder` itself where none is.
+
+    `holds` tells whether one that is named for a part holds what a part does.
+    """
+    named = {_named_for(path): path for path in sorted(folder.iterdir(), reverse=True)}
+    return next((named[part] for part in wanted if part in named and holds(named[part])), folder)
+
+
+def _named_for(path: Path) -> Part | None:
+    return next((part for part, names in _NAMES.items() if path.stem.lower() in names), None)

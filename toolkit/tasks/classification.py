@@ -114,7 +114,8 @@ class ClassificationTask(Task):
                 one_hot = values.dtype.kind in "iub" and np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()
                 if not one_hot or len(labels) not in (0, values.shape[1]):
                     raise unfit_labels(values, place, "one label a row, (N,) or one-hot (N, K),", self.name)
-                return values.argmax(1).astype(np.int64)
+                one_hot_rows: np.ndarray = values.argmax(1).astype(np.int64)
+                return one_hot_rows
             return self.named_targets([str(value) for value in values.reshape(len(values)).tolist()], labels, place)
         except (TypeError, ValueError) as error:
             raise unfit_labels(values, place, "one label a row, (N,) or one-hot (N, K),", self.name) from error

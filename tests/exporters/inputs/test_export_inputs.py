@@ -84,7 +84,7 @@ def test_examples_of_pictures(tmp_path: Path) -> None:
         (tmp_path / "test" / name).mkdir(parents=True)
         Image.new("RGB", (5, 6)).save(tmp_path / "test" / name / "1.png")
     kind = kind_of(IMAGE)
-    found = kind.folder_items(tmp_path, "test", ("cat", "dog", "cow"))
+    found = kind.folder_items(tmp_path / "test", "test", ("cat", "dog", "cow"))
     assert found is not None
     assert (found.names, found.folder) == (["cat", "dog"], tmp_path / "test")
     for labels in (None, ("cat",)):
