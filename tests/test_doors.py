@@ -291,7 +291,7 @@ def test_sequences_are_answered_and_learnt_alike(sequences: Path) -> None:
     known = nn("cls")
     known.load_dataset(STEPS, TURNS, train_val_ratio=1.0)
     data = open_source(sequences / "all.npz").train
-    assert learnt(data) == learnt(known.batches[0].data)
+    assert repr(learnt(data)) == repr(learnt(known.batches[0].data))  # padded steps are NaN, which differs from itself
     examples = open_examples(sequences / "all.npz", opened.card)
     assert [opened.card.labels[index] for index in examples.targets] == TURNS.tolist()
 
