@@ -10,14 +10,15 @@ import argparse
 import tempfile
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from real_work import TABLES
 
 from runtime.console import table
 from toolkit import nn
 
 Data = tuple[np.ndarray, np.ndarray]
+TABLES = Path(__file__).resolve().parents[2] / "examples" / "data"
 
 
 def houses(seed: int) -> Data:
