@@ -34,7 +34,7 @@ from exporters.targets.runtimes import ONNXRUNTIME_RELEASES
 from runtime.atomic import atomic_write
 from runtime.errors import ToolkitError
 
-CHILD = Path(__file__).parent / "old_runtimes_parts" / "child.py"
+CHILD = Path(__file__).with_name("old_runtimes_child.py")
 TOLERANCE = 1e-4
 
 
