@@ -143,7 +143,9 @@ def _ours(checkpoint: Checkpoint) -> LoadedModel:
         samples,
         task=card.task,
         labels=card.labels,
-        inputs=card.inputs,
+        inputs=tuple(entry.skipped_padding() for entry in card.inputs)
+        if checkpoint.spec.skips_padding
+        else card.inputs,
         training=card.training,
         recorded=checkpoint.training,
         producer=card.producer,

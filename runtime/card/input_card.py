@@ -56,6 +56,15 @@ class InputCard(ABC):
         """What tells padded steps of a row from real ones: the padding token, or "nan"; None where nothing does."""
         return self.padding
 
+    @property
+    def padding_is_skipped(self) -> bool:
+        """Whether the network leaves padded steps out, and results do."""
+        return self.padding_mark == "nan"
+
+    def skipped_padding(self) -> Self:
+        """The card of a network that leaves padded steps out."""
+        return self
+
     def zero_padded(self) -> Self:
         """The card of the same preparation with padded steps of zeros, where they are NaN."""
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from runtime.card.field_checks import (
@@ -45,6 +45,8 @@ class TextInput(InputCard):
         normalization: Unicode form: "NFC" composes accents, "NFKC" also folds compatible characters, "none" leaves all.
         strip_accents: é becomes e.
         column: the column that holds the text in a table.
+        skips_padding: the network leaves padded tokens out, and so do results. Cards without the field are of versions whose
+            networks read them.
     """
 
     vocabulary: tuple[str, ...]
@@ -56,6 +58,7 @@ class TextInput(InputCard):
     normalization: Literal["NFC", "NFKC", "none"] = "NFC"
     strip_accents: bool = False
     column: str = "text"
+    skips_padding: bool = field(default=False, metadata={"optional": True})
     kind: Literal["text"] = "text"
 
     CHECKS: ClassVar[Mapping[str, FieldCheck]] = {
@@ -65,6 +68,7 @@ class TextInput(InputCard):
         "unknown": INDEX,
         "lowercase": FLAG,
         "strip_accents": FLAG,
+        "skips_padding": FLAG,
         "column": FieldCheck(is_text, "the column's name is"),
     }
 
@@ -100,6 +104,15 @@ class TextInput(InputCard):
     def tokens(self) -> tuple[str, ...]:
         """The vocabulary."""
         return self.vocabulary
+
+    @property
+    def padding_is_skipped(self) -> bool:
+        """As `InputCard.padding_is_skipped`."""
+        return self.skips_padding
+
+    def skipped_padding(self) -> TextInput:
+        """As `InputCard.skipped_padding`."""
+        return replace(self, skips_padding=self.padding is not None)
 
     @property
     def table_columns(self) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ class DenseDecoder(Decoder):
     def run(self, session: Runner, feeds: Arrays, card: ModelCard) -> dict[str, npt.NDArray[Any]]:
         """As `Decoder.run`, and how many steps of each row are real, where the card tells."""
         found = super().run(session, feeds, card)
-        if len(card.inputs) != 1:
+        if len(card.inputs) != 1 or not card.inputs[0].padding_is_skipped:
             return found
         rows = feeds[card.inputs[0].name]
         steps = preprocessor_of(card.inputs[0]).real_steps(rows, card.inputs[0])

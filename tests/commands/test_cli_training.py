@@ -179,7 +179,7 @@ def test_a_regression_is_trained(tmp_path: Path) -> None:
     [
         (["--model", "lenett"], "There is no network 'lenett'. Did you mean 'lenet'"),
         (["--model", "lenet"], "LeNet takes pictures of at least 12 x 12 pixels, got 8 x 8."),
-        (["--model", "missing.json"], "missing.json cannot be read as a network's description"),
+        (["--model", "missing.json"], "missing.json does not exist"),
         (["--data", "nowhere"], "nowhere does not exist."),
         (["--optimizer", "adma"], "There is no optimiser 'adma'."),
         (["--schedule", "cosin"], "There is no schedule 'cosin'. Did you mean 'cosine'?"),

@@ -117,6 +117,17 @@ def text(to: Path) -> Network:
     return model, TEXTS[:4], {"loss": {"name": "CrossEntropyLoss", "label_smoothing": 0.1}}
 
 
+def tokens(to: Path) -> Network:
+    model = seeded("dense")
+    model.load_text_data(
+        TEXTS, [[1, 0, 1], [0, 1], [1, 1], [0, 0, 1]] * 6, level="word", batch_size=8, train_val_ratio=0.75
+    )
+    model.add("embedding", size=(12, 6))
+    model.add("gru", size=(6, 5))
+    model.add("linear", size=(5, 2), flatten=False)
+    return model, TEXTS[:4], {}
+
+
 def pairs(to: Path) -> Network:
     model = seeded("embedding")
     model.load_pairs(ROWS, ROWS[::-1].copy(), KINDS[::-1] == KINDS, batch_size=8, train_val_ratio=0.75)
@@ -154,7 +165,7 @@ def command(to: Path) -> Network:
 
 
 NETWORKS = (
-    *(classification, pictures, multilabel, regression, dense, sequence, text, pairs, triplets),
+    *(classification, pictures, multilabel, regression, dense, sequence, text, tokens, pairs, triplets),
     *(poisson, gaussian, command),
 )
 

@@ -68,8 +68,8 @@ def test_a_card_and_labels_are_read_from_files(tmp_path: Path) -> None:
         ({"max_drop": float("inf")}, InputError, "--max-drop inf"),
         ({"arch_args": "{"}, InputError, "is not JSON"),
         ({"arch_args": "[1]"}, InputError, "is no JSON object"),
-        ({"card": "none.json"}, InputError, "none.json cannot be read"),
-        ({"labels": "none.txt"}, InputError, "none.txt cannot be read"),
+        ({"card": "none.json"}, InputError, "none.json does not exist"),
+        ({"labels": "none.txt"}, InputError, "none.txt does not exist"),
     ],
 )
 def test_what_cannot_be_read_is_said(changes: dict[str, Any], kind: type[ToolkitError], words: str) -> None:

@@ -94,6 +94,23 @@ def test_classes_of_steps_end_with_the_sequence(tmp_path: Path) -> None:
         assert sum(share for _, share in found.shares()) == pytest.approx(1)
 
 
+def test_classes_of_tokens_end_with_the_text(tmp_path: Path) -> None:
+    texts = ["a small cat", "one big dog here now", "small", "a big cat and dog"] * 3
+    model = nn("dense", save_fold=tmp_path)
+    model.load_text_data(
+        texts, [[len(word) % 2 for word in text.split()] for text in texts], level="word", batch_size=4
+    )
+    model.add("embedding", size=6)
+    model.add("gru", size=5, bidirectional=True)
+    model.add("linear", size=2, flatten=False)
+    model.train(epochs=1, verbose=False, report=None)
+    export(tmp_path / "basenn.pth", tmp_path / "model.onnx", simplifier="none")
+    file = runtime.load(tmp_path / "model.onnx", "cpu")
+    for text, found in zip(texts, file.predict(texts), strict=True):
+        assert found.classes.shape == (len(text.split()),)
+        assert found.classes.tolist() == file.predict(text).classes.tolist()
+
+
 def test_a_text_is_answered_without_its_padding(tmp_path: Path) -> None:
     texts = ["a small cat", "one big dog here now", "small", "a big cat and dog"] * 3
     model = nn("cls", save_fold=tmp_path)

@@ -98,5 +98,5 @@ def test_a_malformed_file_is_a_spec_error(tmp_path: Path, content: bytes, words:
 
 
 def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="No such file"):
+    with pytest.raises(SpecError, match="does not exist"):
         network_layers(tmp_path / "network.json", (), 3, "classification")
