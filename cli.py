@@ -36,7 +36,7 @@ CONTENTS = {
             "runtime.commands.predict",
             "Predict pictures, the rows of a table, texts (one a line), or sequences.",
         ),
-        "bench": ("runtime.commands.bench", "Measure latency and throughput on random inputs."),
+        "bench": ("runtime.commands.bench", "Measure latency, throughput and memory on random inputs."),
     },
     "Search": {
         "embed": ("runtime.commands.embed", "Embed pictures into an index for `toolkit search`."),

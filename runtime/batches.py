@@ -19,6 +19,7 @@ from runtime.preprocess.inputs import prepare_items
 from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import NamedItems
 from runtime.preprocess.pixel_budget import PIXELS
+from runtime.processors import usable_processors
 from runtime.results import Failure
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _only_input(session: Session) -> str:
     if len(session.inputs) != 1:
         names = ", ".join(tensor.name for tensor in session.inputs)
         raise InputError(
-            f"{session.path} takes {len(session.inputs)} inputs ({names}); use .run with one array for each."
+            f"{session.path} takes {len(session.inputs)} inputs ({names}); use .run in Python, with one array for each."
         )
     return session.inputs[0].name
 
@@ -154,7 +155,7 @@ def _check_inputs(session: Session) -> None:
     if without and session.fixed_batch is None:
         raise InputError(
             f"{session.path} takes {'; '.join(map(str, session.inputs))}: {without[0].name!r} has no axis of the batch, so the model "
-            f"is not run row by row. Use .run with one array for each."
+            f"is not run row by row. Use .run in Python, with one array for each."
         )
 
 
@@ -165,7 +166,7 @@ def _check_rows(session: Session, outputs: Mapping[str, Array], rows: Mapping[st
     """
     count = len(next(iter(rows.values())))
     for name, array in outputs.items():
-        if np.ndim(array) == 0 or len(array) != count:
+        if not isinstance(array, np.ndarray) or array.ndim == 0 or len(array) != count:
             raise _no_rows(session, name, array, count)
     unknown = [name for name in outputs if name not in session.row_outputs]
     if unknown and session.fixed_batch is None:
@@ -179,9 +180,10 @@ def _check_rows(session: Session, outputs: Mapping[str, Array], rows: Mapping[st
 
 
 def _no_rows(session: Session, name: str, array: Array, count: int) -> InputError:
+    shown = f"it has the shape {array.shape}" if isinstance(array, np.ndarray) else f"it is a {type(array).__name__}"
     return InputError(
-        f"The output {name!r} of {session.path} is not one row an input: it has the shape {np.shape(array)} for {count} "
-        f"row{'s' * (count > 1)}. Use .run for it."
+        f"The output {name!r} of {session.path} is not one row an input: {shown} for {count} "
+        f"row{'s' * (count > 1)}. Use .run in Python for it."
     )
 
 
@@ -237,7 +239,7 @@ def _by_workers(
     session: Session, total: int, chunk: Callable[[Session, int, int], Chunk], workers: int | None
 ) -> Iterator[Chunk]:
     """Make chunks of `total` inputs, (session, start, stop) -> chunk, by several workers; in order."""
-    count = workers or os.cpu_count() or 1
+    count = workers or (usable_processors() if total > 1 else 1)
     if total < 2 * count or count == 1:
         for start in range(0, total, _MOST_ROWS):
             yield chunk(session, start, min(start + _MOST_ROWS, total))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ import numpy as np
 
 from runtime.batches import Chunk, Run, asking, run_items, run_named, run_pictures, run_prepared, without_rows
 from runtime.card import ArrayInput, InputCard, ModelCard
-from runtime.errors import CardError, InputError
+from runtime.errors import CardError, InputError, suggest
 from runtime.preprocess.inputs import parse_inputs
 from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.named_inputs import NamedItems, join_items, parse_named_inputs
@@ -31,9 +30,13 @@ __all__ = ["Model", "load"]
 
 
 def load(
-    path: str | os.PathLike[str], device: str = "auto", *, require_device: bool = False, threads: int | None = None
+    path: str | os.PathLike[str] | bytes,
+    device: str = "auto",
+    *,
+    require_device: bool = False,
+    threads: int | None = None,
 ) -> Model:
-    """Open an ONNX file. Arguments and errors are those of `runtime.session.Session`."""
+    """Open an ONNX file, by its path or as its content. Arguments and errors are those of `runtime.session.Session`."""
     return Model(Session(path, device, require_device=require_device, threads=threads))
 
 
@@ -63,6 +66,11 @@ class Model:
         return self.session.inputs
 
     @property
+    def optional_inputs(self) -> tuple[Tensor, ...]:
+        """Inputs that a run may be given and may do without."""
+        return self.session.optional_inputs
+
+    @property
     def outputs(self) -> tuple[Tensor, ...]:
         """The file's outputs."""
         return self.session.outputs
@@ -73,7 +81,7 @@ class Model:
         return self.session.card
 
     def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
-        """Run on arrays: input name -> array, output name -> array. Raises as `Session.run`."""
+        """Run on arrays: input name -> array, output name -> array. Takes, returns and raises as `Session.run`."""
         return self.session.run(inputs, outputs)
 
     def predict(self, data: Any, *, on_error: Literal["raise", "keep"] = "raise") -> Any:
@@ -128,7 +136,7 @@ class Model:
             OutputError: the embedding of an input holds NaN or infinity.
             CardError: the card names no embedding and `output` is None.
         """
-        name = output or self.embedding_output()
+        name = self.embedding_output(output)
         items, single = self._items(data)
         if not len(items):
             raise InputError("No input was given; at least one is expected.")
@@ -147,7 +155,7 @@ class Model:
         self, items: Sequence[Any], *, output: str | None = None
     ) -> Iterator[tuple[list[str | None], dict[int, Failure], npt.NDArray[np.float32] | None]]:
         """Embed a list of inputs lazily: chunks of (sources, failures by position, embeddings (n, D) of the others)."""
-        name = output or self.embedding_output()
+        name = self.embedding_output(output)
         start = 0
         for chunk in self._chunks(items, asking(name)):
             values = {} if chunk.outputs is None else {name: _flat(chunk.outputs[name])}
@@ -158,28 +166,37 @@ class Model:
             start += len(chunk.sources)
             yield chunk.sources, chunk.failures, None if chunk.outputs is None else chunk.outputs[name]
 
-    def embedding_output(self) -> str:
-        """The output that the card calls the embedding. Raises CardError when there is none."""
-        name = self.card.output("embedding") if self.card else None
+    def embedding_output(self, output: str | None = None) -> str:
+        """The output that is the embedding: `output`, or the one that the card calls so.
+
+        Raises:
+            InputError: the file has no such output.
+            CardError: `output` is None, and the card names no embedding.
+        """
+        name = output or (self.card.output("embedding") if self.card else None)
         names = [tensor.name for tensor in self.outputs]
-        if name is None or name not in names:
-            raise CardError(
-                f"{self.path} names no embedding. Its outputs are {', '.join(names)}: choose one with output=..., or export the model "
-                f"again and ask for the embedding (toolkit export --outputs ...,embedding)."
-            )
-        return name
+        if name in names:
+            return name
+        if output is not None:
+            raise InputError(f"{self.path} has no output {output!r}.{suggest(output, names)}")
+        again = (
+            ", or export the model again and ask for the embedding (toolkit export --outputs ...,embedding)"
+            if self.card
+            else ""
+        )
+        raise CardError(
+            f"{self.path} names no embedding. Its outputs are {', '.join(names)}: choose one with --embedding NAME "
+            f"(output=... in Python){again}."
+        )
 
     def space(self, output: str | None = None) -> str:
         """Digest of the file and the output: embeddings can be compared only when they share it."""
         return f"{self.digest}:{output or self.embedding_output()}"
 
-    @functools.cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 of the file, which holds the weights and the pre-processing alike."""
-        import hashlib
-
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return self.session.digest
 
     def items(self, paths: Sequence[str | os.PathLike[str]]) -> Any:
         """Expand paths of pictures, folders, tables, texts or sequences, of several inputs of .npz files, to items of `stream`,
@@ -197,20 +214,26 @@ class Model:
     def _card(self) -> ModelCard:
         if self.card is None:
             raise CardError(
-                f"{self.path} has no model card, so its pre-processing and labels are unknown. Use .run(...) with arrays, "
-                f"or export the model with this toolkit."
+                f"{self.path} has no model card, so its pre-processing and labels are unknown. It takes "
+                f"{'; '.join(map(str, self.inputs)) or 'no input'}: use .run(...) with arrays, in Python."
             )
         return self.card
 
     def _input(self) -> InputCard:
         if self.card is not None:
             if len(self.card.inputs) != 1:
-                raise CardError(f"{self.path} takes {len(self.card.inputs)} inputs; use .run with one array for each.")
+                raise CardError(
+                    f"{self.path} takes {len(self.card.inputs)} inputs; use .run in Python, with one array for each."
+                )
             return self.card.inputs[0]
         if len(self.inputs) != 1:
             names = ", ".join(tensor.name for tensor in self.inputs) or "none"
-            raise CardError(f"{self.path} takes {len(self.inputs)} inputs ({names}); use .run with one array for each.")
+            raise CardError(
+                f"{self.path} takes {len(self.inputs)} inputs ({names}); use .run in Python, with one array for each."
+            )
         tensor = self.inputs[0]
+        if not tensor.is_array:
+            raise CardError(f"{self.path} takes {tensor}, which has no rows; use .run in Python.")
         rows = self.session.batch.axes.get(tensor.name, 0)
         row = tuple(n if isinstance(n, int) else None for axis, n in enumerate(tensor.shape) if axis != rows)
         return ArrayInput(tensor.name, row, tensor.dtype)

@@ -14,7 +14,7 @@ from runtime.atomic import atomic_path
 from runtime.card import image_inputs
 from runtime.console import one_line, table
 from runtime.drawing.grid import grid
-from runtime.errors import InputError, VectorIndexError
+from runtime.errors import CardError, InputError, VectorIndexError
 from runtime.results import Failure
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "neighbour_text",
     "open_picture_index",
     "search_pictures",
+    "takes_pictures",
 ]
 
 _ROWS_PER_TRANSACTION = 4096
@@ -83,6 +84,24 @@ def open_picture_index(folder: Path) -> VectorIndex:
     return runtime.index.open(folder)
 
 
+def takes_pictures(model: Model) -> None:
+    """Refuse a model that takes no pictures.
+
+    Raises:
+        CardError: the file has no card, so that nothing tells how a picture is prepared.
+        InputError: it takes something else.
+    """
+    if model.card is None:
+        names = [tensor.name for tensor in model.outputs]
+        raise CardError(
+            f"{model.path} has no model card, so how a picture is prepared for it is not known. Prepare the pictures yourself: "
+            f"runtime.load(...).embed(arrays, output={names[0]!r}) in Python takes {'; '.join(map(str, model.inputs))}; its outputs are "
+            f"{', '.join(names)}."
+        )
+    if len(model.card.inputs) != 1 or not image_inputs(model.card.inputs):
+        raise InputError(f"{model.path} does not take pictures. Name a model of pictures to embed them.")
+
+
 def embed_pictures(
     model: Model,
     pictures: Sequence[Path],
@@ -91,6 +110,7 @@ def embed_pictures(
     metric: str | None = None,
     dtype: str | None = None,
     roots: Sequence[Path] = (),
+    output: str | None = None,
     advance: Callable[[int], None] = lambda _count: None,
 ) -> Embedded:
     """Embed pictures into the index in `folder`, which is made where there is none.
@@ -98,21 +118,21 @@ def embed_pictures(
     A picture's id is its path as given; its metadata holds the whole ``path`` and its ``folder``: the first folder below
     the one of `roots` that it lies in (its class, where there is one folder per class), else the folder that it lies in
     itself. A picture that is in the index already is replaced. Without `metric` and `dtype` an index keeps its own; a new one takes
-    cosine and float32.
+    cosine and float32. `output` is the model's output to take; None takes the one that the card calls the embedding.
 
     Raises:
-        CardError: the model has no embedding.
+        CardError: the model has no card, or no embedding.
         InputError: the model takes something else than pictures.
         VectorIndexError: the index was made by another model, or refuses a vector.
     """
-    added, failures, dim = 0, [], _embedding_length(model)
-    if model.card is None or len(model.card.inputs) != 1 or not image_inputs(model.card.inputs):
-        raise InputError(f"{model.path} does not take pictures. Name a model of pictures to embed them.")
-    attributes = {"model": str(model.path.resolve())}
-    space = model.space()
+    takes_pictures(model)
+    output = model.embedding_output(output)
+    added, failures, dim = 0, [], _embedding_length(model, output)
+    attributes = {"model": str(model.path.resolve())} if model.path.is_file() else {}
+    space = model.space(output)
     if (folder / "index.sqlite").is_file():
         with runtime.index.open(folder) as known:
-            _same_space(known, model, f"The index {folder}")
+            _same_space(known, model, output, f"The index {folder}")
     with runtime.index.open(folder, dim=dim, metric=metric, space=space, dtype=dtype, attributes=attributes) as index:
         ids: list[str] = []
         rows: list[np.ndarray[Any, Any]] = []
@@ -127,7 +147,7 @@ def embed_pictures(
                 rows.clear()
 
         try:
-            for sources, failed, values in model.embed_stream(list(dict.fromkeys(pictures))):
+            for sources, failed, values in model.embed_stream(list(dict.fromkeys(pictures)), output=output):
                 failures += list(failed.values())
                 if values is not None:
                     good = [source for position, source in enumerate(sources) if position not in failed]
@@ -149,18 +169,22 @@ def search_pictures(
     count: int,
     where: Sequence[str] = (),
     *,
+    output: str | None = None,
     on_failure: Callable[[Failure], None] | None = None,
 ) -> list[Neighbours]:
     """Find the `count` nearest pictures per query. `where` holds texts ``field=value``; all must hold, one field may
-    be repeated to allow several values. With `on_failure`, a query that cannot be read is told there, and the others are searched for.
+    be repeated to allow several values. `output` is the model's output to take; None takes the one of the index. With `on_failure`, a query that cannot be read is told there, and the others are searched for.
 
     Raises:
         VectorIndexError: the index was made by another model.
         InputError: a query cannot be read, or a condition is malformed.
         OutputError: the embedding of a query holds NaN or infinity.
     """
-    _same_space(index, model)
-    names, vectors = _embedded_queries(model, queries, on_failure)
+    takes_pictures(model)
+    made_of = (index.space or "").partition(":")[2]
+    output = output or (made_of if made_of in [tensor.name for tensor in model.outputs] else model.embedding_output())
+    _same_space(index, model, output)
+    names, vectors = _embedded_queries(model, queries, output, on_failure)
     if not names:
         return []
     found = index.search(vectors, count, where=_conditions(where))
@@ -175,14 +199,14 @@ def search_pictures(
 
 
 def _embedded_queries(
-    model: Model, queries: Sequence[Path], on_failure: Callable[[Failure], None] | None
+    model: Model, queries: Sequence[Path], output: str, on_failure: Callable[[Failure], None] | None
 ) -> tuple[list[str], np.ndarray[Any, Any]]:
     """(queries that could be read, their embeddings (n, D))."""
     if on_failure is None:
-        return [str(query) for query in queries], model.embed([str(query) for query in queries])
+        return [str(query) for query in queries], model.embed([str(query) for query in queries], output=output)
     names: list[str] = []
     rows: list[np.ndarray[Any, Any]] = []
-    for sources, failures, values in model.embed_stream([str(query) for query in queries]):
+    for sources, failures, values in model.embed_stream([str(query) for query in queries], output=output):
         for failure in failures.values():
             on_failure(failure)
         names += [str(source) for position, source in enumerate(sources) if position not in failures]
@@ -214,12 +238,19 @@ def neighbour_text(found: Sequence[Neighbours]) -> str:
     return "\n\n".join(parts)
 
 
-def _same_space(index: VectorIndex, model: Model, name: str = "The index") -> None:
-    if index.space is not None and index.space != model.space():
+def _same_space(index: VectorIndex, model: Model, output: str, name: str = "The index") -> None:
+    if index.space is None or index.space == model.space(output):
+        return
+    digest, _, made_of = index.space.partition(":")
+    if digest == model.digest:
         raise VectorIndexError(
-            f"{name} was made by another model than {model.path}, so its vectors cannot be compared with this model's. Name "
-            f"the model that made it, or embed the pictures again."
+            f"{name} was made of the output {made_of!r} of this model, whose vectors cannot be compared with those of {output!r}. "
+            f"Take it with --embedding {made_of} (output={made_of!r} in Python), or embed the pictures into another index."
         )
+    raise VectorIndexError(
+        f"{name} was made by another model than {model.path}, so its vectors cannot be compared with this model's. Name "
+        f"the model that made it, or embed the pictures again."
+    )
 
 
 def _some_ids(index: VectorIndex, vectors: np.ndarray[Any, Any]) -> list[str]:
@@ -235,12 +266,13 @@ def _class_folder(picture: Path, roots: Sequence[Path]) -> str:
     return picture.resolve().parent.name
 
 
-def _embedding_length(model: Model) -> int:
-    name = model.embedding_output()
-    shape = next(tensor.shape for tensor in model.outputs if tensor.name == name)
+def _embedding_length(model: Model, output: str) -> int:
+    shape = next(tensor.shape for tensor in model.outputs if tensor.name == output)
     lengths = [length for length in shape[1:] if isinstance(length, int)]
-    if len(lengths) != len(shape) - 1:
-        raise InputError(f"The embedding of {model.path} has the shape {shape}; a fixed length is expected.")
+    if not shape or len(lengths) != len(shape) - 1:
+        raise InputError(
+            f"The output {output!r} of {model.path} has the shape {shape}; rows of a fixed length are expected."
+        )
     return int(np.prod(lengths))
 
 

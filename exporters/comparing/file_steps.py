@@ -11,6 +11,7 @@ import onnx
 
 from exporters.comparing.steps import Step, Steps
 from runtime.errors import ModelFileError
+from runtime.processors import usable_cores
 
 __all__ = ["file_steps"]
 
@@ -53,6 +54,7 @@ def _run(model: onnx.ModelProto, names: list[str], feeds: Mapping[str, np.ndarra
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
+    options.intra_op_num_threads = usable_cores() or 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "every_tensor.onnx"
         try:

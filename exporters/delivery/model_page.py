@@ -21,6 +21,7 @@ from runtime.atomic import atomic_write
 from runtime.card import ModelCard
 from runtime.console import bytes_text, seconds_text, without_controls
 from runtime.errors import ToolkitError
+from runtime.processors import usable_processors
 from runtime.results import find_decoder
 from runtime.session import Session
 from runtime.session.bench import Timing, measurements
@@ -47,7 +48,7 @@ def write_report(report: Report, path: str | os.PathLike[str]) -> Path:
 def measure_speed(path: Path) -> Speed:
     """Latency of random inputs at batches of 1 and 8, with one thread and with as many as onnxruntime takes by itself."""
     found: list[tuple[int | None, Timing]] = []
-    for threads in (1, None) if (os.cpu_count() or 1) > 1 else (1,):
+    for threads in (1, None) if usable_processors() > 1 else (1,):
         try:
             measured = measurements(Session(path, "cpu", threads=threads), (1, 8), seconds=_SECONDS)
             found += [(threads, timing) for _, timing in measured if isinstance(timing, Timing)]
@@ -223,7 +224,7 @@ def _machine() -> str:
         name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, UnicodeDecodeError, StopIteration):
         name = platform.processor() or platform.machine()
-    count = os.cpu_count() or 1
+    count = usable_processors()
     return f"{name}, {count} core{'s' * (count != 1)}, {platform.system()}"
 
 

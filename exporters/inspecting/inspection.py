@@ -97,7 +97,7 @@ def _vocabulary_warnings(model: onnx.ModelProto, session: Session) -> list[str]:
 def _session_warnings(session: Session) -> list[str]:
     found = []
     if session.card is None:
-        found.append("no card: how inputs are prepared and what outputs mean is not told; export it with this toolkit")
+        found.append("no card: how inputs are prepared and what outputs mean is not told; it runs on arrays")
     else:
         found += [
             f"card and graph contradict each other, so that it is not opened to predict: {sentence.rstrip('.')}"

@@ -23,7 +23,9 @@ __all__ = ["bench"]
 @click.argument("model", type=click.Path())
 @click.option("--batch", "batches", default="1,8,32", help="Comma-separated batch sizes.")
 @click.option("--seconds", type=float, default=1.0, help="How long to measure at each batch size.")
-@click.option("--threads", type=int, default=None, help="Threads inside one operator.  [default: onnxruntime's]")
+@click.option(
+    "--threads", type=int, default=None, help="Threads inside one operator.  [default: as many as it may use]"
+)
 @click.option(
     "--length",
     "lengths",
@@ -44,7 +46,7 @@ def bench(
     device: str,
     require_device: bool,
 ) -> None:
-    """Measure latency and throughput on random inputs."""
+    """Measure latency, throughput and memory on random inputs."""
     from runtime.session.bench import measurements
 
     try:
@@ -84,7 +86,7 @@ def bench(
 
 
 def _timing_table(timings: Sequence[Timing]) -> str:
-    from runtime.console import seconds_text, table
+    from runtime.console import bytes_text, seconds_text, table
 
     rows = [
         (
@@ -94,10 +96,11 @@ def _timing_table(timings: Sequence[Timing]) -> str:
             seconds_text(t.p95),
             seconds_text(t.p99),
             f"{t.rows_per_second:,.0f}",
+            "not told" if t.peak_memory is None else bytes_text(t.peak_memory),
         )
         for t in timings
     ]
-    return table(("batch", "runs", "median", "p95", "p99", "rows a second"), rows, right=range(6))
+    return table(("batch", "runs", "median", "p95", "p99", "rows a second", "peak memory"), rows, right=range(7))
 
 
 def _lengths(given: tuple[str, ...]) -> dict[str, int]:

@@ -9,7 +9,7 @@ import click
 from runtime.commands.failures import fail_for
 from runtime.commands.index_warnings import told_warnings
 from runtime.commands.opening import open_model
-from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.commands.options import device_option, embedding_option, json_option, require_device_option
 from runtime.commands.printable import print_error, print_json, print_lines
 from runtime.commands.progress import progress_bar
 
@@ -34,6 +34,7 @@ __all__ = ["embed"]
     default=None,
     help="How vectors are stored.  [default: float32, or as the index was made]",
 )
+@embedding_option()
 @json_option
 @device_option
 @require_device_option
@@ -43,6 +44,7 @@ def embed(
     output: str,
     metric: str | None,
     dtype: str | None,
+    embedding: str | None,
     as_json: bool,
     device: str,
     require_device: bool,
@@ -62,6 +64,7 @@ def embed(
                 metric=metric,
                 dtype=dtype,
                 roots=list(map(Path, paths)),
+                output=embedding,
                 advance=bar.update,
             )
         except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["device_option", "flag", "json_option", "require_device_option"]
+__all__ = ["device_option", "embedding_option", "flag", "json_option", "require_device_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -15,6 +15,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 def flag(*names: str, help: str) -> Callable[[F], F]:
     """Boolean flag option whose help shows that it is off by default."""
     return click.option(*names, is_flag=True, default=False, help=f"{help}  [default: off]")
+
+
+def embedding_option(*names: str, default: str = "the one that the card calls so") -> Callable[[F], F]:
+    """Option for the model's output that is taken for the embedding, as `embedding`; `names` are further ones of the option."""
+    return click.option(
+        "--embedding",
+        *names,
+        "embedding",
+        default=None,
+        metavar="NAME",
+        help=f"The model's output to take for the embedding.  [default: {default}]",
+    )
 
 
 json_option = flag("--json", "as_json", help="Print JSON instead of text.")

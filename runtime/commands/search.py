@@ -10,7 +10,7 @@ import click
 from runtime.commands.failures import fail_for
 from runtime.commands.index_warnings import told_warnings
 from runtime.commands.opening import open_model
-from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.commands.options import device_option, embedding_option, json_option, require_device_option
 from runtime.commands.printable import print_json, print_lines, print_text
 from runtime.errors import InputError
 
@@ -29,6 +29,7 @@ __all__ = ["search"]
 )
 @click.option("--picture", type=click.Path(), default=None, help="Draw queries and neighbours into this PNG.")
 @click.option("--model", type=click.Path(), default=None, help="The model.  [default: the one that made the index]")
+@embedding_option("--output", default="the one of the index")
 @json_option
 @device_option
 @require_device_option
@@ -39,6 +40,7 @@ def search(
     where: tuple[str, ...],
     picture: str | None,
     model: str | None,
+    embedding: str | None,
     as_json: bool,
     device: str,
     require_device: bool,
@@ -54,7 +56,9 @@ def search(
         opened = open_model(str(path), device, require_device)
         pictures = find_images(queries)
         failures: list[Failure] = []
-        found = search_pictures(opened, opened_index, pictures, count, where, on_failure=failures.append)
+        found = search_pictures(
+            opened, opened_index, pictures, count, where, output=embedding, on_failure=failures.append
+        )
     if picture is not None and found:
         draw_neighbours(found, Path(picture))
     if as_json:

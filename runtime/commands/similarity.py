@@ -7,7 +7,7 @@ import math
 import click
 
 from runtime.commands.opening import open_model
-from runtime.commands.options import device_option, json_option, require_device_option
+from runtime.commands.options import device_option, embedding_option, json_option, require_device_option
 from runtime.commands.printable import print_json, print_text
 from runtime.errors import InputError
 
@@ -18,12 +18,16 @@ __all__ = ["similarity"]
 @click.argument("first", type=click.Path())
 @click.argument("second", type=click.Path())
 @click.option("--model", type=click.Path(), required=True, help="The model whose embeddings are compared.")
+@embedding_option("--output")
 @json_option
 @device_option
 @require_device_option
-def similarity(first: str, second: str, model: str, as_json: bool, device: str, require_device: bool) -> None:
+def similarity(
+    first: str, second: str, model: str, embedding: str | None, as_json: bool, device: str, require_device: bool
+) -> None:
     """How alike two pictures are, by every measure."""
     from runtime.console import table
+    from runtime.picture_index import takes_pictures
     from runtime.preprocess.sources import find_images
     from runtime.similarity import DISTANCES, MEASURES, similarity_rows
 
@@ -31,7 +35,8 @@ def similarity(first: str, second: str, model: str, as_json: bool, device: str, 
     if len(pictures) != 2:
         raise InputError(f"{first} and {second} hold {len(pictures)} pictures; two are compared. Name one file each.")
     opened = open_model(model, device, require_device)
-    a, b = opened.embed(pictures)
+    takes_pictures(opened)
+    a, b = opened.embed(pictures, output=embedding)
     values: dict[str, float | None] = {}
     for measure in MEASURES:
         try:

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from runtime.processors import usable_cores
+
 __all__ = ["best_products", "largest"]
 
 
@@ -61,5 +63,6 @@ def _session() -> Any:
         return None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = usable_cores() or 0
     graph = Path(__file__).with_name("scan.onnx").read_bytes()
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

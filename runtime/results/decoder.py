@@ -214,5 +214,5 @@ def role_output(card: ModelCard, roles: Sequence[str]) -> str:
     shown = ", ".join(f"{output.name} ({output.role})" for output in card.outputs) or "none"
     raise CardError(
         f"The model's card has the task {card.task!r} and the outputs {shown}; none of them is a prediction. "
-        f"Use .run(...) for its arrays."
+        f"Use .run(...) in Python for its arrays."
     )

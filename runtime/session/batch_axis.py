@@ -43,7 +43,7 @@ class BatchAxis:
         if self.is_first:
             return arrays
         return {
-            name: np.moveaxis(array, self.axes.get(name, 0), 0) if array.ndim else array
+            name: np.moveaxis(array, self.axes.get(name, 0), 0) if np.ndim(array) and name in self.axes else array
             for name, array in arrays.items()
         }
 
@@ -60,14 +60,17 @@ def find_batch(inputs: Sequence[Tensor], outputs: Sequence[Tensor] = ()) -> Batc
     """Find the batch of a file by the names of its axes.
 
     It is the axis called "batch", or the only one with that word in its name; else the name that all free first axes of the
-    inputs share, if every input with a free axis has it. A first axis without a name goes with it.
+    inputs share, if every input with a free axis has it. A first axis without a name goes with it. A file that takes what is no
+    array, such as a sequence, has no batch.
     """
+    if not all(tensor.has_axes for tensor in inputs):
+        return BatchAxis(None, {})
     name = _batch_name(inputs)
     if name is None:
         firsts = {tensor.shape[0] for tensor in inputs if tensor.shape}
         fixed = next(iter(firsts)) if len(firsts) == 1 else None
         return BatchAxis(None, {}, fixed if isinstance(fixed, int) else None)
-    places = ((tensor.name, _place(tensor, name)) for tensor in (*inputs, *outputs))
+    places = ((tensor.name, _place(tensor, name)) for tensor in (*inputs, *outputs) if tensor.has_axes)
     return BatchAxis(name, {tensor: axis for tensor, axis in places if axis is not None})
 
 

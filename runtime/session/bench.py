@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,19 +14,23 @@ from runtime.card import InputCard
 from runtime.errors import InputError, ModelFileError, ToolkitError, suggest
 from runtime.session import Session, Tensor
 from runtime.session.batch_axis import derived_length
-from runtime.session.tensor import UNNAMED
+from runtime.session.memory import machine_memory, peak_memory
+from runtime.session.tensor import DTYPES, UNNAMED
 
 __all__ = ["Timing", "bench", "measurements", "random_inputs"]
 
 # Height and width of the pictures that a file is measured on which takes any.
 _PICTURE = (480, 640)
+# Axes of an array in a sequence, of which the file tells nothing.
+_MOST_AXES = 8
 
 
 @dataclass(frozen=True)
 class Timing:
     """Seconds for one run of `batch_size` rows: median, 95th and 99th percentile, and rows per second at the median.
 
-    A file without a batch has one row a run.
+    A file without a batch has one row a run. `peak_memory` is the most bytes that the process has had until the end of the
+    measurement, Python, the model and what was measured before included, a GPU's memory not; None where the system does not tell.
     """
 
     batch_size: int
@@ -36,6 +39,7 @@ class Timing:
     p95: float
     p99: float
     rows_per_second: float
+    peak_memory: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
@@ -113,13 +117,16 @@ def _measured(session: Session, size: int, seconds: float, warm_up: float, lengt
         session.run(feeds)
         lasted.append(time.perf_counter() - started)
     median, p95, p99 = (float(np.percentile(lasted, percent)) for percent in (50, 95, 99))
-    return Timing(size, len(lasted), median, p95, p99, size / median)
+    return Timing(size, len(lasted), median, p95, p99, size / median, peak_memory())
 
 
 def random_inputs(
     session: Session, batch_size: int, seed: int = 0, lengths: Mapping[str, int] | None = None
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Random inputs for every input of a file: standard normal floats, small integers, noise for pictures.
+) -> dict[str, Any]:
+    """Random inputs for every input of a file: standard normal floats, small integers, noise for pictures, short texts.
+
+    Optional inputs are left out. A sequence is a list of as many arrays as `lengths` gives for its name, each of the lengths given
+    for "name.0", "name.1" and so on.
 
     Axes of one name have one length; `session.batch` tells which are the batch.
 
@@ -138,20 +145,21 @@ def random_inputs(
     cards = {entry.name: entry for entry in session.card.inputs} if session.card is not None else {}
     _check_lengths(session, lengths or {})
     shapes = _shapes(session, batch_size, lengths or {}, cards)
-    feeds = {}
+    counts = _sequence_lengths(session, lengths or {})
+    feeds: dict[str, Any] = {}
     for tensor in session.inputs:
         card = cards.get(tensor.name)
         raw = card is not None and card.prepared_in_graph
         shape = shapes[tensor.name]
         try:
-            if 8 * math.prod(shape) > _memory_bytes():
+            if 8 * math.prod(shape) * counts.get(tensor.name, 1) > machine_memory():
                 raise MemoryError
-            if tensor.dtype in ("float16", "float32", "float64"):
-                feeds[tensor.name] = random.standard_normal(shape).astype(tensor.dtype)
-            elif tensor.dtype == "bool" or tensor.dtype.lstrip("u").startswith("int"):
-                feeds[tensor.name] = random.integers(0, 256 if raw else 2, shape).astype(tensor.dtype)
+            if tensor.name in counts:
+                dtype = DTYPES.get(tensor.dtype[len("seq(") : -1], tensor.dtype)
+                made = [_random(random, tensor, dtype, shape, 2) for _ in range(counts[tensor.name])]
+                feeds[tensor.name] = made
             else:
-                raise InputError(f"The input {tensor} takes no numbers; only these can be made up for a measurement.")
+                feeds[tensor.name] = _random(random, tensor, tensor.dtype, shape, 256 if raw else 2)
         except (MemoryError, ValueError) as error:
             raise InputError(
                 f"A batch of {batch_size} rows for the input {tensor} does not fit into memory. Measure smaller batches."
@@ -159,12 +167,31 @@ def random_inputs(
     return feeds
 
 
-def _memory_bytes() -> float:
-    """Memory of this machine; infinite where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return math.inf
+def _random(random: np.random.Generator, tensor: Tensor, dtype: str, shape: Sequence[int], limit: int) -> Any:
+    """Random array: whole numbers from 0 up to `limit`."""
+    if dtype in ("float16", "float32", "float64"):
+        return random.standard_normal(shape).astype(dtype)
+    if dtype == "bool" or dtype.lstrip("u").startswith("int"):
+        return random.integers(0, limit, shape).astype(dtype)
+    if dtype == "object":
+        return np.full(shape, "text", object)
+    raise InputError(
+        f"The input {tensor} takes neither numbers nor texts; only these can be made up for a measurement."
+    )
+
+
+def _sequence_lengths(session: Session, lengths: Mapping[str, int]) -> dict[str, int]:
+    """Input that is a sequence -> how many arrays it is given. Raises InputError where that is not told."""
+    found = {
+        tensor.name: lengths.get(tensor.name) for tensor in session.inputs if tensor.dtype.startswith("seq(tensor(")
+    }
+    for name, length in found.items():
+        if length is None:
+            raise InputError(
+                f"The input {name!r} is a sequence of any length. Say how many arrays it has, and how long their axes are, with "
+                f"--length {name}=3 --length {name}.0=100 (lengths={{{name!r}: 3, '{name}.0': 100}} in Python)."
+            )
+    return {name: length for name, length in found.items() if length is not None}
 
 
 def _shapes(
@@ -183,6 +210,8 @@ def _shapes(
                 known.setdefault(_key(session, tensor, axis), length)
     return {
         tensor.name: [_length(session, tensor, axis, known) for axis in range(len(tensor.shape))]
+        if tensor.has_axes
+        else [lengths[key] for axis in range(_MOST_AXES) if (key := f"{tensor.name}.{axis}") in lengths]
         for tensor in session.inputs
     }
 
@@ -234,6 +263,9 @@ def _check_lengths(session: Session, lengths: Mapping[str, int]) -> None:
         for name in (length, f"{tensor.name}.{axis}")
         if name != UNNAMED
     }
+    for tensor in session.inputs:
+        if not tensor.has_axes:
+            free |= {tensor.name, *(f"{tensor.name}.{axis}" for axis in range(_MOST_AXES))}
     for name, length in lengths.items():
         if name not in free:
             there_is = suggest(name, free) if free else " It has none."

@@ -27,6 +27,7 @@ def describe_file(path: Path) -> tuple[dict[str, Any], str]:
         "bytes": size,
         "kind": "onnx",
         "inputs": [vars(tensor) for tensor in session.inputs],
+        "optional_inputs": [vars(tensor) for tensor in session.optional_inputs],
         "outputs": [vars(tensor) for tensor in session.outputs],
         "card": session.card.to_dict() if session.card else None,
         "external_data": None if second is None else vars(second),
@@ -37,6 +38,7 @@ def describe_file(path: Path) -> tuple[dict[str, Any], str]:
     if second is not None:
         lines.append(f"weights  in {second.name} beside it, {bytes_text(second.bytes)}, SHA-256 {second.sha256[:16]}…")
     lines += [f"input    {tensor}" for tensor in session.inputs]
+    lines += [f"input    {tensor}, may be left out" for tensor in session.optional_inputs]
     lines += [f"output   {tensor}" for tensor in session.outputs]
     if session.card is None:
         lines.append(

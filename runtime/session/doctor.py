@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.errors import ToolkitError
+from runtime.processors import usable_processors
 from runtime.session.providers import cuda_obstacle, onnxruntime, tensorrt_obstacle, wheel_conflict
 
 __all__ = ["Finding", "examine"]
@@ -39,7 +40,7 @@ def examine() -> list[Finding]:
     """Examine Python, the machine, the packages and every device. Nothing is changed."""
     found = [
         Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
-        Finding("processor", f"{os.cpu_count()} cores"),
+        Finding("processor", _processors()),
     ]
     for extra, packages in _EXTRAS.items():
         versions = {package: _version(package) for package in packages}
@@ -73,6 +74,11 @@ def _devices() -> list[Finding]:
         state = "ready" if obstacle is None else f"not available: {obstacle.reason}"
         found.append(Finding(f"device {name}", state, True, "" if obstacle is None else obstacle.remedy))
     return found
+
+
+def _processors() -> str:
+    usable, known = usable_processors(), os.cpu_count() or 1
+    return f"{known} cores" + (f", of which this process may use {usable}" if usable < known else "")
 
 
 def _version(package: str) -> str | None:

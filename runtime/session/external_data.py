@@ -33,9 +33,11 @@ class ExternalData:
 
 def describe_external_data(path: Path) -> ExternalData:
     """Name, size and digest of the second file at `path`, for the model's metadata. The file is read once."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return ExternalData(path.name, path.stat().st_size, digest)
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return ExternalData(path.name, path.stat().st_size, digest.hexdigest())
 
 
 def told_external_data(metadata: Mapping[str, str]) -> ExternalData | None:

@@ -13,8 +13,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from runtime.errors import ModelFileError
+from runtime.session.model_file import opened_content
 
 __all__ = ["check_structure"]
 
@@ -37,6 +39,7 @@ _FUNCTION_NAME, _FUNCTION_NODE, _FUNCTION_DOMAIN, _FUNCTION_OVERLOAD = 1, 7, 10,
 _SPARSE_DIMS = 3
 
 _Name = tuple[bytes, bytes, bytes]  # domain, name, overload
+_Data: TypeAlias = "mmap.mmap | bytes"
 
 
 @dataclass
@@ -56,14 +59,18 @@ class _Content:
     dense: int = 0
 
 
-def check_structure(path: Path) -> None:
+def check_structure(path: Path, content: bytes | None = None) -> None:
     """Refuse a file that unfolds to far more than it holds. A file that is none is left to whoever opens it.
+
+    Args:
+        path: of the file.
+        content: what is looked at in place of the file's.
 
     Raises:
         ModelFileError: its functions unfold to too many nodes or call themselves, or its sparse weights fill the memory.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with opened_content(path if content is None else content) as data:
             problem = None if data[4:8] == b"ORTM" else _problem(data)  # the mark of the ORT format
     except (OSError, ValueError, IndexError):  # missing, empty, or damaged: opening it says so
         return
@@ -73,7 +80,7 @@ def check_structure(path: Path) -> None:
         raise ModelFileError(f"{path} was not opened: {problem}. Fetch it from where it was made.")
 
 
-def _problem(data: mmap.mmap) -> str | None:
+def _problem(data: _Data) -> str | None:
     parts = [entry for entry in _fields(data, 0, len(data)) if entry[0] in (_MODEL_GRAPH, _MODEL_FUNCTION)]
     functions = [(start, stop) for number, start, stop in parts if number == _MODEL_FUNCTION]
     whole = bool(functions)
@@ -122,7 +129,7 @@ def _unfolded(
     return nodes, depth
 
 
-def _read_graph(data: mmap.mmap, start: int, stop: int, content: _Content, whole: bool) -> None:
+def _read_graph(data: _Data, start: int, stop: int, content: _Content, whole: bool) -> None:
     small: list[tuple[int, int]] = []
     for number, at, end in _fields(data, start, stop):
         if number == _GRAPH_NODE:
@@ -141,11 +148,11 @@ def _read_graph(data: mmap.mmap, start: int, stop: int, content: _Content, whole
             _read_node(data, at, end, content)
 
 
-def _names_sparse(data: mmap.mmap, nodes: list[tuple[int, int]]) -> bool:
+def _names_sparse(data: _Data, nodes: list[tuple[int, int]]) -> bool:
     return b"sparse_value" in data[nodes[0][0] : nodes[-1][1]]
 
 
-def _read_function(data: mmap.mmap, start: int, stop: int) -> tuple[_Name, _Content]:
+def _read_function(data: _Data, start: int, stop: int) -> tuple[_Name, _Content]:
     content, texts = _Content(), dict[int, bytes]()
     for number, at, end in _fields(data, start, stop):
         if number == _FUNCTION_NODE:
@@ -155,7 +162,7 @@ def _read_function(data: mmap.mmap, start: int, stop: int) -> tuple[_Name, _Cont
     return _name(texts, _FUNCTION_DOMAIN, _FUNCTION_NAME, _FUNCTION_OVERLOAD), content
 
 
-def _read_node(data: mmap.mmap, start: int, stop: int, content: _Content) -> None:
+def _read_node(data: _Data, start: int, stop: int, content: _Content) -> None:
     texts: dict[int, bytes] = {}
     for number, at, end in _fields(data, start, stop):
         if number in (_NODE_TYPE, _NODE_DOMAIN, _NODE_OVERLOAD):
@@ -175,7 +182,7 @@ def _name(texts: dict[int, bytes], domain: int, name: int, overload: int) -> _Na
     return b"" if where == b"ai.onnx" else where, texts.get(name, b""), texts.get(overload, b"")
 
 
-def _dense_numbers(data: mmap.mmap, start: int, stop: int) -> int:
+def _dense_numbers(data: _Data, start: int, stop: int) -> int:
     """Numbers in a sparse tensor once it is filled up: the product of its lengths, packed or one by one."""
     lengths = []
     for number, at, end in _fields(data, start, stop):
@@ -186,7 +193,7 @@ def _dense_numbers(data: mmap.mmap, start: int, stop: int) -> int:
     return math.prod(lengths) if lengths else 0
 
 
-def _fields(data: mmap.mmap, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
+def _fields(data: _Data, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
     """Fields of a protobuf message: (number, start, end) of each one's content. Raises ValueError, IndexError where it is damaged."""
     while at < stop:
         key, at = (data[at], at + 1) if data[at] < 128 else _varint(data, at)
@@ -208,7 +215,7 @@ def _fields(data: mmap.mmap, at: int, stop: int) -> Iterator[tuple[int, int, int
         at = end
 
 
-def _group_end(data: mmap.mmap, at: int, stop: int) -> int:
+def _group_end(data: _Data, at: int, stop: int) -> int:
     """End of a group, a kind of field that ONNX has none of: readers skip it, and read what follows."""
     depth = 1
     while depth and at < stop:
@@ -226,7 +233,7 @@ def _group_end(data: mmap.mmap, at: int, stop: int) -> int:
     return at
 
 
-def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
+def _varint(data: _Data, at: int) -> tuple[int, int]:
     """(number, position behind it)."""
     number = shift = 0
     while True:

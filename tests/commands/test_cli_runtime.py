@@ -15,14 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner, Result
+from onnx import helper
 from PIL import Image
 
 import runtime.session
 import runtime.session.doctor
 from cli import main
-from runtime.card import ModelCard
+from runtime.card import CARD_KEY, ImageInput, ModelCard, OutputCard
 from runtime.session.providers import Device, Unavailable
 from runtime.similarity import MEASURES
 
@@ -232,7 +234,7 @@ def test_embed_refuses_models_and_places_that_do_not_fit(
     colour_model: Callable[..., Path],
 ) -> None:  # fmt: skip
     (tmp_path / "file").write_text("text")
-    assert "names no embedding" in refused("embed", plain_model, one, "-o", tmp_path / "new")
+    assert "has no model card" in refused("embed", plain_model, one, "-o", tmp_path / "new")
     assert "does not take pictures" in refused("embed", table_model, one, "-o", tmp_path / "new")
     assert not (tmp_path / "new").exists()
     assert str(tmp_path / "file") in refused("embed", digit_model, one, "-o", tmp_path / "file")
@@ -288,7 +290,7 @@ def test_search_refuses_what_it_cannot_search(
     assert "does not exist" in refused("search", index, tmp_path / "missing.png")
     assert "field=value is expected" in refused("search", index, one, "--where", "folder")
     assert "was made by another model" in refused("search", index, one, "--model", colour_model())
-    assert "names no embedding" in refused("search", index, one, "--model", plain_model)
+    assert "has no model card" in refused("search", index, one, "--model", plain_model)
     assert "0 is not in the range" in run("search", index, one, "-k", 0, code=2).stderr
 
 
@@ -327,7 +329,34 @@ def test_similarity_refuses_folders_of_many_and_models_without_embedding(
 ) -> None:
     assert "hold 11 pictures; two are compared" in refused("similarity", digit_files / "1", one, "--model", digit_model)
     assert "does not exist" in refused("similarity", one, "missing.png", "--model", digit_model)
-    assert "names no embedding" in refused("similarity", one, one, "--model", plain_model)
+    said = refused("similarity", one, one, "--model", plain_model)
+    assert "has no model card" in said and "its outputs are double, total" in said
+    assert "export" not in said  # the file came from elsewhere
+
+
+def test_what_is_embedded_may_be_another_output_of_the_model(
+    colour_model: Callable[..., Path], digit_files: Path, one: Path, tmp_path: Path
+) -> None:
+    """Where the card names no embedding, the error names the option that chooses an output."""
+    entry = ImageInput("picture", "RGB", (8, 8), resize=(8, 8))
+    card = ModelCard("raw", (entry,), (OutputCard("probabilities", "raw"), OutputCard("embedding", "raw")))
+    model = tmp_path / "unnamed.onnx"
+    graph = onnx.load(colour_model())
+    helper.set_model_props(graph, {CARD_KEY: card.to_json()})
+    onnx.save(graph, model)
+    commands = (["similarity", one, one, "--model", model], ["embed", model, one, "-o", tmp_path / "index"])
+    for command in commands:
+        assert "choose one with --embedding NAME (output=... in Python)" in refused(*command)
+        assert "Did you mean 'embedding'" in refused(*command, "--embedding", "embeding")
+        run(*command, "--embedding", "probabilities")
+    run(*commands[0], "--output", "embedding")
+    run("embed", model, digit_files / "1", "-o", tmp_path / "index", "--embedding", "probabilities")
+    (entry,) = json.loads(run("search", tmp_path / "index", one, "-k", 1, "--json").stdout)
+    assert entry["neighbours"][0]["id"] == one.as_posix()
+    for option in ("--embedding", "--output"):
+        run("search", tmp_path / "index", one, option, "probabilities")
+        said = refused("search", tmp_path / "index", one, option, "embedding")
+        assert "made of the output 'probabilities' of this model" in said and "--embedding probabilities" in said
 
 
 # ---- bench and doctor -------------------------------------------------------------------------------------------------
@@ -340,6 +369,8 @@ def test_bench_measures_each_batch_size(plain_model: Path) -> None:
     facts = json.loads(run("bench", plain_model, "--batch", "2", "--seconds", 0.01, "--json").stdout)
     assert [timing["batch_size"] for timing in facts["timings"]] == [2]
     assert facts["timings"][0]["runs"] >= 1
+    assert lines[0].endswith("peak memory") and lines[2].endswith("B")
+    assert 2**24 < facts["timings"][0]["peak_memory"] < 2**40
 
 
 @pytest.mark.parametrize(

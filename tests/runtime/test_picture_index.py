@@ -113,7 +113,7 @@ def test_other_metrics_put_the_picture_itself_or_a_longer_one_first(
 def test_a_model_that_embeds_no_pictures_makes_no_index(
     plain_model: Path, table_model: Path, table_file: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(CardError, match="names no embedding"):
+    with pytest.raises(CardError, match="has no model card"):
         embed_pictures(runtime.load(plain_model, "cpu"), [table_file], tmp_path / "index")
     with pytest.raises(InputError, match="does not take pictures"):
         embed_pictures(runtime.load(table_model, "cpu"), [table_file], tmp_path / "index")
@@ -124,7 +124,7 @@ def test_an_embedding_of_open_length_is_refused(onnx_file: Callable[..., Path], 
     card = ModelCard("raw", (ImageInput("x", "grayscale", (8, 8)),), (OutputCard("y", "embedding"),))
     shape = ["N", 1, 8, "width"]
     path = onnx_file([("Identity", ["x"], ["y"], {})], [("x", 1, shape)], [("y", 1, shape)], card)
-    with pytest.raises(InputError, match="a fixed length is expected"):
+    with pytest.raises(InputError, match="rows of a fixed length are expected"):
         embed_pictures(runtime.load(path, "cpu"), [], tmp_path / "index")
 
 

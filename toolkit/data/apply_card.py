@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import numpy as np
 from runtime.card import ImageInput, image_inputs
 from runtime.errors import InputError
 from runtime.preprocess import decode
+from runtime.processors import usable_processors
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import PixelStore
 
@@ -49,7 +49,7 @@ def apply_card(data: Dataset, card: ImageInput | None = None, *, keep_originals:
     def place(index: int) -> None:
         result[index] = decode(np.ascontiguousarray(pixels[index]), asked)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_processors()) as pool:
         for _ in pool.map(place, range(len(data)), chunksize=256):
             pass
     return replace(data, card=asked, inputs=PixelStore(result, asked, store.originals if keep_originals else None))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 
 from runtime.card import ImageInput
 from runtime.preprocess.pictures import raw_pixels
+from runtime.processors import usable_processors
 
 __all__ = ["ArrayOriginals", "FileOriginals", "Originals"]
 
@@ -56,7 +56,7 @@ class FileOriginals:
             # a worker process is one of several already, and threads do not survive the fork that made it
             return list(map(self._read, positions))
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.workers or os.cpu_count(), thread_name_prefix="decode")
+            self._pool = ThreadPoolExecutor(self.workers or usable_processors(), thread_name_prefix="decode")
         return list(self._pool.map(self._read, positions))
 
     def _read(self, index: int) -> torch.Tensor:

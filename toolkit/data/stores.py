@@ -6,7 +6,6 @@ pixels as they are before normalisation, for an augmentation.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from runtime.card import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess import decode, normalize
+from runtime.processors import usable_processors
 from toolkit.data.originals import ArrayOriginals, FileOriginals, Originals
 
 __all__ = ["FileStore", "JoinedStore", "PictureStore", "PixelStore", "RowStore", "Store"]
@@ -214,7 +214,7 @@ class FileStore:
             pixels = list(map(read, positions))
         else:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(self.workers or os.cpu_count(), thread_name_prefix="decode")
+                self._pool = ThreadPoolExecutor(self.workers or usable_processors(), thread_name_prefix="decode")
             pixels = list(self._pool.map(read, positions))
         return np.stack(pixels) if pixels else np.empty((0, *card.shape), np.uint8)
 

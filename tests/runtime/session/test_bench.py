@@ -14,6 +14,7 @@ from runtime.card import ImageInput, InputCard, ModelCard, SequenceInput
 from runtime.errors import InputError
 from runtime.session import Session
 from runtime.session.bench import bench, random_inputs
+from runtime.session.memory import peak_memory
 
 BRIEF = {"seconds": 0.001, "warm_up": 0.0}
 
@@ -50,8 +51,7 @@ def test_inputs_of_every_number_type_are_made_up(onnx_file: Callable[..., Path],
     ("kind", "shape", "words"),
     [
         (TensorProto.FLOAT, ["N", "length"], "free axes besides the batch"),
-        (TensorProto.STRING, ["N"], "takes no numbers"),
-        (TensorProto.BFLOAT16, ["N"], "takes no numbers"),
+        (TensorProto.BFLOAT16, ["N"], "takes neither numbers nor texts"),
     ],
 )
 def test_inputs_that_cannot_be_made_up_are_refused(
@@ -116,3 +116,9 @@ def test_lengths_come_from_the_card(
 def test_senseless_sizes_and_times_are_refused(plain_model: Path, sizes: list[int], seconds: float, words: str) -> None:
     with pytest.raises(InputError, match=words):
         bench(Session(plain_model, "cpu"), sizes, seconds=seconds)
+
+
+def test_the_peak_of_memory_grows_with_what_was_allocated() -> None:
+    before = peak_memory()
+    np.ones(before // 8 + 2**24)  # of 8 bytes each
+    assert before < peak_memory() < before + 2**30 + before

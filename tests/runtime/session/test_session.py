@@ -166,10 +166,11 @@ def test_arrays_may_lie_in_memory_as_they_like(plain: Session, x: np.ndarray) ->
         (X[:1], "takes x: float32 (N, 3)"),
         ([X], "The type list was given"),
         ({"x": X.astype(np.float64)}, "is float64 of shape (2, 3); float32 of shape (N, 3) is expected. Cast it"),
-        ({"x": X.astype(">f4")}, "is >f4 of shape"),
         ({"x": X[0]}, "shape (3,)"),
         ({"x": X[:, :2]}, "shape (2, 2)"),
-        ({"x": X.tolist()}, "is a list; float32 of shape (N, 3) is expected. Give a NumPy array"),
+        ({"x": X.astype(">f8")}, "is >f8 of shape (2, 3); float32 of shape (N, 3) is expected. Cast it"),
+        ({"x": X[0].tolist()}, "is a list of float64 numbers of shape (3,); float32 of shape (N, 3) is expected."),
+        ({"x": {1.0}}, "is a set; float32 of shape (N, 3) is expected. Give a NumPy array"),
         ({"x": None}, "float32 (N, 3)"),
     ],
 )
@@ -231,8 +232,7 @@ def test_every_dtype_of_numpy_goes_through(onnx_file: Callable[..., Path], dtype
 def test_text_goes_through_as_objects(onnx_file: Callable[..., Path]) -> None:
     session = Session(identity(onnx_file, ("x", TensorProto.STRING, ["N"]), ("y", TensorProto.STRING, ["N"])), "cpu")
     assert session.run({"x": np.array(["a", "ß"], object)})["y"].tolist() == ["a", "ß"]
-    with pytest.raises(InputError, match=r"Cast it with \.astype\('object'\)"):
-        session.run({"x": np.array(["a", "ß"])})
+    assert session.run({"x": np.array(["a", "ß"])})["y"].tolist() == ["a", "ß"]
 
 
 def test_an_input_whose_rank_is_open_takes_any(onnx_file: Callable[..., Path]) -> None:
@@ -241,21 +241,10 @@ def test_an_input_whose_rank_is_open_takes_any(onnx_file: Callable[..., Path]) -
         np.testing.assert_array_equal(session.run({"x": array})["y"], array)
 
 
-@pytest.mark.parametrize("kind", ["bfloat16", "sequence"])
-def test_a_file_with_an_input_that_numpy_cannot_hold_opens_and_says_so_when_run(
-    onnx_file: Callable[..., Path], kind: str
-) -> None:
-    if kind == "bfloat16":
-        path = identity(onnx_file, ("x", TensorProto.BFLOAT16, ["N"]), ("y", TensorProto.BFLOAT16, ["N"]))
-    else:
-        path = onnx_file(
-            [("SequenceAt", ["x", "first"], ["y"], {})],
-            [helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, ["N"])],
-            [("y", TensorProto.FLOAT, ["N"])],
-            first=np.array(0, np.int64),
-        )
+def test_a_file_with_an_input_that_numpy_cannot_hold_opens_and_says_so_when_run(onnx_file: Callable[..., Path]) -> None:
+    path = identity(onnx_file, ("x", TensorProto.BFLOAT16, ["N"]), ("y", TensorProto.BFLOAT16, ["N"]))
     session = Session(path, "cpu")
-    assert kind[:3] in session.inputs[0].dtype
+    assert "bfloat16" in session.inputs[0].dtype
     with pytest.raises(InputError, match="which no NumPy array can be"):
         session.run({"x": np.zeros(3, np.float32)})
 

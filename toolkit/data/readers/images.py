@@ -18,6 +18,7 @@ from runtime.errors import InputError
 from runtime.preprocess import decode, open_image
 from runtime.preprocess.picture_file import open_picture
 from runtime.preprocess.sources import holds_image, images_in
+from runtime.processors import usable_processors
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
 from toolkit.data.originals import FileOriginals
@@ -132,7 +133,7 @@ def _store(files: list[Path], card: ImageInput, workers: int | None) -> Store:
     def place(index: int) -> None:
         pixels[index] = decode(files[index], whole)
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers or usable_processors()) as pool:
         for _ in pool.map(place, range(len(files)), chunksize=64):
             pass
     return PixelStore(pixels, card, FileOriginals(files, card, workers))
