@@ -12,6 +12,7 @@ from typing import Any
 from runtime.errors import ToolkitError
 from runtime.processors import usable_processors
 from runtime.session.providers import cuda_obstacle, onnxruntime, tensorrt_obstacle, wheel_conflict
+from runtime.session.trial import try_onnxruntime
 
 __all__ = ["Finding", "examine"]
 
@@ -65,6 +66,9 @@ def examine() -> list[Finding]:
 
 
 def _devices() -> list[Finding]:
+    failure = try_onnxruntime()
+    if failure is not None:  # importing it here would end this process as well
+        return [Finding("device cpu", f"cannot run: {failure.reason}", False, failure.remedy)]
     try:
         providers = onnxruntime().get_available_providers()
     except ToolkitError as error:

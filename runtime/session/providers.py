@@ -65,11 +65,16 @@ def onnxruntime() -> Any:
 
     Raises:
         MissingPackageError: neither onnxruntime wheel is installed.
+        DeviceError: the installed one cannot be imported.
     """
     try:
         import onnxruntime as module
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise _not_importable(error) from error
         raise MissingPackageError("Running a model", "onnxruntime", "cpu") from error
+    except ImportError as error:
+        raise _not_importable(error) from error
     if not hasattr(module, "InferenceSession"):  # one of the two wheels was removed and took the other's files along
         raise DeviceError(
             "The installed onnxruntime is incomplete, as happens when one of its two wheels is removed. Mend it with: "
@@ -77,6 +82,14 @@ def onnxruntime() -> Any:
         )
     module.set_default_logger_severity(4)
     return module
+
+
+def _not_importable(error: ImportError) -> DeviceError:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return DeviceError(
+        f"The installed onnxruntime cannot be imported: {reason}. Install what is missing, or another release of it; `toolkit doctor` "
+        f"says more."
+    )
 
 
 def plan(asked: str) -> tuple[list[tuple[str, dict[str, str]]], Device]:

@@ -16,7 +16,10 @@ ALL = {package for packages in doctor._EXTRAS.values() for package in packages} 
 
 
 def examined(
-    monkeypatch: pytest.MonkeyPatch, packages: set[str], obstacle: Unavailable | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    packages: set[str],
+    obstacle: Unavailable | None = None,
+    failure: Unavailable | None = None,
 ) -> dict[str, Finding]:
     """What is found where these packages are installed and this stands in the way of the GPU."""
 
@@ -26,6 +29,7 @@ def examined(
         raise importlib.metadata.PackageNotFoundError(package)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(doctor, "try_onnxruntime", lambda: failure)
     monkeypatch.setattr(doctor, "cuda_obstacle", lambda _index: obstacle)
     monkeypatch.setattr(doctor, "tensorrt_obstacle", lambda _index: obstacle)
     return {finding.subject: finding for finding in examine()}
@@ -78,3 +82,12 @@ def test_this_machine_can_run_models_on_its_cpu() -> None:
     found = {finding.subject: finding for finding in examine()}
     assert found["device cpu"].state == "ready"
     assert onnxruntime.__version__ in found["onnxruntime"].state
+
+
+def test_a_wheel_that_cannot_run_is_named_and_not_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "onnxruntime", lambda: pytest.fail("it would end this process"))
+    found = examined(monkeypatch, ALL, failure=Unavailable("onnxruntime 1 cannot run here.", "Install another."))
+    assert [name for name in found if name.startswith("device")] == ["device cpu"]
+    finding = found["device cpu"]
+    assert (finding.state, finding.well) == ("cannot run: onnxruntime 1 cannot run here.", False)
+    assert finding.remedy == "Install another."
