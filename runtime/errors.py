@@ -17,6 +17,7 @@ A message is one paragraph that says what was given, what was expected and what 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 __all__ = [
@@ -31,9 +32,13 @@ __all__ = [
     "SpecError",
     "ToolkitError",
     "VectorIndexError",
+    "install_command",
     "suggest",
 ]
 
+
+# Extras of which pip installs nothing for an older Python.
+_LEAST_PYTHON = {"train": (3, 11)}
 
 # Names that a message lists; a hundred would bury what it says.
 _LISTED = 40
@@ -88,11 +93,19 @@ class MissingPackageError(ToolkitError):
 
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(
-            f"{what} needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'onnx-edge-toolkit[{extra}]'"
+            f"{what} needs the package {package!r}, which is not installed. Install it with: {install_command(extra)}"
         )
         self.package = package
         self.extra = extra
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra, and the Python that it takes where this one is older."""
+    least = _LEAST_PYTHON.get(extra, sys.version_info)
+    newer = ""
+    if sys.version_info < least:
+        newer = f", with Python {least[0]}.{least[1]} or newer; this is {sys.version_info[0]}.{sys.version_info[1]}"
+    return f"pip install 'onnx-edge-toolkit[{extra}]'{newer}"
 
 
 class CheckFailed(ToolkitError):

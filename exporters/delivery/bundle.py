@@ -73,7 +73,8 @@ def _requirements(report: Report) -> list[str]:
     """pip requirements of the bundle."""
     needed = dict.fromkeys(package for entry in report.card.inputs for package in kind_of(entry).packages)
     least = least_onnxruntime(graph_facts(read_graph(report.path)))
-    return ["numpy", *needed, f"onnxruntime>={least}" if least else "onnxruntime"]
+    # 1.21.0 ends with SIGILL on the processor of a Raspberry Pi 4
+    return ["numpy", *needed, f"onnxruntime>={least},!=1.21.0" if least else "onnxruntime!=1.21.0"]
 
 
 def _check_script(report: Report, sample: Sample, tolerance: Tolerance) -> str:

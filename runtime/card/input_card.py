@@ -9,12 +9,15 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from runtime.card.field_checks import FieldCheck, is_text
 from runtime.errors import CardError, suggest
 
 __all__ = ["InputCard", "input_facts", "read_input", "register_input"]
+
+
+Card = TypeVar("Card", bound="InputCard")
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,11 @@ class InputCard(ABC):
         """Whether the network leaves padded steps out, and results do."""
         return self.padding_mark == "nan"
 
-    def skipped_padding(self) -> Self:
+    def skipped_padding(self: Card) -> Card:
         """The card of a network that leaves padded steps out."""
         return self
 
-    def zero_padded(self) -> Self:
+    def zero_padded(self: Card) -> Card:
         """The card of the same preparation with padded steps of zeros, where they are NaN."""
         return self
 
@@ -89,7 +92,7 @@ class InputCard(ABC):
         """Whether the file does the preparation itself, and takes rows that are not prepared."""
         return False
 
-    def prepared_outside(self) -> Self:
+    def prepared_outside(self: Card) -> Card:
         """The card of the same preparation, done outside of the file."""
         return self
 
@@ -115,7 +118,7 @@ class InputCard(ABC):
         """What the card says against itself, or that would take all memory: clauses; an empty list of a sound card."""
         return []
 
-    def with_free_axes(self, axes: Collection[int]) -> Self:
+    def with_free_axes(self: Card, axes: Collection[int]) -> Card:
         """The card with any length along these axes of a batch, where its shape is only noted and follows from nothing else."""
         return self
 
@@ -124,7 +127,6 @@ class InputCard(ABC):
         """Pre-processing in words."""
 
 
-Card = TypeVar("Card", bound=InputCard)
 _KINDS: dict[str, type[InputCard]] = {}
 
 

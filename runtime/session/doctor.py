@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.errors import ToolkitError
+from runtime.errors import ToolkitError, install_command
 from runtime.processors import usable_processors
 from runtime.session.providers import cuda_obstacle, onnxruntime, tensorrt_obstacle, wheel_conflict
 from runtime.session.trial import try_onnxruntime
@@ -55,7 +55,7 @@ def examine() -> list[Finding]:
                 )
             )
         elif extra == "train" and missing:
-            remedy = "pip install 'onnx-edge-toolkit[train]' (only needed to train and export)"
+            remedy = f"{install_command('train')} (only needed to train and export)"
             found.append(Finding(extra, f"{have or 'nothing'}; missing: {', '.join(missing)}", True, remedy))
         else:
             found.append(Finding(extra, have, not missing))

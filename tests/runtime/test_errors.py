@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from runtime import errors
 from runtime.errors import CheckFailed, MissingPackageError, ToolkitError, suggest
 
-CLASSES = [getattr(errors, name) for name in errors.__all__ if name != "suggest"]
+CLASSES = [getattr(errors, name) for name in errors.__all__ if name[0].isupper()]
 
 
 @pytest.mark.parametrize("error", CLASSES)
@@ -28,6 +30,15 @@ def test_a_missing_package_names_the_extra_to_install() -> None:
     assert (error.package, error.extra) == ("torch", "train")
     assert "toolkit train" in str(error)
     assert "pip install 'onnx-edge-toolkit[train]'" in str(error)
+
+
+def test_what_takes_a_newer_python_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For an older one pip installs nothing of the extra, without a word."""
+    monkeypatch.setattr(sys, "version_info", (3, 10, 12))
+    assert str(MissingPackageError("toolkit train", "torch", "train")).endswith(
+        "with Python 3.11 or newer; this is 3.10"
+    )
+    assert str(MissingPackageError("Running a model", "onnxruntime", "cpu")).endswith("[cpu]'")
 
 
 @pytest.mark.parametrize(
