@@ -27,7 +27,15 @@ def project() -> dict[str, Any]:
 def test_the_run_time_half_needs_no_newer_python_than_it_asks_for(project: dict[str, Any]) -> None:
     pytest.importorskip("vermin")
     least = project["requires-python"].removeprefix(">=")
-    command = [sys.executable, "-m", "vermin", f"-t={least}-", "--no-tips", "--violations", "--eval-annotations"]
+    command = [
+        sys.executable,
+        "-c",
+        "import vermin; vermin.main()",
+        f"-t={least}-",
+        "--no-tips",
+        "--violations",
+        "--eval-annotations",
+    ]
     ran = subprocess.run([*command, "runtime", "cli.py"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
 
