@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -227,6 +229,38 @@ def test_run_py_reads_texts_as_the_runtime_does(level: Any, tmp_path: Path, monk
     found = functions_of(card, tmp_path, monkeypatch)["prepare"](tmp_path / "lines.txt")["t"]
     expected, _ = prepare(tmp_path / "lines.txt", entry)
     np.testing.assert_array_equal(found, expected)
+
+
+CARDS = [
+    *((entry, "classification", "logits") for entry in PICTURES),
+    (TEXT, "classification", "probabilities"),
+    (TextInput("t", ("<pad>", "?", "a"), 5, "character", 0, 1), "multilabel", "probabilities"),
+    (SequenceInput("s", 3, 5, (1.0,) * 3, (2.0,) * 3), "regression", "values"),
+    (TableInput("t", ("a", "b")), "regression", "values"),
+    (ArrayInput("x", (3,)), "raw", "raw"),
+    (ArrayInput("x", (3,)), "embedding", "embedding"),
+]
+
+
+@pytest.mark.parametrize("fixed", [None, 4])
+@pytest.mark.parametrize(("entry", "task", "role"), CARDS)
+def test_the_scripts_are_of_python_3_8(
+    entry: Any, task: str, role: str, fixed: int | None, bundle: Path, tmp_path: Path
+) -> None:
+    """Boards keep the Python that they came with."""
+    script = run_script(ModelCard(task, (entry,), (OutputCard("y", role),), ("a", "b")), "sample/x", fixed)
+    check = (bundle / "check.py").read_text(encoding="utf-8")
+    for name, source in (("run.py", script), ("check.py", check)):
+        ast.parse(source, feature_version=(3, 8))
+        (tmp_path / name).write_text(source, encoding="utf-8")
+    # what came to NumPy and to Python behind 1.21 and 3.8
+    assert not re.search(
+        r"np\.(astype|concat|strings|exceptions|dtypes|bool)\b|strict=|removeprefix|removesuffix", script + check
+    )
+    pytest.importorskip("vermin")
+    command = [sys.executable, "-c", "import vermin; vermin.main()", "-t=3.8-", "--no-tips", "--violations"]
+    ran = subprocess.run([*command, "run.py", "check.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
 
 
 def test_logits_are_told_as_probabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
