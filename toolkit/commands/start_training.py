@@ -44,7 +44,7 @@ def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
     path = folder / "last.pth"
     if not path.is_file():
         raise CheckpointError(
-            f"{folder} holds no last.pth to continue from: it is written after each whole epoch, and when a training is stopped. Start one "
+            f"{folder} holds no last.pth to continue from: it is written after the first whole epoch, and when a training is stopped. Start one "
             f"with: toolkit train ... -o {folder}"
         )
     checkpoint = Checkpoint.load(path)

@@ -52,7 +52,8 @@ class Settings:
         channels_last: keep pictures as (N, H, W, C) in memory.
         compile: run the network through torch.compile.
         deterministic: refuse operations that are not reproducible.
-        save_every: batches after which last.pth is written within an epoch; None writes it after whole epochs only.
+        save_every: batches after which last.pth is written within an epoch, and after each epoch; None writes whole epochs only, every few
+            seconds.
     """
 
     optimizer: Named

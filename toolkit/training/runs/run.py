@@ -29,9 +29,10 @@ from toolkit.training.loop.interruption import Interruption, TrainingInterrupted
 from toolkit.training.loop.loop import Training, fit
 from toolkit.training.loop.progress import training_progress
 from toolkit.training.optimization.class_weights import class_weights
-from toolkit.training.runs.history import epoch_line, measured, write_history
+from toolkit.training.runs.history import epoch_line, measured
 from toolkit.training.runs.producer import producer
 from toolkit.training.runs.record import RunRecord, device_text
+from toolkit.training.runs.saving import Saving, Snapshot
 from toolkit.training.settings import Settings
 
 __all__ = ["Run", "card_task", "epoch_line", "make_folder", "producer", "scaling_facts"]
@@ -45,8 +46,8 @@ _LEFTOVER = re.compile(r"\.(last|best|history|run|curves|confusion)-[^.]+\.(pth|
 class Run:
     """Training run: network, data, settings and output folder.
 
-    `execute` writes into `folder`: last.pth after every epoch (and within it, as `settings.save_every` says), best.pth
-    whenever the validation improves, history.json and history.csv, run.json, curves.png and, for classifiers, confusion.png.
+    `execute` writes into `folder`: last.pth and best.pth every few seconds (`Saving`; with `settings.save_every` after each epoch and
+    within it) and whenever it ends, history.json and history.csv, run.json, curves.png and, for classifiers, confusion.png.
     Of several processes only the first writes and reports.
 
     Attributes:
@@ -109,6 +110,7 @@ class Run:
         if self.writes:
             self._clear_folder()
         record = self._record(state)
+        saving = Saving(self.folder, self.settings.to_dict(), self._checkpoint_of, self.settings.save_every is not None)
         with self._watching(state) as callbacks, Interruption() as interruption:
             self._write(record, history, "running")
             try:
@@ -121,15 +123,17 @@ class Run:
                     loss=self.loss,
                     schedule=self.schedule,
                     callbacks=callbacks,
-                    save=self._save_position,
+                    save=functools.partial(self._save_position, saving),
                     interruption=interruption,
                     processes=self.processes,
                 ):
                     history = training.history
-                    self._save(training)
+                    self._save(training, saving)
             except TrainingInterrupted:
                 self._write(record, history, "interrupted")
                 raise
+            finally:
+                saving.write()
         self._check_written(history)
         if self.writes:
             self._finish(history)
@@ -144,14 +148,29 @@ class Run:
         batches = batches_facts(self.train, self.validation)
         check_resume(checkpoint, self.spec, self.settings, self._data_facts, batches)
 
-    def checkpoint(self, training: Training | None = None, measured: dict[str, Any] | None = None) -> Checkpoint:
-        """Checkpoint of the current weights; with `training`, of its averaged ones where it averages."""
+    def checkpoint(self) -> Checkpoint:
+        """Checkpoint of the current weights, without a training."""
+        return self._make_checkpoint(self.network.state_dict(), self.train.data.task, {}, self._facts())
+
+    def _checkpoint_of(self, snapshot: Snapshot) -> Checkpoint:
+        """Checkpoint of a training, with its averaged weights where it averages."""
+        training = with_fields({**snapshot.state, **self._facts()})
+        return self._make_checkpoint(snapshot.weights, snapshot.task, snapshot.measured, training)
+
+    def _facts(self) -> dict[str, Any]:
+        return {"data": self._data_facts, "split": batches_facts(self.train, self.validation), **self.facts}
+
+    def _make_checkpoint(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        outputs: str,
+        measured: Mapping[str, Any],
+        training: Mapping[str, Any],
+    ) -> Checkpoint:
         data = self.train.data
         source = self.validation or self.train
         positions = torch.from_numpy(source.indices[:_SAMPLES])
         samples = source.data.inputs.take(positions)
-        facts = {"data": self._data_facts, "split": batches_facts(self.train, self.validation), **self.facts}
-        outputs = data.task if training is None else training.step.loss.task
         card = ModelCard(
             task=card_task(outputs, self.network),
             inputs=data.cards,
@@ -162,17 +181,16 @@ class Run:
                 "examples": self.train.examples,
                 **self.settings.to_dict(),
                 **scaling_facts(self.network),
-                "measured": measured or {},
+                "measured": dict(measured),
             },
             producer=producer(),
         )
-        network = self.network if training is None else training.result
         return Checkpoint(
             self.spec,
-            {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+            {name: tensor.detach().cpu() for name, tensor in weights.items()},
             card,
             samples[:, 0] if data.views > 1 else samples,
-            facts if training is None else with_fields({**training.state(), **facts}),
+            training,
         )
 
     @functools.cached_property
@@ -223,22 +241,17 @@ class Run:
                 callbacks.extend([] if bar is None else [bar])
             yield callbacks
 
-    def _save_position(self, training: Training) -> None:
+    def _save_position(self, saving: Saving, training: Training) -> None:
         """Write last.pth in the middle of an epoch."""
-        known = measured(training.history[-1]) if training.history else {}
-        checkpoint = self.checkpoint(training, known)
+        snapshot = Snapshot.of(training)
         if self.writes:
-            checkpoint.save(self.folder / "last.pth")
+            saving.write_position(snapshot)
 
-    def _save(self, training: Training) -> None:
-        checkpoint = self.checkpoint(training, measured(training.history[-1]))
+    def _save(self, training: Training, saving: Saving) -> None:
+        snapshot = Snapshot.of(training)
         if not self.writes:
             return
-        # last.pth comes last: a training stopped in between is continued from the epoch before, and meets its best again
-        if training.is_best:
-            checkpoint.save(self.folder / "best.pth")
-        checkpoint.save(self.folder / "last.pth")
-        write_history(self.folder, self.settings.to_dict(), training.history)
+        saving.add(snapshot, training.is_best)
         if self.report:
             self.report(epoch_line(training.history[-1], self.settings.epochs))
 
