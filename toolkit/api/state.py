@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,8 @@ class State:
         self._validation: Batches | None = None
         self._test: Batches | None = None
         self._checkpoint: Checkpoint | None = None
+        # the checkpoint of a training that had a better epoch than its last, that epoch in words, and the file of its weights
+        self._better: tuple[Checkpoint, str, Path] | None = None
 
     def set_seed(self, seed: int) -> None:
         """Seed every generator: initial weights, order of batches, split, augmentation, dropout."""

@@ -21,7 +21,7 @@ from toolkit.training.loop.distributed import setup
 from toolkit.training.optimization.optimizers import usual_rate
 from toolkit.training.optimization.schedules import peak_factor
 from toolkit.training.runs.config import RunConfig
-from toolkit.training.runs.run import make_folder
+from toolkit.training.runs.folder import find_earlier
 
 __all__ = ["continue_training", "find_rate", "plan_training", "start_training"]
 
@@ -29,7 +29,13 @@ Report = Callable[[str], None]
 
 
 def start_training(config: RunConfig, folder: Path, report: Report | None) -> dict[str, Any]:
-    """Train from the beginning. Raises a ToolkitError for anything that does not fit."""
+    """Train from the beginning. Raises a ToolkitError for anything that does not fit, and where `folder` holds a training already."""
+    earlier = find_earlier(folder)
+    if earlier is not None:
+        raise InputError(
+            f"{folder} holds {earlier} already, which would be replaced. Continue it with: toolkit train -o {folder} --resume (also with "
+            f"--epochs), give another folder with -o, or remove this one."
+        )
     model = _prepare(config, folder, report)
     _start_from(model, config, report)
     return _train(model, config, folder, None, report)
@@ -192,9 +198,6 @@ def _arguments(config: RunConfig) -> dict[str, Any]:
 def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, report: Report | None) -> dict[str, Any]:
     model.plan(**_arguments(config))  # errors are raised before anything is written
     processes = setup(model.device)
-    if processes.writes:
-        make_folder(folder)
-        atomic_write(folder / "run.toml", config.to_toml())
     history = model.train(
         **_arguments(config),
         filename=None,
@@ -203,6 +206,7 @@ def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, repo
         report=report,
         verbose=report is not None,
         facts={"config": config.to_dict()},
+        callbacks=[_Description(folder, config)] if processes.writes else [],
     )
     best = Checkpoint.load(folder / "best.pth").card.training["measured"]
     if not processes.writes:
@@ -213,3 +217,13 @@ def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, repo
         "best": best,
         "files": sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")),
     }
+
+
+class _Description:
+    """Callback that writes run.toml, once the folder is this training's."""
+
+    def __init__(self, folder: Path, config: RunConfig) -> None:
+        self.folder, self.config = folder, config
+
+    def on_train_begin(self, _training: Any) -> None:
+        atomic_write(self.folder / "run.toml", self.config.to_toml())

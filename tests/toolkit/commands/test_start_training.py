@@ -190,7 +190,7 @@ def test_an_old_folder_that_is_trained_into_anew_can_be_continued(
 def test_there_must_be_something_to_continue(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError,
-        match=r"holds no last.pth to continue from: it is written after each whole epoch, and when a training is stopped",
+        match=r"holds no last.pth to continue from: it is written after the first whole epoch, and when a training is stopped",
     ):
         continue_training(tmp_path, None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.checkpoints.state_inventory import check_fields
 from toolkit.training.settings import Settings
 
-__all__ = ["batches_facts", "check_resume", "data_facts", "holds_best_of"]
+__all__ = ["batches_facts", "belongs_to", "check_resume", "data_facts", "holds_best_of"]
 
 # a resumed training may be longer where its schedule does not depend on the length
 _ENDLESS = ("constant", "step", "multistep", "exponential", "cosine_restarts", "plateau")
@@ -81,12 +81,23 @@ def holds_best_of(state: Mapping[str, Any], folder: Path) -> bool:
     """True if best.pth in the folder belongs to the training `state`: their histories agree, including durations."""
     try:
         history = Checkpoint.load(folder / "best.pth").training["history"]
-        best = int(state["best"]["epoch"])
-        # best.pth is written first, so it may be an epoch ahead
-        common = min(len(history), len(state["history"]))
-        return best < len(history) and list(history[:common]) == list(state["history"][:common])
+        return int(state["best"]["epoch"]) < len(history) and _agree(history, state["history"])
     except (ToolkitError, KeyError, TypeError, ValueError):
         return False
+
+
+def belongs_to(path: Path, state: Mapping[str, Any]) -> bool:
+    """True if the checkpoint file is of the training `state`, at an earlier or later moment."""
+    try:
+        return _agree(Checkpoint.load(path).training["history"], state["history"])
+    except (ToolkitError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _agree(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """True if two histories are the same as far as both go; best.pth is written first, so it may be ahead of last.pth."""
+    common = min(len(one), len(other))
+    return list(one[:common]) == list(other[:common])
 
 
 def _check_data(known: Mapping[str, Any], here: Mapping[str, Any]) -> None:
