@@ -216,7 +216,7 @@ class Inference(Generating):
 
         register_modules(modules)
         checkpoint = Checkpoint.load(model_path)
-        self._network, self._initial = checkpoint.network(), None
+        self._network, self._initial, self._former = checkpoint.network(), None, None
         self._spec, self._checkpoint = checkpoint.spec, checkpoint
         if find_task(self.task).card_task != checkpoint.card.task:
             found = known_task(checkpoint.card.task)

@@ -313,7 +313,9 @@ class Learning(Scaling):
             raise SpecError(
                 f"The network holds {len(names)} of torchvision's networks; one is expected, such as add('resnet18', num_classes=10)."
             )
-        return start_from_pretrained(self.model, names[0], weights)
+        report = start_from_pretrained(self.model, names[0], weights)
+        self._weights_given = True
+        return report
 
     def change_head(self, num_classes: int) -> None:
         """Replace the last layer by a new one for another number of classes; all other weights are kept."""
@@ -372,6 +374,7 @@ class Learning(Scaling):
         self._refuse_other_order(checkpoint.card.labels, path)
         self._as_in(checkpoint)
         self.model.load_state_dict(checkpoint.state_dict)
+        self._weights_given = True
 
     def _refuse_other_order(self, labels: Sequence[str], source: Any) -> None:
         """Raise SpecError where weights are of the data's own classes or values, in another order."""

@@ -317,7 +317,7 @@ class Loading(State):
         )
         validation = self._measured(data, parts.validation, batch_size, crops)
         if not loaded:  # weights that were loaded or trained stay, for data of the same shape
-            self._network = None
+            self._rebuild()
             spec = dataclasses.replace(spec, target_scaling=None)
         elif self._network is not None:
             self._network.padding = spec.padding

@@ -20,7 +20,7 @@ from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.distributed import setup
 from toolkit.training.optimization.optimizers import usual_rate
 from toolkit.training.optimization.schedules import peak_factor
-from toolkit.training.runs.config import RunConfig
+from toolkit.training.runs.config import RunConfig, override
 from toolkit.training.runs.folder import find_earlier
 
 __all__ = ["continue_training", "find_rate", "plan_training", "start_training"]
@@ -41,11 +41,26 @@ def start_training(config: RunConfig, folder: Path, report: Report | None) -> di
     return _train(model, config, folder, None, report)
 
 
-def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
+def continue_training(
+    folder: Path,
+    report: Report | None,
+    *,
+    data: str | None = None,
+    epochs: int | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
     """Continue the training whose last.pth lies in `folder`.
+
+    Args:
+        folder: of the training.
+        report: called with each line.
+        data: where its data lies now; None where it lay. That it is the same is known by its content.
+        epochs: of the whole training; None as it was planned.
+        workers: as `DataConfig.workers`; None as before.
 
     Raises:
         CheckpointError: there is none, it was not made by `toolkit train`, or it is finished.
+        InputError: the data is not where it lay.
     """
     path = folder / "last.pth"
     if not path.is_file():
@@ -59,10 +74,19 @@ def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} was not written by `toolkit train`. Continue it in Python: model.train(..., resume='{path}')."
         )
-    config = RunConfig.from_dict(known)
-    epochs = config.training["epochs"]
-    if checkpoint.training["epoch"] >= epochs and (folder / "curves.png").is_file():
-        raise CheckpointError(f"{path} is finished: it holds all of its {epochs} epochs. Start a longer training anew.")
+    changes = {"data.path": data, "training.epochs": epochs, "data.workers": workers}
+    config = RunConfig.from_dict(override(known, [(key, value) for key, value in changes.items() if value is not None]))
+    done, planned = checkpoint.training["epoch"], config.training["epochs"]
+    if done >= planned and (folder / "curves.png").is_file():
+        raise CheckpointError(
+            f"{path} is finished: it holds all of its {done} epochs. Go on for more with: toolkit train -o {folder} "
+            f"--resume --epochs {done + max(1, done // 2)}"
+        )
+    if config.data.path is not None and not Path(config.data.path).exists():
+        raise InputError(
+            f"{config.data.path}, the data of this training, does not exist. Where it went elsewhere, say so: toolkit train -o {folder} "
+            f"--resume --data PATH"
+        )
     model = _prepare(config, folder, report, checkpoint.spec.layers)
     return _train(model, config, folder, path, report)
 

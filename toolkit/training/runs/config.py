@@ -65,7 +65,7 @@ class DataConfig:
         test_ratio: share held out for a last measurement where the data brings none.
         classes: names of the classes in the order of the network's outputs, as `load_img_data` takes them; None takes those in
             the data, in their order.
-        label: the label column of a table; None takes the last one.
+        label: the label column of a table, or a list of them where there are several; None takes the last one.
         scale: bring a table's columns to mean 0 and deviation 1.
         scale_targets: train a regression on targets of mean 0 and deviation 1; outputs, losses and metrics are in the data's
             units all the same.
@@ -82,7 +82,7 @@ class DataConfig:
     val_ratio: float = 0.1
     test_ratio: float = 0.0
     classes: Any = None
-    label: str | None = None
+    label: str | Sequence[str] | None = None
     scale: bool = True
     scale_targets: bool = True
     level: Literal["character", "word"] = "character"

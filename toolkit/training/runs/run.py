@@ -21,11 +21,13 @@ from toolkit.explain.plots import confusion_matrix, confusion_png, curves_png
 from toolkit.tasks.registry import find_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.checkpoints.resuming import (
+    arithmetic_facts,
     batches_facts,
     belongs_to,
     check_resume,
     data_facts,
     holds_best_of,
+    resume_notes,
 )
 from toolkit.training.checkpoints.state_inventory import with_fields
 from toolkit.training.loop.distributed import Processes, setup
@@ -122,6 +124,9 @@ class Run:
         history: list[dict[str, float]] = [] if state is None else [dict(entry) for entry in state["history"]]
         if self.writes:
             self._prepare_folder(state)
+        if state is not None and self.writes and self.report:
+            for note in resume_notes(state, self.settings, self._device):
+                self.report(note)
         record = self._record(state)
         with self._watching(state) as callbacks, Interruption() as interruption:
             self._write(record, history, "running")
@@ -180,7 +185,12 @@ class Run:
         return self._make_checkpoint(snapshot.weights, snapshot.task, snapshot.measured, training)
 
     def _facts(self) -> dict[str, Any]:
-        return {"data": self._data_facts, "split": batches_facts(self.train, self.validation), **self.facts}
+        facts = {"data": self._data_facts, "split": batches_facts(self.train, self.validation)}
+        return {**facts, "arithmetic": arithmetic_facts(self._device), **self.facts}
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
 
     def _make_checkpoint(
         self,
