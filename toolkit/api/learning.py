@@ -215,7 +215,9 @@ class Learning(Scaling):
     def _planned(self, settings: Settings) -> tuple[Batches, Batches | None]:
         """Training and validation batches in the size and sampling of these settings."""
         assert self._train is not None
-        train = self._train.replaced(batch_size=settings.batch_size, sampling=settings.sampling)
+        train = self._train.replaced(
+            batch_size=settings.batch_size, sampling=settings.sampling, drop_last=settings.drop_last
+        )
         return train, self._validation and self._validation.replaced(batch_size=settings.batch_size)
 
     @property

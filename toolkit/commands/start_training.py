@@ -104,7 +104,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "validation": 0 if validation is None else validation.examples,
         "test": 0 if test is None else test.examples,
     }
-    steps = train.replaced(batch_size=settings.batch_size).steps()
+    steps = train.replaced(batch_size=settings.batch_size, drop_last=settings.drop_last).steps()
     changes = [
         *(train.augment.to_setting() if train.augment else []),
         *([train.mix.to_setting()] if train.mix else []),

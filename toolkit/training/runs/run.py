@@ -275,7 +275,7 @@ class Run:
                 stack.callback(board.close)
                 callbacks.append(board)
             if self.report is not None and self.writes:
-                steps = -(-self.train.examples // (self.train.batch_size * self.processes.world))
+                steps = self.train.steps(self.processes.world)
                 done = 0 if state is None else int(state["epoch"]) * steps + int(state["batch"])
                 bar = stack.enter_context(training_progress(self.settings.epochs, steps, done))
                 callbacks.extend([] if bar is None else [bar])

@@ -17,9 +17,10 @@ import torch
 from click.testing import CliRunner
 
 from cli import main
-from runtime.errors import InputError
+from runtime.errors import InputError, SpecError
 from toolkit import nn
 from toolkit.training.checkpoints.checkpoint import Checkpoint
+from toolkit.training.runs.config import RunConfig
 from toolkit.training.runs.folder import locked
 
 Assemble = Callable[..., nn]
@@ -155,3 +156,52 @@ def test_without_early_stopping_convert_says_that_an_epoch_was_better(
     assert "best.pth" in said
     model.convert(tmp_path / "best.pth", out_file=tmp_path / "best.onnx")
     assert "the best one was" not in capsys.readouterr().out
+
+
+# ---- a last batch of one -------------------------------------------------------------------------------------------------
+
+
+def normalised(folder: Path, rows: int = 33) -> nn:
+    random = np.random.default_rng(0)
+    model = nn("cls", folder)
+    model.set_seed(1)
+    model.load_dataset(random.normal(size=(rows, 4)).astype(np.float32), np.arange(rows) % 2, batch_size=16)
+    model.add("linear", size=(4, 8))
+    model.add("batchnorm1d")
+    model.add("linear", size=(8, 2))
+    return model
+
+
+def test_a_last_batch_of_one_is_left_out_when_asked(tmp_path: Path) -> None:
+    model, batches = normalised(tmp_path), []
+    with pytest.raises(SpecError, match=r"drop_last=True"):
+        model.train(epochs=1, verbose=False)
+
+    def count(event: str, training: Any) -> None:
+        if event == "batch_end":
+            batches.append(training.running.weight)
+
+    model.train(epochs=2, verbose=False, drop_last=True, callbacks=[count])
+    assert batches == [16, 32, 16, 32]
+    again = normalised(tmp_path / "again").train(epochs=3, verbose=False, drop_last=True)
+    resumed = normalised(tmp_path).train(epochs=3, verbose=False, drop_last=True, resume=tmp_path / "last.pth")
+    assert [entry["loss"] for entry in resumed] == [entry["loss"] for entry in again]
+    with pytest.raises(SpecError, match=r"drop_last=True leaves nothing of 9 examples with batch_size=16"):
+        normalised(tmp_path, 9).train(epochs=1, verbose=False, drop_last=True)
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"epochs": 5}, "'epochs' is a key of [training]: training.epochs."),
+        ({"epcohs": 5}, "'epochs' is a key of [training]: training.epochs."),
+        ({"data": {"batch_size": 5}}, "'batch_size' is a key of [training]: training.batch_size."),
+        ({"training": {"label": "x"}}, "'label' is a key of [data]: data.label."),
+        ({"training": {"epoch": 5}}, "Did you mean 'epochs'?"),
+        ({"trainig": {}}, "Did you mean 'training'?"),
+    ],
+)
+def test_a_key_that_is_mistyped_or_misplaced_gets_a_suggestion(tables: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        RunConfig.from_dict(tables)
+    assert words in str(caught.value)
