@@ -37,7 +37,8 @@ class Assembly(State):
     ) -> None:
         """Add a layer, an activation, or choose the optimiser.
 
-        The layer is checked against what it will receive at once, as far as the input's shape is known by then.
+        The layer is checked against what it will receive at once, as far as the input's shape is known by then. Behind a network that
+        has learnt, the layers before it keep their weights.
 
         Args:
             layer: a name of docs/reference.md; a torch module of your own, or its class with its arguments behind it.
@@ -71,7 +72,8 @@ class Assembly(State):
         check(extended)
         keep_instances(entry.own for entry in extended.layers)
         self._spec = extended
-        self._network = self._checkpoint = None  # both were of the network without these layers
+        self._rebuild()
+        self._checkpoint = None  # of the network without these layers
 
     @property
     def spec(self) -> NetworkSpec:

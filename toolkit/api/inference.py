@@ -216,7 +216,7 @@ class Inference(Generating):
 
         register_modules(modules)
         checkpoint = Checkpoint.load(model_path)
-        self._network, self._initial = checkpoint.network(), None
+        self._network, self._initial, self._former = checkpoint.network(), None, None
         self._spec, self._checkpoint = checkpoint.spec, checkpoint
         if find_task(self.task).card_task != checkpoint.card.task:
             found = known_task(checkpoint.card.task)
@@ -234,7 +234,8 @@ class Inference(Generating):
         """Export to one verified file; returns the exporter's report.
 
         Args:
-            checkpoint: the file to export; None the present network.
+            checkpoint: the file to export; None the present network: after a training the weights of its last epoch, with
+                `early_stopping` those of its best one.
             out_file: the file to write.
             backend: "ONNX", or another one that an installed package registers under ``toolkit.backends``.
             opset_version, ir_version: versions to ask for; None leaves them to the exporter.
@@ -252,6 +253,12 @@ class Inference(Generating):
         source = self._present() if checkpoint is None else Path(checkpoint)
         report = export(source, out_file, opset_version=opset_version, ir_version=ir_version)
         if verbose:
+            if self._better is not None and source is self._better[0]:
+                _, epoch, path = self._better
+                print(
+                    f"note: these are the weights of the last epoch; the best one was {epoch}. Its weights: "
+                    f"convert(checkpoint={str(path)!r}); early_stopping=... keeps them."
+                )
             for note in report.notes:
                 print(f"note: {note}")
             print(f"wrote {report.path}: verified, worst difference from torch {report.parity.worst_difference:.1e}")

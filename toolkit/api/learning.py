@@ -28,7 +28,7 @@ from toolkit.training.metrics import check_metrics
 from toolkit.training.named import plain
 from toolkit.training.optimization.schedules import find_schedule
 from toolkit.training.pretrained.load_weights import WeightsReport
-from toolkit.training.runs.run import Run
+from toolkit.training.runs.run import Run, epoch_line
 from toolkit.training.settings import Settings
 
 __all__ = ["Learning"]
@@ -53,7 +53,7 @@ class Learning(Scaling):
         *,
         schedule: str | Mapping[str, Any] | Callable[[float], float] = "constant",
         resume: str | os.PathLike[str] | None = None,
-        callbacks: Sequence[Callable[..., Any]] = (),
+        callbacks: Sequence[Any] = (),
         tensorboard: bool = False,
         verbose: bool = True,
         report: Callable[[str], None] | None = print,
@@ -61,6 +61,9 @@ class Learning(Scaling):
         **settings: Any,
     ) -> list[dict[str, float]]:
         """Train on the loaded data.
+
+        The network then has the weights of the last epoch, with `early_stopping` those of the best one. The files of an earlier
+        training in the folder are moved into a new folder inside, such as earlier-1.
 
         Args:
             lr: learning rate; None takes the optimiser's usual one.
@@ -72,7 +75,7 @@ class Learning(Scaling):
                 classes, the squared error for numbers, and when resuming what the training began with.
             metrics: names, or {"name": ..., options}; None takes the task's usual ones, when resuming those of the
                 training, [] none.
-            filename: the network after the last epoch is also written under this name in the folder; None leaves it out.
+            filename: the network is also written under this name in the folder; None leaves it out.
             checkpoint: start from the weights of this file, and from its layers where none were added.
             schedule: of the learning rate: a name, {"name": ..., options}, or a function from the epochs done to a factor.
             resume: continue the training of this file, bit for bit.
@@ -140,12 +143,17 @@ class Learning(Scaling):
             callbacks=tuple(callbacks),
             tensorboard=tensorboard,
             processes=processes,
+            others=(filename,) if filename else (),
         )
         try:
             history = run.execute(resumed)
         finally:
             run.train.close()
-        self._checkpoint = Checkpoint.load(folder / "last.pth")
+        self._checkpoint = Checkpoint.load(folder / run.kept)
+        best = run.best
+        self._better = None
+        if run.kept == "last.pth" and best["epoch"] < history[-1]["epoch"]:
+            self._better = self._checkpoint, epoch_line(best, len(history)), folder / "best.pth"
         if filename and run.writes:
             self._checkpoint.save(folder / filename)
         return history
@@ -207,7 +215,9 @@ class Learning(Scaling):
     def _planned(self, settings: Settings) -> tuple[Batches, Batches | None]:
         """Training and validation batches in the size and sampling of these settings."""
         assert self._train is not None
-        train = self._train.replaced(batch_size=settings.batch_size, sampling=settings.sampling)
+        train = self._train.replaced(
+            batch_size=settings.batch_size, sampling=settings.sampling, drop_last=settings.drop_last
+        )
         return train, self._validation and self._validation.replaced(batch_size=settings.batch_size)
 
     @property
@@ -305,7 +315,9 @@ class Learning(Scaling):
             raise SpecError(
                 f"The network holds {len(names)} of torchvision's networks; one is expected, such as add('resnet18', num_classes=10)."
             )
-        return start_from_pretrained(self.model, names[0], weights)
+        report = start_from_pretrained(self.model, names[0], weights)
+        self._weights_given = True
+        return report
 
     def change_head(self, num_classes: int) -> None:
         """Replace the last layer by a new one for another number of classes; all other weights are kept."""
@@ -364,6 +376,7 @@ class Learning(Scaling):
         self._refuse_other_order(checkpoint.card.labels, path)
         self._as_in(checkpoint)
         self.model.load_state_dict(checkpoint.state_dict)
+        self._weights_given = True
 
     def _refuse_other_order(self, labels: Sequence[str], source: Any) -> None:
         """Raise SpecError where weights are of the data's own classes or values, in another order."""

@@ -86,7 +86,7 @@ class Loading(State):
         num_workers: int = 0,
         *,
         classes: Classes = None,
-        label: str | None = None,
+        label: str | Sequence[str] | None = None,
         scale: bool = True,
         scale_targets: bool = True,
     ) -> Any:
@@ -97,7 +97,7 @@ class Loading(State):
             batch_size, train_val_ratio, shuffle: as for `load_img_data`.
             y_type, num_workers: accepted for familiarity.
             classes: class names in the order of the network's outputs, or new ones, as for `load_img_data`.
-            label: name of the label's column; None takes the last one.
+            label: name of the label's column, or a list of names where there are several labels or values; None takes the last one.
             scale: bring each column to mean 0 and deviation 1; the card keeps the numbers, so `inference` and the
                 exported file take unscaled rows.
             scale_targets: for a regression, train on targets of mean 0 and deviation 1; the network's fixed last step brings
@@ -317,7 +317,7 @@ class Loading(State):
         )
         validation = self._measured(data, parts.validation, batch_size, crops)
         if not loaded:  # weights that were loaded or trained stay, for data of the same shape
-            self._network = None
+            self._rebuild()
             spec = dataclasses.replace(spec, target_scaling=None)
         elif self._network is not None:
             self._network.padding = spec.padding

@@ -89,6 +89,7 @@ class Scaling(State):
             self._set_scaling(known)
         elif f"{NAME}.mean" not in report.matched:
             self._set_scaling(None)  # their head gives values as they are
+        self._weights_given = True
         return report
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,10 @@ class State:
         self._validation: Batches | None = None
         self._test: Batches | None = None
         self._checkpoint: Checkpoint | None = None
+        self._weights_given = False  # True once weights were loaded into the network
+        self._former: dict[str, torch.Tensor] | None = None  # learnt weights for the network that is built next
+        # the checkpoint of a training that had a better epoch than its last, that epoch in words, and the file of its weights
+        self._better: tuple[Checkpoint, str, Path] | None = None
 
     def set_seed(self, seed: int) -> None:
         """Seed every generator: initial weights, order of batches, split, augmentation, dropout."""
@@ -82,8 +87,18 @@ class State:
                 torch.manual_seed(self._seed)
             network = build(self._spec)
             _load_published(network, self._spec)
-            self._network, self._initial = network, head_of(network)
+            self._initial = head_of(network)
+            if self._former is not None:
+                _keep_learnt(network, self._former)
+                self._former = None
+            self._network = network
         return self._network
+
+    def _rebuild(self) -> None:
+        """Let the network be built anew, for another description; what it has learnt is kept where it fits."""
+        if self._network is not None and (self._checkpoint is not None or self._weights_given or self._learnt):
+            self._former = {name: tensor.detach().cpu() for name, tensor in self._network.state_dict().items()}
+        self._network = None
 
     @property
     def _learnt(self) -> bool:
@@ -117,6 +132,22 @@ def head_of(network: torch.nn.Module) -> torch.Tensor | None:
     """A copy of the last parameter, the bias of a linear layer at the end; None of a network without any."""
     found = list(network.parameters())[-1:]
     return found[0].detach().cpu().clone() if found else None
+
+
+def _keep_learnt(network: Network, learnt: Mapping[str, torch.Tensor]) -> None:
+    """Load the weights that fit by name and shape, and print which layers keep theirs and which begin anew."""
+    own = network.state_dict()
+    fitting = {layer: [name for name in own if name.startswith(f"{layer}.")] for layer, _ in network.named_children()}
+    layers = {layer: names for layer, names in fitting.items() if names}
+    kept = [
+        layer
+        for layer, names in layers.items()
+        if all(name in learnt and learnt[name].shape == own[name].shape for name in names)
+    ]
+    network.load_state_dict({name: learnt[name] for layer in kept for name in layers[layer]}, strict=False)
+    new = [layer for layer in layers if layer not in kept]
+    if new:
+        print(f"new layers begin untrained: {', '.join(new)}; learnt weights are kept in: {', '.join(kept) or 'none'}")
 
 
 def _load_published(network: Network, spec: NetworkSpec) -> None:

@@ -20,8 +20,8 @@ from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.loop.distributed import setup
 from toolkit.training.optimization.optimizers import usual_rate
 from toolkit.training.optimization.schedules import peak_factor
-from toolkit.training.runs.config import RunConfig
-from toolkit.training.runs.run import make_folder
+from toolkit.training.runs.config import RunConfig, override
+from toolkit.training.runs.folder import find_earlier
 
 __all__ = ["continue_training", "find_rate", "plan_training", "start_training"]
 
@@ -29,22 +29,43 @@ Report = Callable[[str], None]
 
 
 def start_training(config: RunConfig, folder: Path, report: Report | None) -> dict[str, Any]:
-    """Train from the beginning. Raises a ToolkitError for anything that does not fit."""
+    """Train from the beginning. Raises a ToolkitError for anything that does not fit, and where `folder` holds a training already."""
+    earlier = find_earlier(folder)
+    if earlier is not None:
+        raise InputError(
+            f"{folder} holds {earlier} already, which would be replaced. Continue it with: toolkit train -o {folder} --resume (also with "
+            f"--epochs), give another folder with -o, or remove this one."
+        )
     model = _prepare(config, folder, report)
     _start_from(model, config, report)
     return _train(model, config, folder, None, report)
 
 
-def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
+def continue_training(
+    folder: Path,
+    report: Report | None,
+    *,
+    data: str | None = None,
+    epochs: int | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
     """Continue the training whose last.pth lies in `folder`.
+
+    Args:
+        folder: of the training.
+        report: called with each line.
+        data: where its data lies now; None where it lay. That it is the same is known by its content.
+        epochs: of the whole training; None as it was planned.
+        workers: as `DataConfig.workers`; None as before.
 
     Raises:
         CheckpointError: there is none, it was not made by `toolkit train`, or it is finished.
+        InputError: the data is not where it lay.
     """
     path = folder / "last.pth"
     if not path.is_file():
         raise CheckpointError(
-            f"{folder} holds no last.pth to continue from: it is written after each whole epoch, and when a training is stopped. Start one "
+            f"{folder} holds no last.pth to continue from: it is written after the first whole epoch, and when a training is stopped. Start one "
             f"with: toolkit train ... -o {folder}"
         )
     checkpoint = Checkpoint.load(path)
@@ -53,10 +74,19 @@ def continue_training(folder: Path, report: Report | None) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} was not written by `toolkit train`. Continue it in Python: model.train(..., resume='{path}')."
         )
-    config = RunConfig.from_dict(known)
-    epochs = config.training["epochs"]
-    if checkpoint.training["epoch"] >= epochs and (folder / "curves.png").is_file():
-        raise CheckpointError(f"{path} is finished: it holds all of its {epochs} epochs. Start a longer training anew.")
+    changes = {"data.path": data, "training.epochs": epochs, "data.workers": workers}
+    config = RunConfig.from_dict(override(known, [(key, value) for key, value in changes.items() if value is not None]))
+    done, planned = checkpoint.training["epoch"], config.training["epochs"]
+    if done >= planned and (folder / "curves.png").is_file():
+        raise CheckpointError(
+            f"{path} is finished: it holds all of its {done} epochs. Go on for more with: toolkit train -o {folder} "
+            f"--resume --epochs {done + max(1, done // 2)}"
+        )
+    if config.data.path is not None and not Path(config.data.path).exists():
+        raise InputError(
+            f"{config.data.path}, the data of this training, does not exist. Where it went elsewhere, say so: toolkit train -o {folder} "
+            f"--resume --data PATH"
+        )
     model = _prepare(config, folder, report, checkpoint.spec.layers)
     return _train(model, config, folder, path, report)
 
@@ -74,7 +104,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "validation": 0 if validation is None else validation.examples,
         "test": 0 if test is None else test.examples,
     }
-    steps = train.replaced(batch_size=settings.batch_size).steps()
+    steps = train.replaced(batch_size=settings.batch_size, drop_last=settings.drop_last).steps()
     changes = [
         *(train.augment.to_setting() if train.augment else []),
         *([train.mix.to_setting()] if train.mix else []),
@@ -192,9 +222,6 @@ def _arguments(config: RunConfig) -> dict[str, Any]:
 def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, report: Report | None) -> dict[str, Any]:
     model.plan(**_arguments(config))  # errors are raised before anything is written
     processes = setup(model.device)
-    if processes.writes:
-        make_folder(folder)
-        atomic_write(folder / "run.toml", config.to_toml())
     history = model.train(
         **_arguments(config),
         filename=None,
@@ -203,6 +230,7 @@ def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, repo
         report=report,
         verbose=report is not None,
         facts={"config": config.to_dict()},
+        callbacks=[_Description(folder, config)] if processes.writes else [],
     )
     best = Checkpoint.load(folder / "best.pth").card.training["measured"]
     if not processes.writes:
@@ -213,3 +241,13 @@ def _train(model: nn, config: RunConfig, folder: Path, resume: Path | None, repo
         "best": best,
         "files": sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")),
     }
+
+
+class _Description:
+    """Callback that writes run.toml, once the folder is this training's."""
+
+    def __init__(self, folder: Path, config: RunConfig) -> None:
+        self.folder, self.config = folder, config
+
+    def on_train_begin(self, _training: Any) -> None:
+        atomic_write(self.folder / "run.toml", self.config.to_toml())

@@ -58,7 +58,10 @@ __all__ = ["train"]
 @flag("--tensorboard", help="Also write what TensorBoard shows.")
 @flag("--dry-run", help="Print the network, the data and the plan, and stop.")
 @flag("--find-lr", help="Try learning rates, draw lr.png into the folder, and stop.")
-@flag("--resume", help="Continue the training in the output folder, bit for bit.")
+@flag(
+    "--resume",
+    help="Continue the training in the output folder, bit for bit; with --epochs for more, with --data where it lies now.",
+)
 @json_option
 def train(
     output: str | None, resume: bool, dry_run: bool, find_lr: bool, as_json: bool, run: str | None, **options: Any
@@ -72,6 +75,7 @@ def train(
     report = None if as_json else print_line
     if resume:
         _only_resume({"run": run, **options, "dry_run": dry_run, "find_lr": find_lr})
+        changes = {name: options[name] for name in _WITH_RESUME}
         if output is None:
             raise InputError("--resume needs the folder of the training: toolkit train -o DIR --resume.")
         folder = Path(output)
@@ -83,7 +87,7 @@ def train(
     speaks = os.environ.get("RANK", "0") == "0"  # of several processes one
     try:
         if resume:
-            facts, text = _finished(continue_training(folder, report), folder)
+            facts, text = _finished(continue_training(folder, report, **changes), folder)
         elif dry_run:
             facts, text = plan_training(config, folder)
         elif find_lr:
@@ -97,6 +101,10 @@ def train(
         raise click.exceptions.Exit(130) from None
     if speaks:
         print_told(facts, text, as_json)
+
+
+# Options that may stand beside --resume.
+_WITH_RESUME = ("data", "epochs", "workers")
 
 
 def _finished(facts: dict[str, Any], folder: Path) -> tuple[dict[str, Any], str]:
@@ -114,7 +122,14 @@ def _say_stopped(folder: Path) -> None:
 def _only_resume(options: dict[str, Any]) -> None:
     """Refuse settings beside --resume: they are those of the first run."""
     source = click.get_current_context().get_parameter_source
-    given = [name.replace("_", "-") for name in options if source(name) is click.core.ParameterSource.COMMANDLINE]
+    given = [
+        name.replace("_", "-")
+        for name in options
+        if name not in _WITH_RESUME and source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
     if given:
         names = ["the TOML" if name == "run" else "--set" if name == "changes" else f"--{name}" for name in given]
-        raise InputError(f"--resume continues with the settings of the first run; leave out {', '.join(names)}.")
+        raise InputError(
+            f"--resume continues with the settings of the first run; leave out {', '.join(names)}. Only --epochs, for more of them, "
+            f"--data, where the same data lies now, and --workers may be given."
+        )

@@ -47,12 +47,14 @@ class Settings:
         class_weights: "balanced"; one weight per class in their order; or {class: weight} with the classes' names or positions; for
             losses that take weights. None weighs all alike.
         sampling: "all" examples once per epoch, or "balanced": drawn with replacement, classes equally often.
+        drop_last: leave out an epoch's last batch where it has fewer examples than the others.
         freeze: layer names (may hold *) whose weights are frozen.
         rates: layer name (may hold *) -> factor of the learning rate, for fine-tuning.
         channels_last: keep pictures as (N, H, W, C) in memory.
         compile: run the network through torch.compile.
         deterministic: refuse operations that are not reproducible.
-        save_every: batches after which last.pth is written within an epoch; None writes it after whole epochs only.
+        save_every: batches after which last.pth is written within an epoch, and after each epoch; None writes whole epochs only, every few
+            seconds.
     """
 
     optimizer: Named
@@ -82,6 +84,7 @@ class Settings:
     compile: bool = False
     deterministic: bool = False
     save_every: int | None = None
+    drop_last: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
@@ -99,7 +102,7 @@ class Settings:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise SpecError(f"{name}={getattr(self, name)!r} was given.{suggest(str(getattr(self, name)), known)}")
-        for name in ("decay_all", "channels_last", "compile", "deterministic"):
+        for name in ("decay_all", "channels_last", "compile", "deterministic", "drop_last"):
             if not isinstance(getattr(self, name), bool):
                 raise SpecError(f"{name}={getattr(self, name)!r} was given; True or False is expected.")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or not 0 <= self.seed < 2**32:

@@ -190,7 +190,7 @@ def test_an_old_folder_that_is_trained_into_anew_can_be_continued(
 def test_there_must_be_something_to_continue(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError,
-        match=r"holds no last.pth to continue from: it is written after each whole epoch, and when a training is stopped",
+        match=r"holds no last.pth to continue from: it is written after the first whole epoch, and when a training is stopped",
     ):
         continue_training(tmp_path, None)
 
@@ -219,3 +219,79 @@ def test_changed_data_is_noticed(options: Options, tmp_path: Path, monkeypatch: 
     data.unlink()
     with pytest.raises(InputError, match="does not exist"):
         continue_training(tmp_path / "run", None)
+
+
+# ---- continuing elsewhere and for longer ---------------------------------------------------------------------------------
+
+
+def stopped_run(options: Options, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Path:
+    """A run folder of three epochs or fewer, whose data is beside it."""
+    data = folder / "data.npz"
+    np.savez(data, data=np.random.default_rng(0).random((40, 3)), label=np.arange(40) % 2)
+    stop_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        start_training(config(options, data=str(data), epochs=4, **changes), folder / "run", None)
+    monkeypatch.undo()
+    return folder / "run"
+
+
+def losses(result: dict[str, Any]) -> list[float]:
+    return [entry["loss"] for entry in result["history"]]
+
+
+def test_data_that_went_elsewhere_is_known_by_its_content(
+    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, moved = stopped_run(options, tmp_path, monkeypatch), tmp_path / "moved.npz"
+    (tmp_path / "data.npz").rename(moved)
+    with pytest.raises(InputError, match=r"data\.npz, the data of this training, does not exist.*--resume --data PATH"):
+        continue_training(folder, None)
+    other = tmp_path / "other.npz"
+    np.savez(other, data=np.random.default_rng(1).random((40, 3)), label=np.arange(40) % 2)
+    with pytest.raises(CheckpointError, match="The data has changed"):
+        continue_training(folder, None, data=str(other))
+    result = continue_training(folder, None, data=str(moved))
+    whole = start_training(config(options, data=str(moved), epochs=4), tmp_path / "whole", None)
+    assert losses(result) == losses(whole)
+    assert tomllib.loads((folder / "run.toml").read_text())["data"]["path"] == str(moved)
+
+
+def test_a_finished_training_goes_on_for_more_epochs(
+    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it had been as long from the beginning, where the schedule allows it; else a line says what becomes of that."""
+    folder = stopped_run(options, tmp_path, monkeypatch, schedule="constant")
+    continue_training(folder, None)
+    with pytest.raises(CheckpointError, match=r"is finished: it holds all of its 4 epochs.*--resume --epochs 6"):
+        continue_training(folder, None)
+    lines: list[str] = []
+    result = continue_training(folder, lines.append, epochs=6)
+    asked = config(options, data=str(tmp_path / "data.npz"), epochs=6, schedule="constant")
+    assert losses(result) == losses(start_training(asked, tmp_path / "whole", None))
+    assert not [line for line in lines if line.startswith("note:")]
+    assert not (folder / "earlier-1").exists()
+
+
+def test_a_schedule_for_so_many_epochs_is_continued_with_a_word(
+    options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stopped_run(options, tmp_path, monkeypatch, schedule="onecycle")
+    with pytest.raises(CheckpointError, match="cannot be resumed with epochs=6"):
+        continue_training(folder, None, epochs=6)
+    continue_training(folder, None)
+    lines: list[str] = []
+    assert len(continue_training(folder, lines.append, epochs=6)["history"]) == 6
+    assert "note: the schedule onecycle was for 4 epochs; from here on it is the one for 6." in lines
+
+
+def test_another_number_of_threads_is_said(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, lines = stopped_run(options, tmp_path, monkeypatch), []
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        continue_training(folder, lines.append)
+    finally:
+        torch.set_num_threads(threads)
+    found = [line for line in lines if line.startswith("note: the training ran with")]
+    assert len(found) == 1
+    assert f"threads {threads}, and goes on with threads {threads + 1}" in found[0]

@@ -50,6 +50,7 @@ class Batches:
         crops: several crops of each picture, inputs (B, crops, C, H, W); for an evaluation.
         sampling: "all" examples once per epoch; "balanced" draws as many with replacement, classes equally often.
         workers: processes that prepare batches ahead; 0 prepares them here. Inputs that lie in memory ready need none.
+        drop_last: leave out a last batch of fewer examples than the others; of a shuffled epoch these are others each time.
         pin_memory: batches in page-locked memory, from which ``.to("cuda", non_blocking=True)`` copies beside the computation.
 
     Iterating gives one epoch after the other, beginning with epoch 0; `epoch` gives the one that is asked for.
@@ -72,6 +73,7 @@ class Batches:
         sampling: Literal["all", "balanced"] | str = "all",
         workers: int = 0,
         pin_memory: bool = False,
+        drop_last: bool = False,
     ) -> None:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise InputError(f"batch_size={batch_size!r} was given; a whole number of at least 1 is expected.")
@@ -87,7 +89,7 @@ class Batches:
         self.indices = np.arange(len(data), dtype=np.int64) if indices is None else indices
         self.batch_size, self.shuffle, self.seed = batch_size, shuffle, seed
         self.augment, self.mix, self.crops = augment, mix, crops
-        self.sampling, self.workers, self.pin_memory = sampling, workers, pin_memory
+        self.sampling, self.workers, self.pin_memory, self.drop_last = sampling, workers, pin_memory, drop_last
         self._next = 0
         self._targets = as_targets(data.targets)
         self._maker = _Maker(data, self._targets, augment if augment and augment.steps else None, mix, crops, seed)
@@ -102,10 +104,16 @@ class Batches:
 
     def steps(self, world: int = 1) -> int:
         """Steps of an epoch of `world` processes, the same for each of them."""
-        return -(-len(self.indices) // (self.batch_size * world))
+        whole = self.batch_size * world
+        return len(self.indices) // whole if self.drop_last else -(-len(self.indices) // whole)
 
     def replaced(
-        self, *, batch_size: int | None = None, sampling: str | None = None, data: Dataset | None = None
+        self,
+        *,
+        batch_size: int | None = None,
+        sampling: str | None = None,
+        data: Dataset | None = None,
+        drop_last: bool | None = None,
     ) -> Batches:
         """Batches of the same examples with another batch size or sampling, or otherwise padded, with workers of their own."""
         return Batches(
@@ -120,6 +128,7 @@ class Batches:
             sampling=self.sampling if sampling is None else sampling,
             workers=self.workers,
             pin_memory=self.pin_memory,
+            drop_last=self.drop_last if drop_last is None else drop_last,
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,22 @@ from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.checkpoints.state_inventory import check_fields
 from toolkit.training.settings import Settings
 
-__all__ = ["batches_facts", "check_resume", "data_facts", "holds_best_of"]
+__all__ = [
+    "arithmetic_facts",
+    "batches_facts",
+    "belongs_to",
+    "check_resume",
+    "data_facts",
+    "holds_best_of",
+    "resume_notes",
+]
 
 # a resumed training may be longer where its schedule does not depend on the length
 _ENDLESS = ("constant", "step", "multistep", "exponential", "cosine_restarts", "plateau")
+
+
+# settings that a checkpoint of an earlier version does not have yet
+_DEFAULTS: dict[str, Any] = {"drop_last": False}
 
 
 def data_facts(train: Batches) -> dict[str, Any]:
@@ -37,6 +49,33 @@ def batches_facts(train: Batches, validation: Batches | None) -> dict[str, Any]:
         "augment": train.augment.to_setting() if train.augment else None,
         "mix": train.mix.to_setting() if train.mix else None,
     }
+
+
+def arithmetic_facts(device: torch.device) -> dict[str, Any]:
+    """Plain values on which the last digits of a training depend, besides its settings."""
+    return {"threads": torch.get_num_threads(), "device": device.type, "torch": str(torch.__version__)}
+
+
+def resume_notes(state: Mapping[str, Any], settings: Settings, device: torch.device) -> list[str]:
+    """What makes the continuation of a checkpoint's training another than it would have been without a stop, a line each."""
+    notes, known = [], state.get("arithmetic")
+    here = arithmetic_facts(device)
+    if isinstance(known, Mapping):
+        different = [name for name in here if name in known and known[name] != here[name]]
+        if different:
+            then, now = (", ".join(f"{name} {value[name]}" for name in different) for value in (known, here))
+            remedy = " OMP_NUM_THREADS sets the threads." if "threads" in different else ""
+            notes.append(
+                f"note: the training ran with {then}, and goes on with {now}: sums are rounded otherwise, and the weights will differ in "
+                f"their last digits.{remedy}"
+            )
+    then = state["settings"]["epochs"]
+    if then != settings.epochs and _lowered(settings.to_dict()["schedule"]) not in _ENDLESS:
+        notes.append(
+            f"note: the schedule {_lowered(settings.to_dict()['schedule'])} was for {then} epochs; from here on it is the one for "
+            f"{settings.epochs}."
+        )
+    return notes
 
 
 def check_resume(
@@ -65,7 +104,7 @@ def check_resume(
         raise CheckpointError("The checkpoint to resume from holds another network than the one assembled here.")
     try:
         _check_data(state["data"], data)
-        _check_settings(state["settings"], settings.to_dict())
+        _check_settings(state["settings"], settings.to_dict(), finished=state["epoch"] >= state["settings"]["epochs"])
         _check_batches(state["split"], batches)
         if int(state["epoch"]) > settings.epochs:
             raise CheckpointError(
@@ -81,12 +120,23 @@ def holds_best_of(state: Mapping[str, Any], folder: Path) -> bool:
     """True if best.pth in the folder belongs to the training `state`: their histories agree, including durations."""
     try:
         history = Checkpoint.load(folder / "best.pth").training["history"]
-        best = int(state["best"]["epoch"])
-        # best.pth is written first, so it may be an epoch ahead
-        common = min(len(history), len(state["history"]))
-        return best < len(history) and list(history[:common]) == list(state["history"][:common])
+        return int(state["best"]["epoch"]) < len(history) and _agree(history, state["history"])
     except (ToolkitError, KeyError, TypeError, ValueError):
         return False
+
+
+def belongs_to(path: Path, state: Mapping[str, Any]) -> bool:
+    """True if the checkpoint file is of the training `state`, at an earlier or later moment."""
+    try:
+        return _agree(Checkpoint.load(path).training["history"], state["history"])
+    except (ToolkitError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _agree(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """True if two histories are the same as far as both go; best.pth is written first, so it may be ahead of last.pth."""
+    common = min(len(one), len(other))
+    return list(one[:common]) == list(other[:common])
 
 
 def _check_data(known: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -97,8 +147,10 @@ def _check_data(known: Mapping[str, Any], here: Mapping[str, Any]) -> None:
         )
 
 
-def _check_settings(known: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    free = {"save_every"} | ({"epochs"} if _lowered(here["schedule"]) in _ENDLESS else set())
+def _check_settings(known: Mapping[str, Any], here: Mapping[str, Any], finished: bool) -> None:
+    """A schedule that depends on the training's length is given another one only once the training has all of its epochs."""
+    free = {"save_every"} | ({"epochs"} if finished or _lowered(here["schedule"]) in _ENDLESS else set())
+    known = {**{name: value for name, value in _DEFAULTS.items() if name not in known}, **known}
     different = [name for name in here if name not in free and _lowered(known[name]) != _lowered(here[name])]
     if different:
         then, now = (", ".join(f"{name}={value[name]!r}" for name in different) for value in (known, here))

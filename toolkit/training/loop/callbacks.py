@@ -5,7 +5,8 @@ A callback is either a function that is called at every event,
     def callback(event: str, training: Training) -> bool | None: ...
 
 or an object with a method per event, such as `on_epoch_end(training)`. The events, in their order:
-``train_begin``, ``epoch_begin``, ``batch_end``, ``epoch_end`` (after the epoch's files are written), ``train_end``.
+``train_begin``, ``epoch_begin``, ``batch_end``, ``epoch_end``, ``train_end``. An epoch is in memory then; its files are written
+every few seconds (`toolkit.training.runs.saving`).
 Returning True, or raising `StopTraining`, ends the training cleanly: at ``batch_end`` the epoch is ended with the
 batches done so far, measured and recorded. Any other exception of a callback is propagated.
 """

@@ -63,7 +63,8 @@ def fit(
     """
     call, processes = Callbacks(callbacks), processes or Processes()
     device = next(network.parameters()).device
-    train = train.replaced(sampling=settings.sampling) if settings.sampling != train.sampling else train
+    if (settings.sampling, settings.drop_last) != (train.sampling, train.drop_last):
+        train = train.replaced(sampling=settings.sampling, drop_last=settings.drop_last)
     with reproducible(settings.deterministic, device):
         training = prepare(network, train, validation, settings, loss, schedule, processes)
         if resume is not None:
@@ -104,7 +105,8 @@ def _learn(
                 raise
             raise SpecError(
                 f"The network cannot learn from batch {number} with {rows(inputs)} of the {train.examples} examples: {error}. "
-                f"Choose a batch_size that leaves more for the last batch than batch_size={train.batch_size} does."
+                f"Choose a batch_size that leaves more for the last batch than batch_size={train.batch_size} does, or leave that out with "
+                f"drop_last=True."
             ) from error
         if group_done and step.apply():
             training.schedule.step()

@@ -85,7 +85,7 @@ def _check_last_batch(network: torch.nn.Module, train: Batches, settings: Settin
 
     Not checked for several processes, whose shares of the last batch differ.
     """
-    last = train.examples % settings.batch_size or settings.batch_size
+    last = (0 if settings.drop_last else train.examples % settings.batch_size) or settings.batch_size
     frozen = set(frozen_norms(network, settings.freeze))
     norms = [module for module in network.modules() if isinstance(module, _BATCH_NORMS) and module not in frozen]
     if last != 1 or not norms or int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -107,7 +107,8 @@ def _check_last_batch(network: torch.nn.Module, train: Batches, settings: Settin
     if alone:
         raise SpecError(
             f"The last of the {train.examples} examples is a batch by itself with batch_size={settings.batch_size}, and a "
-            f"{type(alone[0]).__name__} needs more than one value a channel. Choose a batch_size that leaves more for the last batch."
+            f"{type(alone[0]).__name__} needs more than one value a channel. Choose a batch_size that leaves more for the last batch, or leave "
+            f"that out with drop_last=True."
         )
 
 
@@ -135,6 +136,11 @@ def _parts(
     device: torch.device,
     world: int,
 ) -> _Parts:
+    if settings.drop_last and train.examples < settings.batch_size * world:
+        raise SpecError(
+            f"drop_last=True leaves nothing of {train.examples} examples with batch_size={settings.batch_size}"
+            f"{f' and {world} processes' if world > 1 else ''}. Choose a smaller batch_size."
+        )
     data = train.data
     precision = Precision(settings.precision, device)
     monitor = Monitor(settings.monitor, data.task, settings.metrics, validation is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
 from collections.abc import Mapping
@@ -109,6 +110,10 @@ class Training:
         """The network to evaluate and save: the averaged one where there is one."""
         return self.network if self.average is None else self.average.module
 
+    @functools.cached_property
+    def _plain_settings(self) -> dict[str, Any]:
+        return self.settings.to_dict()
+
     def train_mode(self) -> None:
         """Set training mode, except for frozen layers, whose running statistics stay fixed like their weights."""
         self.network.train()
@@ -145,6 +150,10 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """State for a resume, in plain containers and tensors. With several processes, all must call it."""
+        return with_fields(self.live_state())
+
+    def live_state(self) -> dict[str, Any]:
+        """As `state`, without its inventory; its tensors are those of the training, which change with it."""
         own = {
             "random": random_state(),
             "total": self.running.total.cpu(),
@@ -152,24 +161,22 @@ class Training:
             "outputs": self.running.outputs.state(),
             "step": self.step.state(),
         }
-        return with_fields(
-            {
-                "epoch": self.epoch,
-                "batch": self.running.batch,
-                "rate": self.running.rate,
-                "seconds": self.running.elapsed,
-                "network": self.network.state_dict(),
-                "average": None if self.average is None else self.average.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
-                "precision": self.precision.state(),
-                "stopping": self.stopping.state(),
-                "history": [dict(entry) for entry in self.history],
-                "best": dict(self.best),
-                "settings": self.settings.to_dict(),
-                "processes": self.processes.gather(own),
-            }
-        )
+        return {
+            "epoch": self.epoch,
+            "batch": self.running.batch,
+            "rate": self.running.rate,
+            "seconds": self.running.elapsed,
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "precision": self.precision.state(),
+            "stopping": self.stopping.state(),
+            "history": list(self.history),
+            "best": dict(self.best),
+            "settings": self._plain_settings,
+            "processes": self.processes.gather(own),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state` returned.

@@ -46,9 +46,19 @@ def accuracy(
     threshold: float = 0.5,
 ) -> float:
     """Share of correct predictions: the true class among the `top_k` highest scores; for multilabel, per label."""
+    separate = find_task(task).classes == "separate"
+    if average == "micro" and (
+        separate or top_k == 1
+    ):  # torchmetrics takes longer to import than a small training takes
+        if separate:
+            found, expected = outputs > threshold, targets.round() > 0
+        else:
+            found, expected, _ = _best(outputs, targets, task)
+        return float((found == expected).sum() / expected.numel()) if expected.numel() else UNDEFINED
+
     import torchmetrics.functional.classification as functional
 
-    if find_task(task).classes == "separate":
+    if separate:
         return _multilabel(functional.multilabel_accuracy, outputs, targets, average=average, threshold=threshold)
     if top_k > 1:
         scores, classes = _scores(outputs, targets, task)

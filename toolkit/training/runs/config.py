@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import itertools
 import os
 import tomllib
@@ -65,7 +66,7 @@ class DataConfig:
         test_ratio: share held out for a last measurement where the data brings none.
         classes: names of the classes in the order of the network's outputs, as `load_img_data` takes them; None takes those in
             the data, in their order.
-        label: the label column of a table; None takes the last one.
+        label: the label column of a table, or a list of them where there are several; None takes the last one.
         scale: bring a table's columns to mean 0 and deviation 1.
         scale_targets: train a regression on targets of mean 0 and deviation 1; outputs, losses and metrics are in the data's
             units all the same.
@@ -82,7 +83,7 @@ class DataConfig:
     val_ratio: float = 0.1
     test_ratio: float = 0.0
     classes: Any = None
-    label: str | None = None
+    label: str | Sequence[str] | None = None
     scale: bool = True
     scale_targets: bool = True
     level: Literal["character", "word"] = "character"
@@ -257,9 +258,18 @@ def parse_change(text: str) -> tuple[str, Any]:
 
 
 def _only(value: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    """Raise SpecError for a key that there is not, with the place of a key that stands in the wrong table."""
+    tables = {"model": ModelConfig, "data": DataConfig, "training": Settings}
+    everywhere = {entry.name: table for table, kind in tables.items() for entry in dataclasses.fields(kind)}
     for name in value:
-        if name not in known:
-            raise SpecError(f"There is no key {where + str(name)!r}.{suggest(str(name), known)}")
+        if name in known:
+            continue
+        advice = suggest(str(name), known)
+        meant = difflib.get_close_matches(str(name).lower(), everywhere, n=1, cutoff=0.8)
+        if name in everywhere or (meant and not advice.startswith(" Did you mean")):
+            meant = [str(name)] if name in everywhere else meant
+            advice = f" {meant[0]!r} is a key of [{everywhere[meant[0]]}]: {everywhere[meant[0]]}.{meant[0]}."
+        raise SpecError(f"There is no key {where + str(name)!r}.{advice}")
 
 
 def _table(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 
 __all__ = ["producer"]
@@ -9,10 +10,12 @@ __all__ = ["producer"]
 
 def producer() -> dict[str, str]:
     """Names and versions of this package and of torch, for a model's card."""
-    versions = {}
-    for name in ("onnx-edge-toolkit", "torch"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed as a package"
-    return versions
+    return {name: _version(name) for name in ("onnx-edge-toolkit", "torch")}
+
+
+@functools.cache
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed as a package"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,14 +13,22 @@ import torch
 
 from runtime.atomic import atomic_write
 from runtime.card import ModelCard
-from runtime.errors import CheckpointError, InputError, SpecError
+from runtime.errors import CheckpointError, SpecError
 from toolkit.builder.own_modules import keep_instances
 from toolkit.builder.spec import NetworkSpec
 from toolkit.data.batching.batches import Batches
 from toolkit.explain.plots import confusion_matrix, confusion_png, curves_png
 from toolkit.tasks.registry import find_task
 from toolkit.training.checkpoints.checkpoint import Checkpoint
-from toolkit.training.checkpoints.resuming import batches_facts, check_resume, data_facts, holds_best_of
+from toolkit.training.checkpoints.resuming import (
+    arithmetic_facts,
+    batches_facts,
+    belongs_to,
+    check_resume,
+    data_facts,
+    holds_best_of,
+    resume_notes,
+)
 from toolkit.training.checkpoints.state_inventory import with_fields
 from toolkit.training.loop.distributed import Processes, setup
 from toolkit.training.loop.evaluation import evaluate, predict
@@ -29,24 +36,24 @@ from toolkit.training.loop.interruption import Interruption, TrainingInterrupted
 from toolkit.training.loop.loop import Training, fit
 from toolkit.training.loop.progress import training_progress
 from toolkit.training.optimization.class_weights import class_weights
-from toolkit.training.runs.history import epoch_line, measured, write_history
+from toolkit.training.runs.folder import clear_leftovers, find_earlier, locked, set_aside
+from toolkit.training.runs.history import epoch_line, measured
 from toolkit.training.runs.producer import producer
 from toolkit.training.runs.record import RunRecord, device_text
+from toolkit.training.runs.saving import Saving, Snapshot
 from toolkit.training.settings import Settings
 
-__all__ = ["Run", "card_task", "epoch_line", "make_folder", "producer", "scaling_facts"]
+__all__ = ["Run", "card_task", "epoch_line", "producer", "scaling_facts"]
 
 _SAMPLES = 16
-# Temporary files of a killed save, as `runtime.atomic` names them.
-_LEFTOVER = re.compile(r"\.(last|best|history|run|curves|confusion)-[^.]+\.(pth|json|csv|png)")
 
 
 @dataclass
 class Run:
     """Training run: network, data, settings and output folder.
 
-    `execute` writes into `folder`: last.pth after every epoch (and within it, as `settings.save_every` says), best.pth
-    whenever the validation improves, history.json and history.csv, run.json, curves.png and, for classifiers, confusion.png.
+    `execute` writes into `folder`: last.pth and best.pth every few seconds (`Saving`; with `settings.save_every` after each epoch and
+    within it) and whenever it ends, history.json and history.csv, run.json, curves.png and, for classifiers, confusion.png.
     Of several processes only the first writes and reports.
 
     Attributes:
@@ -62,6 +69,7 @@ class Run:
         callbacks: see `toolkit.training.loop.callbacks`.
         tensorboard: also write event files into the folder `tensorboard`.
         processes: this process among those that train together.
+        others: names of further files that the caller writes into the folder.
     """
 
     spec: NetworkSpec
@@ -78,6 +86,7 @@ class Run:
     callbacks: Sequence[Any] = ()
     tensorboard: bool = False
     processes: Processes = field(default_factory=setup)
+    others: Sequence[str] = ()
 
     @property
     def writes(self) -> bool:
@@ -87,11 +96,18 @@ class Run:
     def execute(self, resume: Checkpoint | None = None) -> list[dict[str, float]]:
         """Train to the end; returns the history.
 
+        The files of another training in the folder are moved into a new folder inside, and a line says so.
+
         Raises:
             CheckpointError: as `check_resume`.
+            InputError: another training is under way in the folder.
             TrainingInterrupted: Ctrl-C or SIGTERM; last.pth continues from where it stopped. A second Ctrl-C stops at once.
             ToolkitError: what `fit` raises.
         """
+        with locked(self.folder) if self.writes else contextlib.nullcontext():
+            return self._execute(resume)
+
+    def _execute(self, resume: Checkpoint | None) -> list[dict[str, float]]:
         keep_instances(entry.own for entry in self.spec.layers)  # best.pth is read back at the end
         state = None
         if resume is not None:
@@ -107,7 +123,10 @@ class Run:
             torch.manual_seed(self.settings.seed + self.processes.rank)
         history: list[dict[str, float]] = [] if state is None else [dict(entry) for entry in state["history"]]
         if self.writes:
-            self._clear_folder()
+            self._prepare_folder(state)
+        if state is not None and self.writes and self.report:
+            for note in resume_notes(state, self.settings, self._device):
+                self.report(note)
         record = self._record(state)
         with self._watching(state) as callbacks, Interruption() as interruption:
             self._write(record, history, "running")
@@ -130,28 +149,60 @@ class Run:
             except TrainingInterrupted:
                 self._write(record, history, "interrupted")
                 raise
+            finally:
+                self._saving.write()
         self._check_written(history)
         if self.writes:
             self._finish(history)
             self._write(record, history, "finished")
         self.processes.wait()
-        if self.settings.ema is not None:  # the averaged weights are what was trained
-            self.network.load_state_dict(Checkpoint.load(self.folder / "last.pth").state_dict)
+        if self.kept == "best.pth" or self.settings.ema is not None:  # the averaged weights are what was trained
+            self.network.load_state_dict(Checkpoint.load(self.folder / self.kept).state_dict)
         return history
+
+    @functools.cached_property
+    def best(self) -> dict[str, float]:
+        """After the training: the history's entry of the best epoch, whose weights are in best.pth."""
+        return dict(Checkpoint.load(self.folder / "best.pth").training["history"][-1])
+
+    @property
+    def kept(self) -> str:
+        """Name of the file whose weights the network has after the training: with early stopping those of the best epoch."""
+        return "last.pth" if self.settings.early_stopping is None else "best.pth"
 
     def check_resume(self, checkpoint: Checkpoint) -> None:
         """Raise CheckpointError when the checkpoint is of another network, data, split or settings, or of no training."""
         batches = batches_facts(self.train, self.validation)
         check_resume(checkpoint, self.spec, self.settings, self._data_facts, batches)
 
-    def checkpoint(self, training: Training | None = None, measured: dict[str, Any] | None = None) -> Checkpoint:
-        """Checkpoint of the current weights; with `training`, of its averaged ones where it averages."""
+    def checkpoint(self) -> Checkpoint:
+        """Checkpoint of the current weights, without a training."""
+        return self._make_checkpoint(self.network.state_dict(), self.train.data.task, {}, self._facts())
+
+    def _checkpoint_of(self, snapshot: Snapshot) -> Checkpoint:
+        """Checkpoint of a training, with its averaged weights where it averages."""
+        training = with_fields({**snapshot.state, **self._facts()})
+        return self._make_checkpoint(snapshot.weights, snapshot.task, snapshot.measured, training)
+
+    def _facts(self) -> dict[str, Any]:
+        facts = {"data": self._data_facts, "split": batches_facts(self.train, self.validation)}
+        return {**facts, "arithmetic": arithmetic_facts(self._device), **self.facts}
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def _make_checkpoint(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        outputs: str,
+        measured: Mapping[str, Any],
+        training: Mapping[str, Any],
+    ) -> Checkpoint:
         data = self.train.data
         source = self.validation or self.train
         positions = torch.from_numpy(source.indices[:_SAMPLES])
         samples = source.data.inputs.take(positions)
-        facts = {"data": self._data_facts, "split": batches_facts(self.train, self.validation), **self.facts}
-        outputs = data.task if training is None else training.step.loss.task
         card = ModelCard(
             task=card_task(outputs, self.network),
             inputs=data.cards,
@@ -162,18 +213,21 @@ class Run:
                 "examples": self.train.examples,
                 **self.settings.to_dict(),
                 **scaling_facts(self.network),
-                "measured": measured or {},
+                "measured": dict(measured),
             },
             producer=producer(),
         )
-        network = self.network if training is None else training.result
         return Checkpoint(
             self.spec,
-            {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()},
+            {name: tensor.detach().cpu() for name, tensor in weights.items()},
             card,
             samples[:, 0] if data.views > 1 else samples,
-            facts if training is None else with_fields({**training.state(), **facts}),
+            training,
         )
+
+    @functools.cached_property
+    def _saving(self) -> Saving:
+        return Saving(self.folder, self.settings.to_dict(), self._checkpoint_of, self.settings.save_every is not None)
 
     @functools.cached_property
     def _data_facts(self) -> dict[str, Any]:
@@ -189,12 +243,16 @@ class Run:
                 f"Resume it in its own folder, or with more epochs."
             )
 
-    def _clear_folder(self) -> None:
-        make_folder(self.folder)
+    def _prepare_folder(self, state: Mapping[str, Any] | None) -> None:
+        """Set the files of another training aside, and remove what this one left half done."""
+        earlier = find_earlier(self.folder)
+        own = state is not None and any(belongs_to(self.folder / name, state) for name in ("last.pth", "best.pth"))
+        if earlier is not None and not own:
+            moved = set_aside(self.folder, *self.others)
+            if self.report:
+                self.report(f"{self.folder} held {earlier}; its files are in {moved} now")
         (self.folder / "curves.png").unlink(missing_ok=True)
-        for path in self.folder.iterdir():
-            if _LEFTOVER.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+        clear_leftovers(self.folder)
 
     def _record(self, state: Mapping[str, Any] | None) -> RunRecord:
         device = device_text(next(self.network.parameters()).device)
@@ -217,7 +275,7 @@ class Run:
                 stack.callback(board.close)
                 callbacks.append(board)
             if self.report is not None and self.writes:
-                steps = -(-self.train.examples // (self.train.batch_size * self.processes.world))
+                steps = self.train.steps(self.processes.world)
                 done = 0 if state is None else int(state["epoch"]) * steps + int(state["batch"])
                 bar = stack.enter_context(training_progress(self.settings.epochs, steps, done))
                 callbacks.extend([] if bar is None else [bar])
@@ -225,20 +283,15 @@ class Run:
 
     def _save_position(self, training: Training) -> None:
         """Write last.pth in the middle of an epoch."""
-        known = measured(training.history[-1]) if training.history else {}
-        checkpoint = self.checkpoint(training, known)
+        snapshot = Snapshot.of(training)
         if self.writes:
-            checkpoint.save(self.folder / "last.pth")
+            self._saving.write_position(snapshot)
 
     def _save(self, training: Training) -> None:
-        checkpoint = self.checkpoint(training, measured(training.history[-1]))
+        snapshot = Snapshot.of(training)
         if not self.writes:
             return
-        # last.pth comes last: a training stopped in between is continued from the epoch before, and meets its best again
-        if training.is_best:
-            checkpoint.save(self.folder / "best.pth")
-        checkpoint.save(self.folder / "last.pth")
-        write_history(self.folder, self.settings.to_dict(), training.history)
+        self._saving.add(snapshot, training.is_best)
         if self.report:
             self.report(epoch_line(training.history[-1], self.settings.epochs))
 
@@ -246,6 +299,9 @@ class Run:
         """Evaluate the best network on the test part, and write confusion.png and curves.png."""
         shown = self.test or self.validation or self.train
         best = Checkpoint.load(self.folder / "best.pth")
+        if self.report and self.kept == "best.pth" and self.best["epoch"] < history[-1]["epoch"]:
+            line = epoch_line(self.best, len(history))
+            self.report(f"after {len(history)} epochs the weights of the best one are kept: {line}")
         network = best.network().to(next(self.network.parameters()).device)
         if self.test is not None:
             weights = class_weights(self.settings.class_weights, self.train)
@@ -280,15 +336,6 @@ def scaling_facts(network: torch.nn.Module) -> dict[str, Any]:
     if scaling is None:
         return {}
     return {"target_scaling": {"mean": scaling.mean.tolist(), "std": scaling.std.tolist()}}
-
-
-def make_folder(folder: Path) -> None:
-    """The folder and those above it. Raises InputError where they cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror
-        raise InputError(f"The folder {folder} cannot be made: {reason}. Choose another for the training.") from error
 
 
 def card_task(task: str, network: torch.nn.Module | None = None) -> str:
