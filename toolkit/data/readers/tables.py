@@ -10,8 +10,7 @@ import numpy as np
 
 from runtime.card import TableInput
 from runtime.errors import InputError, suggest
-from runtime.preprocess import is_number, prepare_table, read_table, table_rows
-from runtime.preprocess.named_columns import places_of_columns
+from runtime.preprocess import CsvTable, is_number, prepare_table
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import RowStore
@@ -46,22 +45,22 @@ def load_csv(
     """
     if not isinstance(scale, bool):
         raise InputError(f"scale={scale!r} was given; True or False is expected.")
-    header, rows = read_table(path)
+    table = CsvTable(path)
+    header = table.header
     _check_header(header, str(path))
-    if len(header) < 2 or not rows:
-        raise InputError(
-            f"{path} has {len(header)} columns and {len(rows)} rows; at least one number column, a label and a row are expected."
-        )
+    if len(header) < 2:
+        raise _too_little(table)
     targets = target_columns(header, label, str(path))
     columns = card.columns if card is not None else tuple(name for name in header if name not in targets)
-    positions = places_of_columns(header, columns, str(path))
     if not columns:
         raise InputError(
             f"{path} has no columns but the labels {', '.join(targets)}; at least one of numbers is expected."
         )
-    values = table_rows([[row[position] for position in positions] for row in rows], columns, str(path))
+    values, cells = table.columns(columns, targets)
+    if not cells:
+        raise _too_little(table)
     card = card or scaled_columns(values, columns, scale)
-    y, names = text_targets(header, rows, targets, task, labels, str(path))
+    y, names = find_task(task).read_cells(cells, targets, class_names(labels), str(path))
     return Dataset(task, card, RowStore(prepare_table(values, card)), y, names, str(path))
 
 
@@ -114,6 +113,13 @@ def text_targets(
     positions = [header.index(name) for name in columns]
     cells = [[row[position] for position in positions] for row in rows]
     return find_task(task).read_cells(cells, columns, class_names(labels), source)
+
+
+def _too_little(table: CsvTable) -> InputError:
+    return InputError(
+        f"{table.source} has {len(table.header)} columns and {len(table.rows)} rows; at least one number column, a label and a row are "
+        f"expected."
+    )
 
 
 def _check_header(header: Sequence[str], source: str) -> None:
