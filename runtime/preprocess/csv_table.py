@@ -15,6 +15,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.preprocess.named_columns import is_number, places_of_columns
+from runtime.preprocess.table_header import check_header
 from runtime.regular_file import require_file
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ __all__ = ["CsvTable", "read_columns", "read_table", "table_rows"]
 
 _PACKED = (".gz", ".bz2", ".xz", ".lzma")
 """NumPy unpacks files of these suffixes; here a table is what lies in the file."""
+
+
+_INDEX = "Give each column a name; a first one without, which numbers the rows, is left out by index=False in pandas and row.names=FALSE in R."
 
 
 class CsvTable:
@@ -54,14 +58,11 @@ class CsvTable:
         if header is None:
             raise InputError(f"{self.source} is empty; a header and at least one row are expected.")
         self.header = [cell.strip() for cell in header]
-        if len(self.header) == 1 and ";" in self.header[0]:
-            raise InputError(
-                f"{self.source} is not separated by commas: its header is {self.header[0]!r}. Save it as comma-separated values."
-            )
-        if all(map(is_number, self.header)) and any("." in cell for cell in self.header):
-            raise InputError(
-                f"{self.source} has no header: its first line is {','.join(self.header)!r}. Add a line with the columns' names."
-            )
+        try:
+            second = next((row for row in reader if any(map(str.strip, row))), None)
+        except (UnicodeDecodeError, csv.Error):
+            second = None  # whoever reads the rows says so
+        check_header(self.header, second, self._separator, str(self.source))
 
     @cached_property
     def rows(self) -> list[list[str]]:
@@ -78,7 +79,8 @@ class CsvTable:
         for line, row in rows:
             if len(row) != len(self.header):
                 raise InputError(
-                    f"{self.source}, line {line}: {len(row)} cells; the header has {len(self.header)} columns. Mend the line."
+                    f"{self.source}, line {line}: {len(row)} cells; the header has {len(self.header)} columns. "
+                    + (_INDEX if line == rows[0][0] and len(row) == len(self.header) + 1 else "Mend the line.")
                 )
         return [list(map(str.strip, row)) for _, row in rows]
 
