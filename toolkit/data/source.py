@@ -13,6 +13,7 @@ from runtime.card import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess import CsvTable, is_number, read_lines
 from runtime.preprocess.sources import text_files
+from runtime.preprocess.unread import warn_unread
 from toolkit.data.apply_card import apply_card
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
@@ -119,6 +120,7 @@ def open_pictures(
     paths = find_parts(class_folders(root), "a folder with one sub-folder a class", class_folders)
     if not paths:
         return Source(load_images(root, card=card, labels=labels, **options))
+    warn_unread(root, (), apart=paths.values())
     train = load_images(paths["train"], card=card, **options)
     assert train.pictures is not None
     own = train.pictures[1]
