@@ -13,7 +13,14 @@ import torch
 from runtime.errors import InputError
 from runtime.preprocess import is_number
 from toolkit.tasks.class_indices import check_class_range, class_targets, label_at
-from toolkit.tasks.label_arrays import column_names, distinct_rows, label_array, places_of, unfit_labels
+from toolkit.tasks.label_arrays import (
+    column_names,
+    distinct_rows,
+    label_array,
+    places_of,
+    texts_of_bytes,
+    unfit_labels,
+)
 from toolkit.tasks.protocols import Examples, LossForm
 from toolkit.tasks.refusal import refuse
 from toolkit.tasks.task import Task
@@ -112,6 +119,7 @@ class ClassificationTask(Task):
     def array_targets(self, values: np.ndarray, labels: Sequence[str], place: Path) -> np.ndarray | None:
         """Labels (N,) or (N, 1), or one-hot (N, K) of the K labels -> int64 (N,)."""
         try:
+            values = texts_of_bytes(values)
             if values.dtype.kind == "f" and np.equal(np.mod(values, 1), 0).all():
                 values = values.astype(np.int64)
             if values.ndim == 2 and values.shape[1] > 1:

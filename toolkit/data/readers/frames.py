@@ -16,6 +16,7 @@ from toolkit.data.readers.table_names import check_label_is_last, check_named
 from toolkit.data.readers.tables import scaled_columns, target_columns
 from toolkit.data.stores import RowStore
 from toolkit.data.targets import make_targets
+from toolkit.tasks.label_arrays import texts_of_bytes
 from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
 __all__ = ["is_frame", "join_labels", "load_frame"]
@@ -112,7 +113,7 @@ def _names(frame: Any) -> list[str]:
 
 def _column(frame: Any, name: str) -> np.ndarray:
     try:
-        column = np.asarray(frame[name])
+        column = texts_of_bytes(np.asarray(frame[name]))
     except Exception as error:  # each library has errors of its own
         raise InputError(f"The column {name!r} cannot be read: {error}.") from error
     if column.ndim != 1:
