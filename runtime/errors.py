@@ -12,6 +12,8 @@
     ├── MissingPackageError          an optional package is needed; names the extra to install
     └── CheckFailed                  a verification did not pass; exit code 1
 
+What is only told is a ToolkitWarning.
+
 A message is one paragraph that says what was given, what was expected and what to do.
 """
 
@@ -31,6 +33,7 @@ __all__ = [
     "OutputError",
     "SpecError",
     "ToolkitError",
+    "ToolkitWarning",
     "VectorIndexError",
     "install_command",
     "suggest",
@@ -42,6 +45,10 @@ _LEAST_PYTHON = {"train": (3, 11)}
 
 # Names that a message lists; a hundred would bury what it says.
 _LISTED = 40
+
+
+class ToolkitWarning(UserWarning):
+    """Base of what the toolkit tells and goes on; commands write it to standard error, and into their JSON as ``warnings``."""
 
 
 class ToolkitError(Exception):

@@ -46,12 +46,13 @@ class GraphFacts:
         opsets: domain ("" is ONNX's own) -> version.
         ir_version: of the file format.
         producer: name and version of the tool that wrote the file.
-        nodes: of the main graph; branches, loops and functions not counted.
+        nodes: in branches, loops and functions too.
         operators: operator ("domain::name" where it is not ONNX's own) -> count, subgraphs and functions included.
         parameters: numbers in the weights.
         weights: dtype -> bytes of weights and constants.
         layers: layers with weights, the largest first.
         external: names of the external data files.
+        external_bytes: of the weights in them.
     """
 
     opsets: dict[str, int]
@@ -63,6 +64,7 @@ class GraphFacts:
     weights: dict[str, int]
     layers: tuple[LayerSize, ...]
     external: tuple[str, ...]
+    external_bytes: int
 
     @property
     def opset(self) -> int | None:
@@ -90,12 +92,13 @@ def graph_facts(model: onnx.ModelProto) -> GraphFacts:
         {("" if entry.domain == "ai.onnx" else entry.domain): entry.version for entry in model.opset_import},
         model.ir_version,
         f"{model.producer_name} {model.producer_version}".strip(),
-        len(model.graph.node),
+        operators.total(),
         dict(operators.most_common()),
         parameters,
         dict(weights.most_common()),
         _layer_sizes(model.graph),
         tuple(sorted(external_names(model))),
+        sum(element_bytes(tensor) for tensor in every_tensor(model) if is_external(tensor)),
     )
 
 
@@ -195,11 +198,23 @@ def _common_start(names: Iterable[str]) -> str:
     return "module." if all(name.partition(".")[0] == "module" for name in names) else ""
 
 
+def _inner_weights(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    """(layer, weight) of the bodies of a branch or a loop, at any depth."""
+    for graph in subgraphs(node):
+        names = layer_names(graph)
+        yield from ((names[tensor.name], tensor) for tensor in graph.initializer)
+        for inner in graph.node:
+            yield from _inner_weights(inner)
+
+
 def _layer_sizes(graph: onnx.GraphProto) -> tuple[LayerSize, ...]:
     layers = layer_names(graph)
     gathered: dict[str, list[onnx.TensorProto]] = {}
     for tensor in graph.initializer:
         gathered.setdefault(layers[tensor.name], []).append(tensor)
+    for node in graph.node:
+        for name, tensor in _inner_weights(node):
+            gathered.setdefault(name, []).append(tensor)
     sizes = [
         LayerSize(
             name,

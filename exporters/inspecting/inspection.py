@@ -13,7 +13,7 @@ from exporters.inspecting.model_inspection import ModelInspection
 from exporters.inspecting.shapes import find_shapes, input_lengths
 from exporters.onnx_files.reading import read_graph
 from exporters.targets.runtimes import ONNXRUNTIME_RELEASES
-from runtime.console import one_line
+from runtime.console import bytes_text, one_line
 from runtime.session import Session
 from runtime.session.card_check import card_contradictions
 
@@ -30,13 +30,23 @@ def add_inspection(
         ModelFileError: the file cannot be read.
     """
     seen = inspect_file(path)
-    lines = [text, seen.text()]
+    total = path.stat().st_size + seen.facts.external_bytes
+    lines = [
+        text,
+        *([f"in all   {bytes_text(total)} with its external data"] if seen.facts.external else []),
+        seen.text(),
+    ]
     if picture is not None:
         from exporters.inspecting.graph_picture import save_picture
 
         save_picture(path, seen, picture)
         lines += ["", one_line(f"drew {picture}")]
-    return {**facts, "graph": seen.to_dict(), "picture": None if picture is None else str(picture)}, "\n".join(lines)
+    return {
+        **facts,
+        "total_bytes": total,
+        "graph": seen.to_dict(),
+        "picture": None if picture is None else str(picture),
+    }, "\n".join(lines)
 
 
 def inspect_file(path: Path, *, digest: bool = True) -> ModelInspection:

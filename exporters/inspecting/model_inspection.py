@@ -64,7 +64,8 @@ class ModelInspection:
         operators = _counted(facts.operators)
         lines.append(f"nodes    {facts.nodes}" + (f": {operators}" if operators else ""))
         weights = ", ".join(f"{dtype} {bytes_text(size)}" for dtype, size in facts.weights.items())
-        lines.append(f"weights  {facts.parameters:,} parameters" + (f": {weights}" if weights else ""))
+        apart = f"; {bytes_text(facts.external_bytes)} of them in {', '.join(facts.external)}" if facts.external else ""
+        lines.append(f"weights  {facts.parameters:,} parameters" + (f": {weights}" if weights else "") + apart)
         lines.append(f"work     {multiply_adds_text(flow)}")
         lines += [f"runs on  {', '.join(self.runtimes)}"] if self.runtimes else []
         others = [name for name in self.targets if name not in self.runtimes]

@@ -62,11 +62,26 @@ def input_lengths(inputs: tuple[Tensor, ...], card: ModelCard | None) -> dict[st
                 shape.append(length)
             elif length == UNNAMED:
                 is_batch = batch.axes.get(tensor.name) == axis
-                shape.append(1 if is_batch else of_card.get(axis) or _OTHER_LENGTH)
+                shape.append(1 if is_batch else of_card.get(axis) or _usual_length(tensor, axis))
             else:
-                usual = of_card.get(axis) or derived_length(length, known) or _LENGTHS.get(length, _OTHER_LENGTH)
+                usual = (
+                    of_card.get(axis)
+                    or derived_length(length, known)
+                    or _LENGTHS.get(length)
+                    or _usual_length(tensor, axis)
+                )
                 shape.append(known.setdefault(length, usual))
     return {name: tuple(shape) for name, shape in lengths.items()}
+
+
+def _usual_length(tensor: Tensor, axis: int) -> int:
+    """Length of a free axis: of a picture's height and width as pictures have, beside 1, 3 or 4 channels."""
+    spatial = {1: (2, 3), 3: (1, 2)}
+    picture = any(
+        len(tensor.shape) == 4 and tensor.shape[channels] in (1, 3, 4) and axis in axes
+        for channels, axes in spatial.items()
+    )
+    return _LENGTHS["height"] if picture else _OTHER_LENGTH
 
 
 def find_shapes(path: Path, lengths: Mapping[str, tuple[int, ...]], seconds: float = _SECONDS) -> FlowShapes:

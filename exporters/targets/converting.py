@@ -87,29 +87,29 @@ def requested_versions(
     known = find_target(target) if target is not None else None
     lowest, highest = OLDEST_OPSET, newest_opset()
     if opset is not None and not lowest <= opset <= highest:
-        raise SpecError(f"--opset {opset} cannot be written here. Give one from {lowest} to {highest}.")
+        raise SpecError(f"The opset {opset} cannot be written here. Give one from {lowest} to {highest}.")
     if ir_version is not None and not OLDEST_IR <= ir_version <= newest_ir():
         raise SpecError(
-            f"--ir-version {ir_version} cannot be written here. Give one from {OLDEST_IR} to {newest_ir()}."
+            f"The IR version {ir_version} cannot be written here. Give one from {OLDEST_IR} to {newest_ir()}."
         )
     own = _installed()
     if opset is not None and own is not None and opset > own.opset:
         raise SpecError(
-            f"--opset {opset} is newer than {own.opset}, the newest that {own.name}, which is installed here, runs, so the file "
+            f"The opset {opset} is newer than {own.opset}, the newest that {own.name}, which is installed here, runs, so the file "
             f"could not be compared with torch. Give {own.opset} or older."
         )
     if ir_version is not None and own is not None and ir_version > own.ir_version:
         raise SpecError(
-            f"--ir-version {ir_version} is newer than {own.ir_version}, the newest that {own.name}, which is installed here, opens, "
+            f"The IR version {ir_version} is newer than {own.ir_version}, the newest that {own.name}, which is installed here, opens, "
             f"so the file could not be compared with torch. Give {own.ir_version} or older."
         )
     if known is not None and opset is not None and not known.oldest_opset <= opset <= known.opset:
         raise SpecError(
-            f"--opset {opset} is outside of what {known.name} takes, {known.oldest_opset} to {known.opset}. Leave --opset out."
+            f"The opset {opset} is outside of what {known.name} takes, {known.oldest_opset} to {known.opset}. Leave it out."
         )
     if known is not None and ir_version is not None and ir_version > known.ir_version:
         raise SpecError(
-            f"--ir-version {ir_version} is newer than {known.ir_version}, the newest that {known.name} opens. Leave it out."
+            f"The IR version {ir_version} is newer than {known.ir_version}, the newest that {known.name} opens. Leave it out."
         )
     return RequestedVersions(known, opset, ir_version)
 

@@ -44,14 +44,14 @@ def set_ir_version(model: onnx.ModelProto, version: int) -> None:
     if version < _FUNCTIONS and model.functions:
         raise CheckFailed(
             f"The file has functions of its own ({model.functions[0].name}), which IR version {version} does not know. Ask for "
-            f"--ir-version {_FUNCTIONS} or newer."
+            f"IR version {_FUNCTIONS} or newer."
         )
     for name, first in _ELEMENTS.items():
         kind = TensorProto.DataType.Value(name) if name in TensorProto.DataType.keys() else None  # noqa: SIM118
         if version < first and kind is not None and any(tensor.data_type == kind for tensor in every_tensor(model)):
             raise CheckFailed(
                 f"The file holds {name} numbers, which came with IR version {first}; {version} was asked for. Ask for "
-                f"--ir-version {first} or newer, or for another --precision."
+                f"IR version {first} or newer, or for another precision."
             )
     if version < _METADATA:
         _strip_metadata(model.graph)

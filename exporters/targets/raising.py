@@ -35,7 +35,7 @@ def raise_opset(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     except Exception as error:  # the converter's C++ raises RuntimeError and onnx's own errors alike
         reason = " ".join(str(error).split())[-200:]
         raise CheckFailed(
-            f"onnx cannot bring the file from opset {before} to {opset}: {reason} Leave --opset out, which keeps {before}."
+            f"onnx cannot bring the file from opset {before} to {opset}: {reason} Leave the opset out, which keeps {before}."
         ) from error
     # The converter knows nothing of the card.
     converted.metadata_props.extend(model.metadata_props[len(converted.metadata_props) :])

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from runtime.commands.failures import fail_for
-from runtime.commands.index_warnings import told_warnings
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, embedding_option, json_option, require_device_option
 from runtime.commands.printable import print_error, print_json, print_lines
 from runtime.commands.progress import progress_bar
+from runtime.commands.told_warnings import told_warnings
 
 __all__ = ["embed"]
 
@@ -54,7 +54,8 @@ def embed(
     from runtime.preprocess.sources import find_images
 
     opened = open_model(model, device, require_device)
-    pictures = find_images(paths)
+    with told_warnings() as unread:
+        pictures = find_images(paths)
     with told_warnings() as told, progress_bar(len(pictures), "embedding") as bar:
         try:
             result = embed_pictures(
@@ -71,7 +72,7 @@ def embed(
             print_error(f"What was embedded until now is in {output}; the same command goes on with the whole.")
             raise
     if as_json:
-        more = {"warnings": told} if told else {}
+        more = {"warnings": unread + told} if unread or told else {}
         print_json({**result.to_dict(), **more})
     else:
         print_lines(

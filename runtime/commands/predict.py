@@ -11,6 +11,7 @@ from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, flag, json_option, require_device_option
 from runtime.commands.printable import print_error, print_json, print_lines, print_text
 from runtime.commands.progress import progressing
+from runtime.commands.told_warnings import told_warnings
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def predict(
     from runtime.results import Failure
     from runtime.results.formatting import prediction_rows, prediction_text
 
-    items = opened.items(list(paths))
+    with told_warnings() as told:
+        items = opened.items(list(paths))
     draw = None if picture is None else _drawing(opened.card, items, picture)
     results: list[Prediction] = []
     stopped = False
@@ -70,6 +72,7 @@ def predict(
             "device": opened.device.name,
             "predictions": good,
             "failures": [f.to_dict() for f in failures],
+            **({"warnings": told} if told else {}),
         }
         print_json(facts)
     elif as_csv:

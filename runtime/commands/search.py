@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from runtime.commands.failures import fail_for
-from runtime.commands.index_warnings import told_warnings
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, embedding_option, json_option, require_device_option
 from runtime.commands.printable import print_json, print_lines, print_text
+from runtime.commands.told_warnings import told_warnings
 from runtime.errors import InputError
 
 if TYPE_CHECKING:

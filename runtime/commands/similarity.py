@@ -9,6 +9,7 @@ import click
 from runtime.commands.opening import open_model
 from runtime.commands.options import device_option, embedding_option, json_option, require_device_option
 from runtime.commands.printable import print_json, print_text
+from runtime.commands.told_warnings import told_warnings
 from runtime.errors import InputError
 
 __all__ = ["similarity"]
@@ -31,7 +32,8 @@ def similarity(
     from runtime.preprocess.sources import find_images
     from runtime.similarity import DISTANCES, MEASURES, similarity_rows
 
-    pictures = find_images([first, second])
+    with told_warnings() as told:
+        pictures = find_images([first, second])
     if len(pictures) != 2:
         raise InputError(f"{first} and {second} hold {len(pictures)} pictures; two are compared. Name one file each.")
     opened = open_model(model, device, require_device)
@@ -45,7 +47,7 @@ def similarity(
         except InputError:  # an angle to a zero vector is not defined
             values[measure] = None
     if as_json:
-        print_json({"first": first, "second": second, **values})
+        print_json({"first": first, "second": second, **values, **({"warnings": told} if told else {})})
         return
     rows = [
         (

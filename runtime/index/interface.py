@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from runtime.errors import ToolkitWarning
+
 __all__ = ["DTYPES", "METRICS", "SearchResult", "VectorIndex", "VectorIndexWarning"]
 
 METRICS = ("cosine", "dot", "euclidean")
@@ -18,7 +20,7 @@ DTYPES = ("float32", "float16")
 """What the vectors can be stored as. Products are computed in float32 and scores in float64 either way."""
 
 
-class VectorIndexWarning(UserWarning):
+class VectorIndexWarning(ToolkitWarning):
     """Warning: something that an index derives from its vectors was damaged, and was made again."""
 
 

@@ -4,6 +4,8 @@ Training, calibration, verification, `predict`, `embed` and the server all call 
 card's inputs, so a file behaves at inference as it did in training.
 """
 
+from runtime.preprocess.csv_table import CsvTable, read_table, table_rows
+from runtime.preprocess.named_columns import is_number
 from runtime.preprocess.pictures import (
     Picture,
     convert_image,
@@ -16,10 +18,11 @@ from runtime.preprocess.pictures import (
     resized_size,
 )
 from runtime.preprocess.sequences import prepare_sequences, read_arrays, split_steps
-from runtime.preprocess.tables import is_number, prepare_table, read_table, table_rows
+from runtime.preprocess.tables import prepare_table
 from runtime.preprocess.text import prepare_text, read_lines, split_tokens
 
 __all__ = [
+    "CsvTable",
     "Picture",
     "convert_image",
     "crop_start",

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps
 from runtime.card.image_input import ImageInput
 from runtime.errors import InputError
 from runtime.preprocess.conversion import convert, convert_resized
-from runtime.preprocess.picture_file import FORMATS, open_picture
+from runtime.preprocess.picture_file import FORMATS, open_picture, reads_heif
 from runtime.preprocess.pixel_budget import PIXELS
 
 if TYPE_CHECKING:
@@ -196,7 +196,8 @@ def _loaded(image: Image.Image) -> Image.Image:
 def _unreadable(name: str, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
     if "cannot identify" in reason:
-        reason = f"its content is in no picture format that is read here ({', '.join(FORMATS)})"
+        reason = f"its content is in no picture format that is read here ({', '.join(FORMATS)}"
+        reason += ")" if reads_heif() else "; HEIC where pillow-heif is installed)"
     return InputError(
         f"{name} cannot be read as a picture: {reason}. "
         f"Open it in an image viewer; if it is damaged, save it again or remove it."

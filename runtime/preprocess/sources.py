@@ -8,11 +8,32 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runtime.errors import InputError
+from runtime.preprocess.picture_file import HEIF_SUFFIXES, reads_heif
+from runtime.preprocess.unread import unread, warn_unread
 
 __all__ = ["IMAGE_SUFFIXES", "find_images", "holds_image", "images_in", "natural_key", "text_files"]
 
 IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif"}
+    (
+        *(
+            ".png",
+            ".jpg",
+            ".jpeg",
+            ".jfif",
+            ".jpe",
+            ".bmp",
+            ".dib",
+            ".gif",
+            ".webp",
+            ".tif",
+            ".tiff",
+            ".ppm",
+            ".pgm",
+            ".pbm",
+            ".pnm",
+        ),
+        *(".avif", ".jp2", ".j2k", ".mpo", ".tga"),
+    )
 )
 
 
@@ -33,15 +54,18 @@ def holds_image(folder: str | os.PathLike[str]) -> bool:
 
 
 def _images_below(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    suffixes = IMAGE_SUFFIXES | HEIF_SUFFIXES if reads_heif() else IMAGE_SUFFIXES
     for directory, subfolders, names in os.walk(folder):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
                 yield Path(directory, name)
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """Expand paths: files as they are, folders as the pictures below them.
+
+    Warns with `UnreadWarning` of what else lies in a folder.
 
     Raises:
         InputError: a path does not exist, or a folder holds no picture.
@@ -55,7 +79,11 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
             inside = images_in(path)
             if not inside:
                 suffixes = " ".join(sorted(IMAGE_SUFFIXES))
-                raise InputError(f"The folder {path} holds no picture; files ending in {suffixes} are looked for.")
+                more = unread(path, ())
+                raise InputError(
+                    f"The folder {path} holds no picture; files ending in {suffixes} are looked for.{more and ' ' + more}"
+                )
+            warn_unread(path, inside)
             found += inside
         elif os.path.exists(path):
             found.append(path)

@@ -299,7 +299,7 @@ def test_results_that_are_random_or_have_no_array_are_refused(tmp_path: Path) ->
     ("arguments", "error", "words"),
     [
         ({"opset_version": 27}, SpecError, "could not be compared with torch"),
-        ({"ir_version": 99}, SpecError, "--ir-version 99 cannot be written here"),
+        ({"ir_version": 99}, SpecError, "The IR version 99 cannot be written here"),
         ({"tolerance": Tolerance(-1.0, 0.0)}, CheckFailed, "The export was refused"),
     ],
 )

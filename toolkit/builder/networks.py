@@ -16,6 +16,7 @@ from toolkit.tasks.registry import find_task
 
 __all__ = ["network_layers", "network_names"]
 
+_OF_LAYER = ("layer", "activation", "init")
 # Argument of a whole network for its number of outputs.
 _OUTPUTS = ("num_classes", "out_features")
 
@@ -31,11 +32,12 @@ def network_layers(
     outputs: int,
     task: str,
 ) -> tuple[LayerSpec, ...]:
-    """The layers of a named network, of a JSON file with the key ``layers``, or of `layers`.
+    """The layers of a named network, of a JSON file with the key ``layers``, or of `layers`; both have one form.
 
     Args:
         name: a network's name, or a path ending in .json; None where `layers` are given.
-        layers: as `add()` takes them: {"layer": ..., "activation": ..., "init": ..., and the layer's arguments}.
+        layers: as `add()` takes them: {"layer": ..., "activation": ..., "init": ..., and the layer's arguments,
+            here or below ``arguments``}.
         outputs: number of classes or targets.
         task: a named network for classification ends in softmax, one for several labels in sigmoid.
 
@@ -62,12 +64,36 @@ def _outputs_parameter(name: str) -> str | None:
     return next((parameter for parameter in _OUTPUTS if parameter in parameters), None)
 
 
+def _nested(value: Any) -> Any:
+    """A network's description with the arguments of each layer below ``arguments``, wherever they were."""
+    if not isinstance(value, dict):
+        return value
+    layers = value.get("layers")
+    if isinstance(layers, list) and all(isinstance(entry, dict) for entry in layers):
+        layers = [
+            {**{name: entry[name] for name in _OF_LAYER if name in entry}, "arguments": _arguments(entry, position)}
+            for position, entry in enumerate(layers, start=1)
+        ]
+    return {"input_shape": None, **value, "layers": layers}
+
+
+def _arguments(entry: Mapping[str, Any], position: int) -> dict[str, Any]:
+    """A layer's arguments, which stand beside its name or below ``arguments``. Raises SpecError where one is given in both places."""
+    beside = {name: value for name, value in entry.items() if name not in (*_OF_LAYER, "arguments")}
+    below = entry.get("arguments", {})
+    if not isinstance(below, Mapping):
+        raise SpecError(f"layer {position}: the arguments are {below!r}; a mapping from names to values is expected.")
+    both = next((name for name in beside if name in below), None)
+    if both is not None:
+        raise SpecError(
+            f"layer {position}: {both} is given twice, beside the layer's name and below arguments. Leave one out."
+        )
+    return {**below, **beside}
+
+
 def _layer(entry: Mapping[str, Any], position: int) -> LayerSpec:
-    """One layer, its arguments beside its name or, as in a JSON file, below ``arguments``."""
-    rest = dict(entry)
-    layer, activation, init = (rest.pop(name, None) for name in ("layer", "activation", "init"))
-    arguments = rest.pop("arguments", {})
-    return LayerSpec.parse(layer, {**arguments, **rest}, activation, position, init)
+    layer, activation, init = map(entry.get, _OF_LAYER)
+    return LayerSpec.parse(layer, _arguments(entry, position), activation, position, init)
 
 
 def _read(path: Path) -> tuple[LayerSpec, ...]:
@@ -77,7 +103,7 @@ def _read(path: Path) -> tuple[LayerSpec, ...]:
     except (OSError, ValueError, RecursionError) as error:
         raise SpecError(f"{path} cannot be read as a network's description: {error}.") from error
     try:
-        layers = NetworkSpec.from_dict({"input_shape": None, **value} if isinstance(value, dict) else value).layers
+        layers = NetworkSpec.from_dict(_nested(value)).layers
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from error
     if not layers:

@@ -10,6 +10,7 @@ import click
 from runtime.commands.options import json_option
 from runtime.commands.printable import print_told
 from runtime.commands.requirements import need
+from runtime.commands.told_warnings import told_warnings
 from toolkit.commands.json_text import parse_json
 
 __all__ = ["data"]
@@ -37,7 +38,8 @@ def data_show(path: str, output: str, as_json: bool, **options: Any) -> None:
     need("toolkit data show", "torch", "torchvision", "matplotlib")
     from toolkit.data.inspection.show import show_data
 
-    facts, text = show_data(
-        Path(path), Path(output), **{**options, "augment": parse_json("--augment", options["augment"])}
-    )
+    options["augment"] = parse_json("--augment", options["augment"])
+    with told_warnings() as told:
+        facts, text = show_data(Path(path), Path(output), **options)
+    facts |= {"warnings": told} if told else {}
     print_told(facts, text, as_json)

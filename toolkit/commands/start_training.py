@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import atomic_write
+from runtime.commands.told_warnings import told_warnings
 from runtime.console import one_line, written_lines
 from runtime.errors import CheckpointError, InputError
 from runtime.json_text import json_text
@@ -36,9 +37,9 @@ def start_training(config: RunConfig, folder: Path, report: Report | None) -> di
             f"{folder} holds {earlier} already, which would be replaced. Continue it with: toolkit train -o {folder} --resume (also with "
             f"--epochs), give another folder with -o, or remove this one."
         )
-    model = _prepare(config, folder, report)
+    model, warned = _prepare(config, folder, report)
     _start_from(model, config, report)
-    return _train(model, config, folder, None, report)
+    return {**_train(model, config, folder, None, report), **warned}
 
 
 def continue_training(
@@ -87,13 +88,13 @@ def continue_training(
             f"{config.data.path}, the data of this training, does not exist. Where it went elsewhere, say so: toolkit train -o {folder} "
             f"--resume --data PATH"
         )
-    model = _prepare(config, folder, report, checkpoint.spec.layers)
-    return _train(model, config, folder, path, report)
+    model, warned = _prepare(config, folder, report, checkpoint.spec.layers)
+    return {**_train(model, config, folder, path, report), **warned}
 
 
 def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]:
     """Plan of a training, without training: (facts for JSON, text). Raises as `start_training` would."""
-    model = _prepare(config, folder, None)
+    model, warned = _prepare(config, folder, None)
     if config.model.weights is not None:
         model.load_weights(config.model.weights)
     settings = model.plan(**_arguments(config))
@@ -115,6 +116,7 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
         "settings": settings.to_dict(),
         "steps": settings.epochs * steps,
         "config": config.to_dict(),
+        **warned,
     }
     changed = {name: value for name, value in settings.to_dict().items() if value not in (None, False, [], {}, 0.0)}
     if settings.lr is None:
@@ -136,18 +138,21 @@ def plan_training(config: RunConfig, folder: Path) -> tuple[dict[str, Any], str]
 
 def find_rate(config: RunConfig, picture: Path) -> dict[str, Any]:
     """Learning-rate range test; draws the curve into `picture`."""
-    model = _prepare(config, picture.parent, None)
+    model, warned = _prepare(config, picture.parent, None)
     _start_from(model, config, None)
     left_out = ("lr", "epochs", "schedule", "warmup")  # settings that the range test does not use
     settings = {name: value for name, value in _arguments(config).items() if name not in left_out}
-    return {"lr": model.find_lr(picture=picture, **settings), "picture": str(picture)}
+    return {"lr": model.find_lr(picture=picture, **settings), "picture": str(picture), **warned}
 
 
-def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tuple[LayerSpec, ...] | None = None) -> nn:
-    """The network with its data, ready to train."""
+def _prepare(
+    config: RunConfig, folder: Path, report: Report | None, layers: tuple[LayerSpec, ...] | None = None
+) -> tuple[nn, dict[str, Any]]:
+    """The network with its data, ready to train, and what was warned of, for JSON."""
     if config.data.path is None:
         raise InputError("--data is needed to start a training, such as: --model lenet --data DIR.")
-    source = _source(config)
+    with told_warnings() as told:
+        source = _source(config)
     data = source.train
     if config.data.size is not None and data.pictures is None:
         raise InputError(f"data.size is for pictures; {config.data.path} holds {data.describe()}. Leave it out.")
@@ -171,7 +176,7 @@ def _prepare(config: RunConfig, folder: Path, report: Report | None, layers: tup
     if report and setup(model.device).writes:
         report(one_line(f"data: {config.data.path}: {data.describe()}"))
         report(str(model.summary()))
-    return model
+    return model, {"warnings": told} if told else {}
 
 
 def _source(config: RunConfig) -> Source:

@@ -29,6 +29,7 @@ def class_names(classes: Iterable[Any] | Mapping[Any, Any] | None, argument: str
         given = _from_mapping(classes, argument)
     else:
         given = ordered(classes, argument, _EXPECTED, InputError)
+    given = [name.decode(errors="replace") if isinstance(name, bytes) else name for name in given]
     for name in given:
         if not isinstance(name, str | int | float | np.integer | np.floating) or name != name:
             raise InputError(f"{argument} holds {name!r}; a name, a text or a number, is expected for each class.")

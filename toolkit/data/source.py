@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeAlias
 
 from runtime.card import ImageInput
 from runtime.errors import InputError
-from runtime.preprocess import is_number, read_lines, read_table
+from runtime.preprocess import CsvTable, is_number, read_lines
 from runtime.preprocess.sources import text_files
+from runtime.preprocess.unread import warn_unread
 from toolkit.data.apply_card import apply_card
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
@@ -119,6 +120,7 @@ def open_pictures(
     paths = find_parts(class_folders(root), "a folder with one sub-folder a class", class_folders)
     if not paths:
         return Source(load_images(root, card=card, labels=labels, **options))
+    warn_unread(root, (), apart=paths.values())
     train = load_images(paths["train"], card=card, **options)
     assert train.pictures is not None
     own = train.pictures[1]
@@ -140,7 +142,7 @@ def open_tables(
     paths = _files(path, _TABLES)
     if len(paths) == 1:
         return Source(load_csv(paths["train"], task=task, label=label, scale=scale, labels=labels))
-    chosen = target_columns(read_table(paths["train"])[0], label, str(paths["train"]))
+    chosen = target_columns(CsvTable(paths["train"]).header, label, str(paths["train"]))
     train = load_csv(paths["train"], task=task, label=chosen, scale=scale)
     card: Any = train.card
     return _assembled(train, paths, lambda path: load_csv(path, task=task, label=chosen, card=card), labels)
@@ -258,10 +260,11 @@ def _files(path: str | os.PathLike[str], suffixes: tuple[str, ...], *, needed: b
 
 def _holds_texts(path: Path, label: str | Sequence[str] | None) -> bool:
     """True for a table with a column named ``text`` that is not the label and holds more than numbers."""
-    header, rows = read_table(path)
+    table = CsvTable(path)
+    header = table.header
     if "text" not in header or "text" in (
         (label,) if isinstance(label, str) else label or (header[-1],) * (len(header) != 2)
     ):
         return False
     position = header.index("text")
-    return any(not is_number(row[position]) for row in rows)
+    return any(not is_number(row[position]) for row in table.rows)

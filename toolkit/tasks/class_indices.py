@@ -11,6 +11,7 @@ import torch
 from runtime.errors import InputError, SpecError, suggest
 from runtime.results import IGNORED
 from toolkit.tasks.given_names import place_of_each
+from toolkit.tasks.label_arrays import texts_of_bytes
 from toolkit.tasks.refusal import refuse
 
 __all__ = [
@@ -38,7 +39,7 @@ def class_targets(
         InputError: the labels do not fit the classes in the data, or a label is missing (None, NaN) or infinite.
     """
     _refuse_missing(values)
-    array = np.asarray(values)
+    array = texts_of_bytes(np.asarray(values))
     if array.dtype.kind in "fiub" and array.size and not np.equal(np.mod(array, 1), 0).all():
         bad = array[np.mod(array, 1) != 0][0]
         raise InputError(

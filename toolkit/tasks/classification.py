@@ -13,7 +13,14 @@ import torch
 from runtime.errors import InputError
 from runtime.preprocess import is_number
 from toolkit.tasks.class_indices import check_class_range, class_targets, label_at
-from toolkit.tasks.label_arrays import column_names, distinct_rows, label_array, places_of, unfit_labels
+from toolkit.tasks.label_arrays import (
+    column_names,
+    distinct_rows,
+    label_array,
+    places_of,
+    texts_of_bytes,
+    unfit_labels,
+)
 from toolkit.tasks.protocols import Examples, LossForm
 from toolkit.tasks.refusal import refuse
 from toolkit.tasks.task import Task
@@ -68,10 +75,14 @@ class ClassificationTask(Task):
         """One column of class names or whole numbers."""
         name = _one_column(columns)
         texts = [row[0] for row in cells]
-        empty = next((number for number, text in enumerate(texts, start=1) if not text), None)
-        if empty is not None:
-            raise InputError(f"{source}, row {empty}, column {name!r}: the label is empty. Mend or remove the row.")
-        return class_targets(_class_names(texts, f"{source}, column {name!r}"), labels)
+        if "" in texts:
+            raise InputError(
+                f"{source}, row {texts.index('') + 1}, column {name!r}: the label is empty. Mend or remove the row."
+            )
+        different = list(dict.fromkeys(texts))
+        targets, names = class_targets(_class_names(texts, different, f"{source}, column {name!r}"), labels)
+        positions = dict(zip(different, targets.tolist(), strict=True))
+        return np.fromiter(map(positions.__getitem__, texts), np.int64, len(texts)), names
 
     def label_columns(
         self,
@@ -108,6 +119,7 @@ class ClassificationTask(Task):
     def array_targets(self, values: np.ndarray, labels: Sequence[str], place: Path) -> np.ndarray | None:
         """Labels (N,) or (N, 1), or one-hot (N, K) of the K labels -> int64 (N,)."""
         try:
+            values = texts_of_bytes(values)
             if values.dtype.kind == "f" and np.equal(np.mod(values, 1), 0).all():
                 values = values.astype(np.int64)
             if values.ndim == 2 and values.shape[1] > 1:
@@ -199,18 +211,19 @@ def _one_column(columns: Sequence[str]) -> str:
     return columns[0]
 
 
-def _class_names(texts: list[str], where: str) -> list[str]:
-    """Class labels as text, '0.0' (as many programs save it) read as '0'. Raises InputError for non-integer numbers."""
-    if not all(map(is_number, texts)):
-        return texts
-    for row, text in enumerate(texts, start=1):
+def _class_names(texts: list[str], different: list[str], where: str) -> list[str]:
+    """The different class labels as text, '0.0' (as many programs save it) read as '0'. Raises InputError for non-integer numbers."""
+    if not all(map(is_number, different)):
+        return different
+    for text in different:
         if not math.isfinite(float(text)):
-            raise InputError(f"{where}, row {row}: the label is {text!r}. Mend or remove the row.")
+            raise InputError(f"{where}, row {texts.index(text) + 1}: the label is {text!r}. Mend or remove the row.")
         if not float(text).is_integer():
             raise InputError(
-                f"{where}, row {row}: the label is {text}; a whole number or a name is expected. For values use the task 'reg'."
+                f"{where}, row {texts.index(text) + 1}: the label is {text}; a whole number or a name is expected. For values use the "
+                f"task 'reg'."
             )
-    return [str(int(float(text))) for text in texts]
+    return [str(int(float(text))) for text in different]
 
 
 TASK = ClassificationTask()

@@ -20,6 +20,7 @@ __all__ = [
     "label_array",
     "other_names",
     "places_of",
+    "texts_of_bytes",
     "unfit_labels",
 ]
 
@@ -27,9 +28,24 @@ __all__ = [
 def as_array(y: Any) -> np.ndarray:
     """Any nesting of rows -> an array. Raises InputError where the rows differ in length."""
     try:
-        return np.asarray(y)
+        values = np.asarray(y)
     except ValueError as error:
         raise InputError("The labels are ragged: their rows differ in length. Give rows of one length.") from error
+    return texts_of_bytes(values)
+
+
+def texts_of_bytes(values: np.ndarray) -> np.ndarray:
+    """Names in bytes, as HDF5 and ARFF files hold them -> names in text; anything else as it is. Raises InputError for no UTF-8."""
+    in_objects = values.dtype.kind == "O" and any(isinstance(value, bytes) for value in values.reshape(-1).tolist())
+    if values.dtype.kind != "S" and not in_objects:
+        return values
+    try:
+        texts = [value.decode() if isinstance(value, bytes) else value for value in values.reshape(-1).tolist()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"A label in bytes is no text in UTF-8: {error}. Decode the labels.") from error
+    found = np.empty(len(texts), object)
+    found[:] = texts
+    return (found if in_objects else np.array(texts)).reshape(values.shape)
 
 
 def label_array(y: Any) -> np.ndarray:

@@ -39,6 +39,7 @@ class MultilabelTask(Task):
     def read_targets(self, y: Any, labels: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
         """Rows (N, K) of 0 and 1, or a list of N lists of names -> float32 (N, K)."""
         if isinstance(y, list | tuple) and y and all(isinstance(row, list | tuple | set | frozenset) for row in y):
+            y = [[name.decode() if isinstance(name, bytes) else name for name in row] for row in y]
             found = [name for row in y for name in row]
             if found and all(isinstance(name, str) for name in found):
                 return _named_labels([set(row) for row in y], labels)

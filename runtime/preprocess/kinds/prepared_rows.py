@@ -35,6 +35,9 @@ def prepared_rows(data: Array, card: InputCard, hint: str = "") -> tuple[Array, 
         want is None or want == got for want, got in zip(card.shape, rows.shape[1:], strict=True)
     )
     if not fits:
+        turned = np.moveaxis(rows, -1, 1).shape[1:] if rows.ndim == 4 and rank == 3 else ()
+        if turned and all(want in (None, got) for want, got in zip(card.shape, turned, strict=True)):
+            hint += f" Its channels are last: give x.transpose({'2, 0, 1' if single else '0, 3, 1, 2'})."
         raise InputError(
             f"The array has the shape {data.shape}; prepared inputs of shape (N, {', '.join(map(str, card.shape))}) are "
             f"expected.{hint}"

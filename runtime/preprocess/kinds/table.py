@@ -10,9 +10,10 @@ import numpy as np
 
 from runtime.card.table_input import TableInput
 from runtime.errors import InputError
+from runtime.preprocess.csv_table import CsvTable
 from runtime.preprocess.kinds.preprocessor import Preprocessor, holds_arrays
 from runtime.preprocess.named_columns import named_rows
-from runtime.preprocess.tables import feed_table, read_columns, table_rows
+from runtime.preprocess.tables import feed_table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,8 +35,10 @@ class TablePreprocessor(Preprocessor[TableInput]):
         if holds_arrays(data):
             return self.parse_arrays(data, card), False
         if isinstance(data, str | os.PathLike):
-            chosen = read_columns(data, card.columns)
-            return feed_table(table_rows(chosen, card.columns, str(data)), card), False
+            numbers, _ = CsvTable(data).columns(card.columns)
+            if not len(numbers):
+                raise InputError(f"{data} has a header only; at least one row is expected.")
+            return feed_table(numbers, card), False
         named = named_rows(data, card.columns)
         try:
             values = np.asarray(data if named is None else named[0], np.float64)

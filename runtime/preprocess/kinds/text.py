@@ -11,10 +11,10 @@ import numpy as np
 
 from runtime.card.text_input import TextInput
 from runtime.errors import InputError
+from runtime.preprocess.csv_table import read_columns
 from runtime.preprocess.kinds.preprocessor import Preprocessor, holds_arrays
 from runtime.preprocess.named_columns import named_rows
 from runtime.preprocess.sources import text_files
-from runtime.preprocess.tables import read_columns
 from runtime.preprocess.text import prepare_text, read_lines
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from exporters.delivery.markdown import markdown_table
 from exporters.inspecting.graph_facts import graph_facts
-from exporters.inspecting.inspection import inspect_file, least_onnxruntime
+from exporters.inspecting.inspection import add_inspection, inspect_file, least_onnxruntime
 from exporters.inspecting.model_inspection import ModelInspection
 from exporters.inspecting.multiply_adds import count_multiply_adds
 from exporters.inspecting.shapes import find_shapes, input_lengths
@@ -298,3 +298,41 @@ def test_a_strange_dtype_is_counted_as_unknown() -> None:
     tensor = TensorProto(name="t", dims=[3], data_type=99)
     model = helper.make_model(helper.make_graph([], "g", [], [], [tensor]))
     assert graph_facts(model).weights == {"unknown": 0}
+
+
+def test_totals_hold_what_lies_in_branches_and_beside_the_file(tmp_path: Path) -> None:
+    inside = numpy_helper.from_array(np.ones((40, 50), np.float32), "inner.weight")
+    branch = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "inner.weight"], ["a"]), helper.make_node("Relu", ["a"], ["b"])],
+        "then",
+        [],
+        [helper.make_tensor_value_info("b", TensorProto.FLOAT, None)],
+        [inside],
+    )
+    graph = helper.make_graph(
+        [helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)],
+        "g",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 40)),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, ()),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 50))],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    facts = graph_facts(model)
+    assert (facts.nodes, facts.parameters) == (5, 2 * 2000)
+    assert [(layer.name, layer.parameters) for layer in facts.layers] == [("inner", 4000)]
+    outside = numpy_helper.from_array(np.ones((40, 50), np.float32), "w")
+    plain = written("g (float[n,40] x) => (float[n,50] y) { y = MatMul(x, w) }", tmp_path / "m.onnx", outside)
+    onnx.save(onnx.load(plain), plain, save_as_external_data=True, location="m.bin", size_threshold=0)
+    described, text = add_inspection(plain, {}, "")
+    assert described["total_bytes"] == plain.stat().st_size + 8000
+    assert described["graph"]["external_bytes"] == 8000
+    assert "8.0 kB of them in m.bin" in text
+    assert "with its external data" in text
+
+
+@pytest.mark.parametrize("axes", ["?, 3, ?, ?", "n, 3, h, w", "n, 3, rows, columns"])
+def test_free_heights_and_widths_are_those_of_pictures(tmp_path: Path, axes: str) -> None:
+    text = f"g (float[{axes}] x) => (float[n, 3, p, q] y) {{ y = Identity(x) }}"
+    assert dict(counted(text, tmp_path / "m.onnx").inputs)["x"] == (1, 3, 224, 224)

@@ -217,3 +217,12 @@ def test_floats_for_a_whole_number_input_are_refused_and_not_cut() -> None:
         parse_inputs(np.array([[0.9, 1.5, 2.0]]), card)
     rows, _ = parse_inputs(np.array([[1, 2, 3]], np.int32), card)
     assert rows.dtype == np.int64
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((2, 8, 9, 3), "0, 3, 1, 2"), ((8, 9, 3), "2, 0, 1")])
+def test_prepared_pictures_with_their_channels_last_get_a_hint(shape: tuple[int, ...], axes: str) -> None:
+    from runtime.preprocess.kinds.prepared_rows import prepared_rows
+
+    with pytest.raises(InputError) as caught:
+        prepared_rows(np.zeros(shape, np.float32), ArrayInput("x", (3, 8, 9)))
+    assert f"Its channels are last: give x.transpose({axes})." in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,3 +101,16 @@ def test_a_malformed_file_is_a_spec_error(tmp_path: Path, content: bytes, words:
 def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="does not exist"):
         network_layers(tmp_path / "network.json", (), 3, "classification")
+
+
+@pytest.mark.parametrize("entry", [{"size": [4, 3]}, {"arguments": {"size": [4, 3]}}])
+def test_a_json_file_and_a_toml_take_layers_in_one_form(tmp_path: Path, entry: dict[str, Any]) -> None:
+    (tmp_path / "n.json").write_text(json.dumps({"layers": [{"layer": "linear", **entry, "activation": "relu"}]}))
+    read = network_layers(tmp_path / "n.json", (), 3, "classification")
+    assert read == network_layers(None, [{"layer": "linear", **entry, "activation": "relu"}], 3, "classification")
+    assert dict(read[0].arguments) == {"size": (4, 3)}
+
+
+def test_an_argument_in_both_places_is_refused() -> None:
+    with pytest.raises(SpecError, match="layer 1: size is given twice"):
+        network_layers(None, [{"layer": "linear", "size": 3, "arguments": {"size": 4}}], 3, "classification")

@@ -80,3 +80,19 @@ def test_what_does_not_fit_the_task_is_refused(y: Any, task: Any, labels: Any, w
     with pytest.raises(InputError) as caught:
         make_targets(y, task, labels)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [np.array([b"b", b"a"]), [b"b", b"a"], np.array([b"b", "a"], object)])
+def test_names_in_bytes_are_names(given: Any) -> None:
+    targets, names = make_targets(given, "classification", None)
+    assert (targets.tolist(), names) == ([1, 0], ("a", "b"))
+
+
+def test_several_names_in_bytes_are_names() -> None:
+    targets, names = make_targets([[b"wet"], [b"cold", b"wet"]], "multilabel", None)
+    assert (targets.tolist(), names) == ([[0, 1], [1, 1]], ("cold", "wet"))
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(InputError, match="no text in UTF-8"):
+        make_targets(np.array([b"\xff", b"a"]), "classification", None)

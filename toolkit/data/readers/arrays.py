@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from runtime.card import ArrayInput, ImageInput, InputCard
-from runtime.errors import InputError
+from runtime.errors import InputError, ToolkitWarning
 from toolkit.data.dataset import Dataset
 from toolkit.data.stores import PixelStore, RowStore, Store
 from toolkit.data.targets import make_targets
 from toolkit.tasks.registry import DEFAULT_TASK
 
-__all__ = ["array_inputs", "load_arrays", "pixels_dataset"]
+__all__ = ["LayoutWarning", "array_inputs", "load_arrays", "pixels_dataset"]
+
+
+class LayoutWarning(ToolkitWarning):
+    """Warning: arrays that are pictures by their shape have their channels last, where layers take them first."""
 
 
 def load_arrays(
@@ -91,6 +96,14 @@ def array_inputs(x: Any, *, tokens: bool = False) -> tuple[InputCard, Store]:
         if pixels is not None:
             card = _pixel_card(pixels)
             return card, PixelStore(pixels, card)
+    if rows.dtype.kind == "f" and _channels_seem_last(rows.shape):
+        count, height, width, channels = rows.shape
+        warnings.warn(
+            f"The inputs are {rows.dtype} of shape {rows.shape}. If they are pictures, their channels are last, and layers take them first, "
+            f"({count}, {channels}, {height}, {width}): give x.transpose(0, 3, 1, 2). uint8 pictures are taken either way.",
+            LayoutWarning,
+            stacklevel=2,
+        )
     try:
         with np.errstate(over="ignore"):
             numbers = rows.astype(np.float32)
@@ -123,6 +136,11 @@ def _channels_first(rows: np.ndarray) -> np.ndarray | None:
     if rows.shape[-1] in (1, 3):
         return rows.transpose(0, 3, 1, 2)
     return None
+
+
+def _channels_seem_last(shape: tuple[int, ...]) -> bool:
+    """True for (N, H, W, C) with lengths that pictures have."""
+    return len(shape) == 4 and shape[3] in (1, 3) and min(shape[1:3]) > 4
 
 
 def _is_ragged(x: Any) -> bool:

@@ -12,9 +12,11 @@ from runtime.errors import InputError
 from runtime.preprocess import prepare_table
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
+from toolkit.data.readers.table_names import check_label_is_last, check_named
 from toolkit.data.readers.tables import scaled_columns, target_columns
 from toolkit.data.stores import RowStore
 from toolkit.data.targets import make_targets
+from toolkit.tasks.label_arrays import texts_of_bytes
 from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
 __all__ = ["is_frame", "join_labels", "load_frame"]
@@ -49,8 +51,11 @@ def load_frame(
     names = _names(frame)
     if len(names) < 2:
         raise InputError(f"The data frame has {len(names)} columns; at least one of numbers and a label are expected.")
+    if label is None:
+        check_label_is_last(names, "The data frame")
     targets = target_columns(names, label, "The data frame")
     columns = [name for name in names if name not in targets]
+    check_named(columns, "The data frame")
     if not columns:
         raise InputError(f"The data frame has no columns but the labels {', '.join(targets)}.")
     lengths = {name: len(_column(frame, name)) for name in names}
@@ -108,7 +113,7 @@ def _names(frame: Any) -> list[str]:
 
 def _column(frame: Any, name: str) -> np.ndarray:
     try:
-        column = np.asarray(frame[name])
+        column = texts_of_bytes(np.asarray(frame[name]))
     except Exception as error:  # each library has errors of its own
         raise InputError(f"The column {name!r} cannot be read: {error}.") from error
     if column.ndim != 1:

@@ -18,6 +18,7 @@ from runtime.errors import InputError
 from runtime.preprocess import decode, open_image
 from runtime.preprocess.picture_file import open_picture
 from runtime.preprocess.sources import holds_image, images_in
+from runtime.preprocess.unread import unread, warn_unread
 from runtime.processors import usable_processors
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
@@ -61,6 +62,8 @@ def load_images(
             names in their order.
         workers: threads that decode; None takes one per core.
 
+    Warns with `UnreadWarning` of what lies in the folder and is not read.
+
     Raises:
         InputError: there are no class folders, a picture is unreadable, or sizes differ and none is asked for.
     """
@@ -74,9 +77,11 @@ def load_images(
     if not folders:
         raise InputError(
             f"{root} holds no pictures in class folders; one sub-folder a class is expected, such as {Path(root, 'cat', '1.png')}."
+            + (f" {told}" if (told := unread(root, ())) else "")
         )
     paths = [(path, index) for index, folder in enumerate(folders) for path in images_in(folder)]
     files = [path for path, _ in paths]
+    warn_unread(root, files)
     targets, names = np.array([index for _, index in paths], np.int64), tuple(folder.name for folder in folders)
     if labels is not None:
         targets, names = named_classes(targets, names, class_names(labels) or (), str(root), "class folders")

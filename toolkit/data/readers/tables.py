@@ -10,10 +10,10 @@ import numpy as np
 
 from runtime.card import TableInput
 from runtime.errors import InputError, suggest
-from runtime.preprocess import is_number, prepare_table, read_table, table_rows
-from runtime.preprocess.named_columns import places_of_columns
+from runtime.preprocess import CsvTable, prepare_table
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
+from toolkit.data.readers.table_names import check_above, check_label_is_last, check_named, check_names
 from toolkit.data.stores import RowStore
 from toolkit.tasks.registry import DEFAULT_TASK, find_task
 
@@ -46,23 +46,44 @@ def load_csv(
     """
     if not isinstance(scale, bool):
         raise InputError(f"scale={scale!r} was given; True or False is expected.")
-    header, rows = read_table(path)
-    _check_header(header, str(path))
-    if len(header) < 2 or not rows:
-        raise InputError(
-            f"{path} has {len(header)} columns and {len(rows)} rows; at least one number column, a label and a row are expected."
-        )
+    table = CsvTable(path)
+    header = table.header
+    check_names(header, str(path))
+    if len(header) < 2:
+        raise _too_little(table)
+    if label is None:
+        check_label_is_last(header, str(path))
     targets = target_columns(header, label, str(path))
     columns = card.columns if card is not None else tuple(name for name in header if name not in targets)
-    positions = places_of_columns(header, columns, str(path))
     if not columns:
         raise InputError(
             f"{path} has no columns but the labels {', '.join(targets)}; at least one of numbers is expected."
         )
-    values = table_rows([[row[position] for position in positions] for row in rows], columns, str(path))
+    if card is None:
+        check_named(columns, str(path))
+    values, cells = _columns(table, columns, targets, label)
+    if not cells:
+        raise _too_little(table)
     card = card or scaled_columns(values, columns, scale)
-    y, names = text_targets(header, rows, targets, task, labels, str(path))
+    y, names = find_task(task).read_cells(cells, targets, class_names(labels), str(path))
     return Dataset(task, card, RowStore(prepare_table(values, card)), y, names, str(path))
+
+
+def _columns(
+    table: CsvTable, columns: Sequence[str], targets: Sequence[str], label: Any
+) -> tuple[np.ndarray, Sequence[Sequence[str]]]:
+    """As `CsvTable.columns`. Raises InputError as it does, and for a first line that is a row of data."""
+    try:
+        values, cells = table.columns(columns, targets)
+    except InputError as error:
+        if label is not None:
+            raise
+        raise InputError(
+            f"{error} The last column, {targets[0]!r}, was taken for the label; name another as label='...'."
+        ) from error
+    if label is None and any(row[0] == targets[0] for row in cells):
+        check_above(columns, targets[0], str(table.source))
+    return values, cells
 
 
 def scaled_columns(values: np.ndarray, columns: Sequence[str], scale: bool) -> TableInput:
@@ -116,14 +137,8 @@ def text_targets(
     return find_task(task).read_cells(cells, columns, class_names(labels), source)
 
 
-def _check_header(header: Sequence[str], source: str) -> None:
-    """Raise InputError for a missing header: a first line of numbers other than the columns' positions."""
-    if all(map(is_number, header)) and list(header) not in _numbered(len(header)):
-        raise InputError(
-            f"{source} begins with the numbers {', '.join(header[:4])}{', ...' if len(header) > 4 else ''}; a header, a name "
-            f"for each column, is expected. Add one as the first line."
-        )
-
-
-def _numbered(columns: int) -> tuple[list[str], list[str]]:
-    return [str(number) for number in range(columns)], [str(number + 1) for number in range(columns)]
+def _too_little(table: CsvTable) -> InputError:
+    return InputError(
+        f"{table.source} has {len(table.header)} columns and {len(table.rows)} rows; at least one number column, a label and a row are "
+        f"expected."
+    )

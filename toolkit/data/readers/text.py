@@ -16,6 +16,7 @@ from runtime.ordered import ordered
 from runtime.preprocess import prepare_text, read_lines, read_table, split_tokens
 from runtime.preprocess.kinds import preprocessor_of
 from runtime.preprocess.sources import text_files
+from runtime.preprocess.unread import warn_unread
 from toolkit.data.class_names import class_names
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers.vocabulary import build_vocabulary, find_token, read_vocabulary
@@ -179,6 +180,7 @@ def load_text_folder(folder: str | os.PathLike[str], **options: Any) -> Dataset:
     files = text_files(place)
     if not files:
         raise InputError(f"{place} holds no .txt files; one a class, with one text a line, is expected.")
+    warn_unread(place, files, what="text")
     lines = [read_lines(path) for path in files]
     labels, names = class_names(options.pop("labels", None)), tuple(path.stem for path in files)
     indices = np.repeat(np.arange(len(files)), [len(part) for part in lines])

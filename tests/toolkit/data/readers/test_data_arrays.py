@@ -212,3 +212,13 @@ def test_a_damaged_npz_file_is_read_whole_or_refused(
         assert len(load_npz(path)) == 10
     except InputError as error:
         assert "damaged.npz" in str(error) or "label" in str(error)
+
+
+def test_float_pictures_with_their_channels_last_get_a_hint() -> None:
+    with pytest.warns(UserWarning, match=r"layers take them first, \(2, 3, 8, 9\): give x\.transpose\(0, 3, 1, 2\)"):
+        load_arrays(np.zeros((2, 8, 9, 3), np.float32), [0, 1])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 9), (2, 8, 9, 16), (2, 4, 9, 3), (2, 8, 3)])
+def test_other_float_arrays_get_none(shape: tuple[int, ...]) -> None:
+    load_arrays(np.zeros(shape, np.float32), [0, 1])

@@ -95,3 +95,12 @@ def test_arrays_and_torch_data_sets_are_no_frames() -> None:
     assert is_frame(COLUMNS)
     assert not is_frame(np.zeros(3))
     assert not is_frame(torch.utils.data.TensorDataset(torch.zeros(3)))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [(["Unnamed: 0", "a", "kind"], "a column without a name"), (["label", "a", "b"], "Say which is the label")],
+)
+def test_a_frame_with_an_index_or_its_label_first_is_explained(names: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load_frame({name: [0, 1] for name in names})

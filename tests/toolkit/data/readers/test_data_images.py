@@ -16,6 +16,7 @@ from runtime.preprocess import prepare_image
 from toolkit.data.dataset import Dataset
 from toolkit.data.readers import images
 from toolkit.data.readers.images import class_folders, load_images
+from toolkit.data.source import open_pictures
 from toolkit.data.stores import FileStore, PixelStore
 
 RANDOM = np.random.default_rng(0)
@@ -51,6 +52,7 @@ def test_gray_weighs_the_colours_as_the_eye_does(tmp_path: Path) -> None:
     np.testing.assert_allclose(inputs(data), 0.299, atol=0.002)
 
 
+@pytest.mark.filterwarnings("ignore:Not read in")
 def test_classes_and_files_come_in_the_same_order_every_time(tmp_path: Path) -> None:
     for name in ("dog", "cat", "ant"):
         for number in (10, 9, 2, 1, 0):
@@ -176,3 +178,20 @@ def test_what_lies_around_a_crop_is_kept_for_training(digit_folder: Path, monkey
 def test_a_number_of_workers_below_one_is_refused(digit_folder: Path, workers: int) -> None:
     with pytest.raises(InputError, match=f"workers={workers} was given"):
         load_images(digit_folder, workers=workers)
+
+
+def test_what_is_not_read_beside_the_classes_and_parts_is_told(tmp_path: Path) -> None:
+    for name in ("train/cat/1.png", "train/dog/1.png", "val/cat/1.jfif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name, format="PNG")
+    (tmp_path / "train" / "bird").mkdir()
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra" / "1.png").touch()
+    with pytest.warns(UserWarning) as caught:
+        source = open_pictures(tmp_path)
+    assert source.validation is not None
+    assert len(source.validation) == 1
+    assert [str(one.message) for one in caught] == [
+        f"Not read in {tmp_path}: 1 file (1 .png); 1 folder without a picture (extra).",
+        f"Not read in {tmp_path / 'train'}: 1 folder without a picture (bird).",
+    ]

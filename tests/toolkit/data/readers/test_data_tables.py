@@ -167,3 +167,48 @@ def test_any_table_of_numbers_is_read_and_scaled(
     assert np.isfinite(inputs(data)).all()
     assert np.abs(inputs(data)).max() <= len(rows)  # no value lies further out than that many deviations
     assert [data.labels[index] for index in data.targets] == [row[2] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("5.1,3.5,setosa\n4.9,3.0,setosa\n6,2,virginica\n", "begins with 5.1, 3.5, setosa, which is a row of data"),
+        ("1.1,3.5,setosa\n4.9,3.0,setosa\n6,2,virginica\n", "begins with 1.1, 3.5, setosa, which is a row of data"),
+        ("0.2,0.2,setosa\n4.9,3.0,virginica\n", "which is a row of data"),
+        ("5,a\n6,b\n7,a\n", "begins with 5, a, which is a row of data"),
+        (
+            "30,4,setosa,versicolor,virginica\n5,3,1,0,0\n5,3,1,0,2\n",
+            "as scikit-learn's tables do: 30 rows of 4 numbers",
+        ),
+        ("3,5,good,bad\n1,2,3,4,5,1\n1,2,3,4,5,0\n", "classes=['good', 'bad']"),
+        (",a,kind\n0,1.5,x\n1,2.5,y\n", "a column without a name ('')"),
+        ("Unnamed: 0,a,kind\n0,1.5,x\n1,2.5,y\n", "index=False in pandas"),
+        ("a,,kind\n5,1.5,x\n1,2.5,y\n", "a column without a name ('')"),
+        ("a,kind\n0,1.5,x\n1,2.5,y\n", "line 2: 3 cells; the header has 2 columns. Give each column a name"),
+        ("label,a,b\n0,5,3\n1,6,4\n", "Say which is the label: label='label', or label='b'."),
+        ("species,a,b\nsetosa,5,3\nvirginica,6,4\n", "The last column, 'b', was taken for the label"),
+        ("city,a,kind\nRome,5,x\nParis,6,y\n", "The column holds texts ('Rome', 'Paris')"),
+    ],
+)
+def test_a_table_that_would_be_learnt_wrongly_is_explained(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_csv(write(tmp_path, text))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "columns"),
+    [
+        ("400.5,401.5,kind\n1,2,x\n3,4,y\n", None, ("400.5", "401.5")),
+        ("age,1990,1980,kind\n1,2,3,x\n3,4,5,y\n", None, ("age", "1990", "1980")),
+        ("0,1,2\n1,2,0\n3,4,1\n", None, ("0", "1")),
+        ("x,y,z\n1,2,0\n3,4,1\n", None, ("x", "y")),
+        ("label,a,b\n0,5,3\n1,6,4\n", "b", ("label", "a")),
+        ("label,a,b\n0,5,3\n1,6,4\n", "label", ("a", "b")),
+    ],
+)
+def test_names_that_are_numbers_and_labels_that_are_named_are_taken(
+    tmp_path: Path, text: str, label: str | None, columns: tuple[str, ...]
+) -> None:
+    data = load_csv(write(tmp_path, text), label=label)
+    assert (data.card.columns, len(data)) == (columns, 2)  # type: ignore[union-attr]

@@ -106,10 +106,12 @@ def test_a_folder_has_a_class_a_file_and_a_text_a_line(tmp_path: Path) -> None:
     (tmp_path / "German.txt").write_text("Müller\nBauer \n", encoding="utf-8")
     (tmp_path / "Czech.txt").write_text("Novák\n\n", encoding="utf-8")
     (tmp_path / "README.md").write_text("not data")
-    data = load_text_folder(tmp_path, lowercase=True)
+    with pytest.warns(UserWarning, match=r"Not read .* 1 file \(1 \.md\)"):
+        data = load_text_folder(tmp_path, lowercase=True)
     assert data.labels == ("Czech", "German")
     assert data.targets.tolist() == [0, 1, 1]
     assert words(data, 2) == "bauer"
+    (tmp_path / "README.md").unlink()
     assert load_text_folder(tmp_path, labels=["cz", "de"]).labels == ("cz", "de")
 
 
