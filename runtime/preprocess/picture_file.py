@@ -28,6 +28,7 @@ def open_picture(source: str | os.PathLike[str] | bytes) -> Image.Image:
         Exception: whatever Pillow stumbles on in a damaged file.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else require_file(source, expected="one picture")
+    Image.preinit()  # before formats are named: Pillow 13 loads all it has where one of them is not loaded yet
     try:
         return Image.open(file, formats=_COMMON)
     except UnidentifiedImageError:
