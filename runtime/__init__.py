@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runtime.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from runtime.card import ModelCard
@@ -34,29 +35,16 @@ __all__ = [
     "top_k",
 ]
 
-_HOMES = {
-    "Classification": "runtime.results",
-    "Dense": "runtime.results",
-    "Embedding": "runtime.results",
-    "Failure": "runtime.results",
-    "Regression": "runtime.results",
-    "Model": "runtime.model",
-    "ModelCard": "runtime.card",
-    "Multilabel": "runtime.results",
-    "ToolkitError": "runtime.errors",
-    "get_similarity": "runtime.similarity",
-    "load": "runtime.model",
-    "similarity_matrix": "runtime.similarity",
-    "similarity_rows": "runtime.similarity",
-    "top_k": "runtime.similarity",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Lazy import of a public name from its module on first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'runtime' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "runtime.card": ("ModelCard",),
+        "runtime.errors": ("ToolkitError",),
+        "runtime.model": ("Model", "load"),
+        "runtime.results": ("Classification", "Dense", "Embedding", "Failure", "Multilabel", "Regression"),
+        "runtime.similarity": ("get_similarity", "similarity_matrix", "similarity_rows", "top_k"),
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,6 @@ from runtime.errors import InputError, OutputError
 from runtime.preprocess import Picture
 from runtime.preprocess.inputs import prepare_items
 from runtime.preprocess.kinds import preprocessor_of
-from runtime.preprocess.named_inputs import NamedItems
 from runtime.preprocess.pixel_budget import PIXELS
 from runtime.processors import usable_processors
 from runtime.results import Failure
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from runtime.preprocess.named_inputs import NamedItems
     from runtime.session import Session
 
     Array = npt.NDArray[Any]

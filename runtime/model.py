@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from runtime.batches import Chunk, Run, asking, run_items, run_named, run_pictures, run_prepared, without_rows
-from runtime.card import ArrayInput, InputCard, ModelCard
+from runtime.card import InputCard, ModelCard
 from runtime.errors import CardError, InputError, suggest
 from runtime.preprocess.inputs import parse_inputs
 from runtime.preprocess.kinds import preprocessor_of
-from runtime.preprocess.named_inputs import NamedItems, join_items, parse_named_inputs
 from runtime.results import Failure, Prediction, find_decoder
 from runtime.results.scores import not_finite
 from runtime.session import Session, Tensor
@@ -23,6 +22,8 @@ from runtime.session.providers import Device
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from runtime.preprocess.named_inputs import NamedItems
 
     Array = npt.NDArray[Any]
 
@@ -206,6 +207,8 @@ class Model:
             InputError: a path does not exist or does not fit the model's input.
         """
         if self._takes_several():
+            from runtime.preprocess.named_inputs import join_items, parse_named_inputs
+
             cards = self._card().inputs
             return join_items([parse_named_inputs(path, cards)[0] for path in paths], cards)
         card = self._input()
@@ -236,6 +239,8 @@ class Model:
             raise CardError(f"{self.path} takes {tensor}, which has no rows; use .run in Python.")
         rows = self.session.batch.axes.get(tensor.name, 0)
         row = tuple(n if isinstance(n, int) else None for axis, n in enumerate(tensor.shape) if axis != rows)
+        from runtime.card import ArrayInput
+
         return ArrayInput(tensor.name, row, tensor.dtype)
 
     def _takes_several(self) -> bool:
@@ -243,11 +248,15 @@ class Model:
 
     def _items(self, data: Any) -> tuple[Any, bool]:
         if self._takes_several():
+            from runtime.preprocess.named_inputs import parse_named_inputs
+
             return parse_named_inputs(data, self._card().inputs)
         return parse_inputs(data, self._input())
 
     def _chunks(self, items: Any, run: Run) -> Iterator[Chunk]:
         if self._takes_several():
+            from runtime.preprocess.named_inputs import parse_named_inputs
+
             cards = self._card().inputs
             yield from run_named(self.session, parse_named_inputs(items, cards)[0], cards, run)
             return

@@ -66,6 +66,23 @@ done = [[result.label for result in model.predict(files)], model.embed(files).sh
     assert loaded & HEAVY == {"numpy", "PIL", "onnxruntime"}
 
 
+def test_predicting_a_picture_brings_in_neither_other_tasks_and_inputs_nor_other_formats(
+    digit_model: Path, digit_files: Path
+) -> None:
+    code = """
+import runtime
+model, picture = json.loads(sys.argv[2])
+done = [runtime.load(model, "cpu").predict(picture).label, sorted(sys.modules)]
+"""
+    (_, loaded), _ = child(code, [str(digit_model), str(digit_files / "0" / "0.png")])
+    assert {"runtime.results.classification", "runtime.card.image_input", "PIL.PngImagePlugin"} <= set(loaded)
+    others = [f"runtime.results.{name}" for name in ("dense", "multilabel", "regression", "embedding", "raw")]
+    others += [f"runtime.card.{name}_input" for name in ("table", "text", "sequence", "array")]
+    others += [f"runtime.preprocess.{name}" for name in ("tables", "text", "sequences", "named_inputs")]
+    others += ["PIL.GifImagePlugin", "PIL.DdsImagePlugin", "PIL.TgaImagePlugin", "csv", "hashlib"]
+    assert not set(others) & set(loaded)
+
+
 def test_every_name_of_the_runtime_works_without_torch_and_onnx(digit_model: Path) -> None:
     code = """
 import importlib, pkgutil, runtime

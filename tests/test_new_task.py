@@ -79,7 +79,7 @@ class Network(torch.nn.Module):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for place, name in ((registry, "_DECODERS"), (tasks, "_REGISTERED")):
+    for place, name in ((registry, "_REGISTERED"), (tasks, "_REGISTERED")):
         monkeypatch.setattr(place, name, dict(getattr(place, name)))
     known = list(TASKS), list(ROLES)
     register_decoder(MarksDecoder())

@@ -6,6 +6,7 @@ Each kind of input is a class of its own in a file beside this one, registered u
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -127,14 +128,18 @@ class InputCard(ABC):
         """Pre-processing in words."""
 
 
+# Kind -> its module, imported when a card of the kind is first met.
+_BUILT_IN = {kind: f"runtime.card.{kind}_input" for kind in ("image", "table", "text", "sequence", "array")}
 _KINDS: dict[str, type[InputCard]] = {}
 
 
 def register_input(card_class: type[Card]) -> type[Card]:
     """Class decorator: make a kind of input readable from cards. Raises ValueError for a kind that is there already."""
     kind = str(card_class.kind)
-    if kind in _KINDS:
-        raise ValueError(f"There is an input of the kind {kind!r} already: {_KINDS[kind].__name__}.")
+    if kind in _KINDS or card_class.__module__ != _BUILT_IN.get(kind, card_class.__module__):
+        raise ValueError(
+            f"There is an input of the kind {kind!r} already: {_KINDS[kind].__name__ if kind in _KINDS else _BUILT_IN[kind]}."
+        )
     _KINDS[kind] = card_class
     return card_class
 
@@ -154,8 +159,12 @@ def read_input(mapping: Mapping[str, Any]) -> InputCard:
         TypeError: a field is missing.
     """
     kind = mapping.get("kind")
+    if isinstance(kind, str) and kind in _BUILT_IN:
+        importlib.import_module(_BUILT_IN[kind])
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise CardError(f"An input of the model card has the kind {kind!r}.{suggest(str(kind), _KINDS)}")
+        raise CardError(
+            f"An input of the model card has the kind {kind!r}.{suggest(str(kind), {**_BUILT_IN, **_KINDS})}"
+        )
     card_class = _KINDS[kind]
     known = {item.name for item in dataclasses.fields(card_class)}
     unknown = sorted(set(mapping) - known)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from runtime.card import ModelCard
 from runtime.results.decoder import Arrays, Decoder, role_output
 from runtime.results.fidelity import right_share
-from runtime.results.registry import register_decoder
 from runtime.results.scores import class_labels, label_count, named_scores, scores_text, softmax, top_scores
 from runtime.results.script import label_source, quoted
 
@@ -137,4 +136,4 @@ class ClassificationDecoder(Decoder):
         ]
 
 
-register_decoder(ClassificationDecoder())
+DECODER = ClassificationDecoder()

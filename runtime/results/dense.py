@@ -13,7 +13,6 @@ from runtime.errors import CardError
 from runtime.preprocess.kinds import preprocessor_of
 from runtime.results.decoder import Arrays, Decoder, Runner, role_output
 from runtime.results.fidelity import right_share
-from runtime.results.registry import register_decoder
 from runtime.results.scores import class_axis, class_labels, label_count, softmax, top_scores
 
 if TYPE_CHECKING:
@@ -136,4 +135,4 @@ class DenseDecoder(Decoder):
         return f"A network that tells the class at each position of an input, of {label_count(card)}."
 
 
-register_decoder(DenseDecoder())
+DECODER = DenseDecoder()

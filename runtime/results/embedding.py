@@ -11,7 +11,6 @@ import numpy as np
 from runtime.card import ModelCard
 from runtime.results.decoder import Arrays, Decoder, role_output
 from runtime.results.fidelity import mean_cosine
-from runtime.results.registry import register_decoder
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -79,4 +78,4 @@ class EmbeddingDecoder(Decoder):
         return "A network that turns an input into a vector; like inputs get like vectors."
 
 
-register_decoder(EmbeddingDecoder())
+DECODER = EmbeddingDecoder()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Sequence
 
@@ -38,6 +37,8 @@ def prediction_rows(results: Sequence[Prediction], top: int) -> str:
 
     Multilabel results have one column per label, its probability; dense results each class's share of the positions.
     """
+    import csv
+
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     started = False

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from runtime.card import ModelCard
 from runtime.results.decoder import Arrays, Decoder, role_output
-from runtime.results.registry import register_decoder
 from runtime.results.regression import Regression, value_rows
 
 __all__ = ["RawDecoder"]
@@ -34,4 +33,4 @@ class RawDecoder(Decoder):
         return "A network that takes arrays and gives arrays; what they mean is not told."
 
 
-register_decoder(RawDecoder())
+DECODER = RawDecoder()

@@ -10,7 +10,6 @@ from runtime.card import ModelCard
 from runtime.errors import CardError
 from runtime.results.decoder import Arrays, Decoder, role_output
 from runtime.results.fidelity import determination
-from runtime.results.registry import register_decoder
 from runtime.results.scores import label_count
 from runtime.results.script import label_source, quoted
 
@@ -115,4 +114,4 @@ def value_rows(values: npt.NDArray[Any], card: ModelCard, sources: Sequence[str 
     return [Regression(row, names, source) for row, source in zip(rows, sources, strict=True)]
 
 
-register_decoder(RegressionDecoder())
+DECODER = RegressionDecoder()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runtime.card import InputCard, ModelCard
-from runtime.results import find_decoder
+from runtime.results.registry import find_decoder
 from runtime.session.tensor import Tensor
 
 __all__ = ["card_contradictions"]

@@ -5,7 +5,6 @@ The exporter writes the second file's name, its size and its SHA-256 digest unde
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -33,6 +32,8 @@ class ExternalData:
 
 def describe_external_data(path: Path) -> ExternalData:
     """Name, size and digest of the second file at `path`, for the model's metadata. The file is read once."""
+    import hashlib
+
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(2**20):

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import runtime.results  # noqa: F401  the decoders make the tasks known that a card may name
 from runtime.card import CARD_KEY, ModelCard
 from runtime.errors import CardError, DeviceError, InputError, ModelFileError, suggest
 from runtime.interruption import stop_on_interrupt

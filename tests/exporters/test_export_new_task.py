@@ -93,7 +93,7 @@ GREY, WHITE = np.full((10, 12, 3), 51, np.uint8), np.full((8, 8, 3), 255, np.uin
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(registry, "_DECODERS", dict(registry._DECODERS))
+    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
     known = list(TASKS), list(ROLES)
     register_decoder(MarksDecoder())
     yield
@@ -186,7 +186,7 @@ def test_without_its_decoder_its_name_and_its_roles_are_unknown(monkeypatch: pyt
     assert find_decoder("marks").roles == ("marks", "count")
     TASKS.remove("marks")
     ROLES.remove("count")
-    monkeypatch.delitem(registry._DECODERS, "marks")
+    monkeypatch.delitem(registry._REGISTERED, "marks")
     with pytest.raises(SpecError, match="The task 'marks' was given"):
         find_decoder("marks")
     with pytest.raises(CardError, match="The card's task is 'marks'"):
