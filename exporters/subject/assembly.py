@@ -140,8 +140,8 @@ def _check_rows_agree(samples: tuple[torch.Tensor, ...], settings: ExportSetting
     """Raise InputError for different batch sizes where the first axis of every input is taken as the batch."""
     if opened.source_axes is not None or settings.dynamic == () or isinstance(settings.dynamic, Mapping):
         return
-    sizes = [len(sample) if sample.ndim else None for sample in samples]
-    if None in sizes or len(set(sizes)) != 1:
+    sizes = [len(sample) for sample in samples if sample.ndim]
+    if len(set(sizes)) != 1:
         raise InputError(
             f"The example inputs have different batch sizes: {sizes}. Say in Python which axis is the "
             f"batch, dynamic={{'x': {{0: 'batch'}}, 'state': {{1: 'batch'}}}}, or fix all lengths with --static."
