@@ -18,6 +18,7 @@ from exporters.comparing.torch_steps import torch_steps
 from exporters.settings import ExportSettings
 from exporters.sources import Source
 from exporters.sources.file_kinds import kind_of
+from exporters.sources.pickled import module_within, read_torch_file
 from exporters.subject.assembly import make_subject
 from exporters.subject.subject import Subject
 from runtime.card import STEP_ROLES, InputCard, ModelCard
@@ -178,25 +179,25 @@ def _as_the_file_says(source: Source, settings: ExportSettings, card: ModelCard)
     asked = replace(settings, outputs=settings.outputs or names)
     if not _is_plain(source, settings):
         return asked
-    inputs = tuple(entry.prepared_outside() for entry in card.inputs)
-    if settings.input_size is not None and not _is_size_of(inputs, settings.input_size):
-        return asked
-    return replace(
+    asked = replace(
         asked,
         task=settings.task or (card.task if find_decoder(card.task).typed else None),
         labels=settings.labels or card.labels,
-        inputs=settings.inputs or inputs,
-        input_size=None,
     )
+    inputs = tuple(entry.prepared_outside() for entry in card.inputs)
+    if settings.input_size is not None and not _is_size_of(inputs, settings.input_size):
+        return asked
+    return replace(asked, inputs=settings.inputs or inputs, input_size=None)
 
 
 def _is_plain(source: Source, settings: ExportSettings) -> bool:
-    """Test for a network that tells no task, labels or preparation: all but checkpoints of the toolkit, and pickled modules."""
+    """Test for a network that tells no task, labels or preparation: all but checkpoints of the toolkit."""
     if isinstance(source, str | os.PathLike):
         return (
             settings.arch is not None
             or _is_architecture(source)
             or kind_of(Path(source)) in ("program", "torchscript", "safetensors")
+            or (settings.trust and module_within(read_torch_file(Path(source), trust=True)) is not None)
         )
     return isinstance(source, torch.nn.Module | torch.export.ExportedProgram)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from toolkit.builder.network import Ending, Network
 from toolkit.explain.hooks import first_tensor
 from toolkit.training.losses import Answer
 
-__all__ = ["choose_outputs"]
+__all__ = ["choose_outputs", "free_names"]
 
 
 def choose_outputs(
@@ -59,9 +59,9 @@ def choose_outputs(
     named = _own_outputs(case, decoder, own) if decoder.named_by_module else _role_outputs(case, decoder, own)
     if not layers:
         return named
-    cards = {card.name: card for card in named.cards} | {name: OutputCard(name, "feature_map") for name in layers}
     assert outputs is not None
-    named.cards = tuple(cards[name] for name in outputs)
+    cards = iter(named.cards)
+    named.cards = tuple(OutputCard(name, "feature_map") if name in layers else next(cards) for name in outputs)
     return named
 
 
@@ -78,8 +78,10 @@ class _Case:
 
 def _own_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> NamedOutputs:
     """The module's own outputs, by name or all of them in order."""
-    known = named_results(case.found.result)
-    names = tuple(known if asked is None else asked)
+    originals = free_names(named_results(case.found.result), case.arguments.names)
+    known = dict(zip(originals, named_results(case.found.result).values(), strict=True))
+    called = {original: name for name, original in originals.items()}
+    names = tuple(known if asked is None else (called.get(name, name) for name in asked))
     picked = set(names) <= set(known)
     if not picked and len(names) != len(known):
         raise SpecError(
@@ -96,11 +98,34 @@ def _own_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> Name
             )
     if not wanted and not any(isinstance(value, torch.Tensor) for value in known.values()) and asked is None:
         raise SpecError(f"{type(case.module).__name__} returns no tensor. A file needs one output at least.")
-    cards = tuple(OutputCard(name, decoder.role(name)) for name in names)
+    _check_names(names, case.arguments.names)
+    cards = tuple(OutputCard(name, decoder.role(called.get(name, name))) for name in names)
     in_order = names == tuple(known) or not picked
+    chosen = None if in_order else tuple(originals[name] for name in names)
     return NamedOutputs(
-        case.module, cards, None, None, arguments=_unless_plain(case.arguments), own=True, picked=not in_order
+        case.module, cards, None, None, arguments=_unless_plain(case.arguments), own=True, picked=chosen
     )
+
+
+def free_names(names: Iterable[str], inputs: Sequence[str]) -> dict[str, str]:
+    """Names for outputs, of which a file may have none twice, its inputs' among them: name -> the module's own name."""
+    own = list(names)
+    found: dict[str, str] = {}
+    for name in own:
+        free = name
+        while free in inputs or (free != name and free in own):
+            free += "_out"
+        found[free] = name
+    return found
+
+
+def _check_names(names: Sequence[str], inputs: Sequence[str]) -> None:
+    """Raise SpecError where an output is to be called like an input."""
+    for name in set(names) & set(inputs):
+        raise SpecError(
+            f"An input and an output are both called {name!r}, and a file has every name once. Call the output otherwise with "
+            f"--outputs (outputs in Python), or the input with --card (inputs in Python)."
+        )
 
 
 def _role_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> NamedOutputs:
@@ -123,6 +148,7 @@ def _role_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> Nam
             "An embedding was asked for (the input of the last linear layer), but the network has no linear layer. Ask for the "
             "output of another layer with layer:NAME."
         )
+    _check_names(names, case.arguments.names)
     ending: Ending | None = module.ends_in if isinstance(module, Network) else None
     if ending is None and decoder.activation is not None:
         ending = _ending(case, decoder.activation)

@@ -38,7 +38,7 @@ class NamedOutputs(torch.nn.Module):
         class_maps: where the class activation maps are found.
         own: the outputs are the module's own, as those of the role "raw" always are.
         answer: computes the answer of the task where that is not the module's plain output.
-        picked: take the module's own outputs by name rather than all of them in order.
+        picked: the module's own names of the outputs to take; None takes all of them in order.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class NamedOutputs(torch.nn.Module):
         arguments: Arguments | None = None,
         class_maps: ClassMaps | None = None,
         own: bool = False,
-        picked: bool = False,
+        picked: tuple[str, ...] | None = None,
         answer: Answer | None = None,
     ) -> None:
         super().__init__()
@@ -91,9 +91,10 @@ class NamedOutputs(torch.nn.Module):
             return {"logits": logits, "probabilities": self._probabilities(logits, self.ends_in)}
         result = self._call(inputs)
         if self.own:
-            if self.picked:
-                return named_results(result)
             own = [card.name for card in self.cards if not card.name.startswith(LAYER)]
+            if self.picked is not None:
+                results = named_results(result)
+                return {name: results[original] for name, original in zip(own, self.picked, strict=True)}
             return dict(zip(own, flat_outputs(result), strict=True))
         result = main_result(result)
         found = {"logits": result, "values": result, "embedding": result}

@@ -81,7 +81,7 @@ class Comparison:
                 continue
             ratio = self.ratio(candidate)
             if self.worse(candidate):
-                candidate.problem = f"loses {self.drop(candidate):.2f} points; {self.max_drop:g} are allowed"
+                candidate.problem = _loss_words(candidate.name, self.drop(candidate), self.max_drop)
             elif candidate.bytes >= self.base.bytes:
                 candidate.problem = "is not smaller than fp32"
             elif ratio is not None and ratio >= 1 and not may_be_slower:
@@ -139,3 +139,14 @@ class Comparison:
             "float_layers": list(candidate.floats),
             "problem": candidate.problem,
         }
+
+
+# Points lost beyond which the numbers say nothing.
+_MOST_POINTS = 1000.0
+
+
+def _loss_words(name: str, lost: float, allowed: float) -> str:
+    if lost <= _MOST_POINTS:
+        return f"loses {lost:.2f} points; {allowed:g} are allowed"
+    overflow = ": numbers within it overflow 16 bits, whose greatest is 65,504" if name == "fp16" else ""
+    return f"gives outputs that have nothing to do with those of fp32{overflow}"

@@ -161,6 +161,10 @@ def _note(comparison: Comparison, chosen: Candidate) -> str:
     )
 
 
+# Points beyond which what is left is no answer any more.
+_MOST_DROP = 50.0
+
+
 def _refusal(comparison: Comparison, asked: str) -> str:
     """Error message: the problem, and remedies."""
     last = comparison.candidates[-1]
@@ -171,7 +175,8 @@ def _refusal(comparison: Comparison, asked: str) -> str:
         tries.append("give more real inputs like those of the field with --calibration DIR")
         if asked == "int8":
             tries.append("try --calibration-method percentile")
-        tries.append(f"allow more with --max-drop {math.ceil(10 * comparison.drop(last)) / 10:g}")
+        if comparison.drop(last) <= _MOST_DROP:
+            tries.append(f"allow more with --max-drop {math.ceil(10 * comparison.drop(last)) / 10:g}")
     else:
         tries.append("take the fastest that is good enough with --precision auto")
         if "faster" in last.problem:

@@ -22,12 +22,13 @@ from exporters.sources.pickled import module_within, read_torch_file
 from exporters.sources.published import at_size
 from exporters.sources.random_inputs import ROWS, input_shape, random_rows
 from exporters.sources.torchscript import NO_LAYERS, TorchScriptNetwork, open_torchscript
-from exporters.sources.weights import fit_weights, read_safetensors, weights_within
+from exporters.sources.weights import find_weights, fit_weights
 from runtime.card import ArrayInput, InputCard, image_inputs
 from runtime.errors import CheckpointError, InputError, SpecError
 from runtime.preprocess.inputs import parse_inputs, prepare_items
 from toolkit.training.checkpoints.checkpoint import FORMAT, Checkpoint
 from toolkit.training.losses import find_answer
+from toolkit.training.pretrained.load_weights import read_safetensors
 
 __all__ = ["Source", "open_source"]
 
@@ -97,7 +98,7 @@ def _open(source: Source, settings: ExportSettings) -> LoadedModel:
         _needs_no_arch(path, settings, "holds its own network")
         return open_program(path, trust=settings.trust) if kind == "program" else open_torchscript(path)
     if kind == "safetensors":
-        return _with_weights(path, read_safetensors(path), (), settings)
+        return _with_weights(path, read_safetensors(path), settings)
     return _torch_file(path, settings)
 
 
@@ -164,8 +165,7 @@ def _torch_file(path: Path, settings: ExportSettings) -> LoadedModel:
         inner, notes = _unwrapped(module)
         # trained and stored in half precision, as some programs do, it runs on a CPU in single precision
         return LoadedModel(inner.float(), notes=(*notes, f"{type(inner).__name__} was unpickled from {path.name}"))
-    weights, notes = weights_within(content, path)
-    return _with_weights(path, weights, notes, settings)
+    return _with_weights(path, content, settings)
 
 
 def _needs_no_arch(path: Path, settings: ExportSettings, why: str) -> None:
@@ -190,15 +190,14 @@ def _fresh(text: str, settings: ExportSettings) -> LoadedModel:
     return _opened(arch, (f"the weights of {text} are random ones",), settings, random=True)
 
 
-def _with_weights(
-    path: Path, weights: dict[str, torch.Tensor], notes: tuple[str, ...], settings: ExportSettings
-) -> LoadedModel:
-    """Build the architecture of weights read from a file, and load them."""
+def _with_weights(path: Path, content: Any, settings: ExportSettings) -> LoadedModel:
+    """Build the architecture of weights in a file's content, and load them."""
     if settings.random_weights:
         raise SpecError(
             f"Random weights were asked for, but {path} holds weights. Name the architecture alone: toolkit export "
             f"{settings.arch or 'torchvision:resnet18'} --random-weights."
         )
+    weights = next(iter(find_weights(content, str(path)))).tensors
     if settings.arch is None:
         some = ", ".join(list(weights)[:3])
         raise CheckpointError(
@@ -208,8 +207,8 @@ def _with_weights(
     if not is_architecture(settings.arch):
         build_architecture(settings.arch, None)  # says what is expected
     arch = build_architecture(settings.arch, settings.arch_args, weights_file=path.name)
-    more = fit_weights(arch.module, weights, str(path), settings.arch)
-    return _opened(arch, (*notes, *more), settings, random=False)
+    notes = fit_weights(arch.module, content, str(path), settings.arch)
+    return _opened(arch, notes, settings, random=False)
 
 
 def _opened(arch: Architecture, notes: tuple[str, ...], settings: ExportSettings, *, random: bool) -> LoadedModel:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from exporters.sources.published import Published
+from exporters.sources.published import Published, at_size
 from runtime.errors import InputError, MissingPackageError, SpecError, suggest
 from toolkit.training.pretrained.torchvision_weights import pretrained_input
 
@@ -72,17 +72,21 @@ def build(
             f"torchvision:{name} cannot be made with the arguments {dict(arguments)}: {type(error).__name__}: {error}. Correct "
             f"--arch-args (arch_args in Python)."
         ) from error
-    return module, _published(name, arguments, weights_file)
+    return module, _published(name, arguments, weights_file, getattr(module, "image_size", None))
 
 
-def _published(name: str, arguments: Mapping[str, Any], weights_file: str) -> Published:
+def _published(name: str, arguments: Mapping[str, Any], weights_file: str, fixed: int | None = None) -> Published:
+    """Facts of the published weights; `fixed` is the size of pictures that the network is built for, None for any."""
     from torchvision import models
 
     entries = models.get_model_weights(name)
     known = [entry for entry in entries if not entry.name.endswith("_FEATURES")]
     # the file's name holds a part of its digest: resnet50-0676ba61.pth
     fitting = [entry for entry in known if weights_file and entry.url.rpartition("/")[2] == weights_file]
+    same_size = [entry for entry in known if fixed is not None and entry.meta.get("min_size") == (fixed, fixed)]
     default = entries.DEFAULT if known else None
+    if default is not None and same_size and default not in same_size:
+        default = same_size[0]
     entry = fitting[0] if fitting else default
     labels = tuple(map(str, entry.meta.get("categories") or ())) if entry is not None else ()
     classes = arguments.get("num_classes", len(labels))
@@ -94,7 +98,9 @@ def _published(name: str, arguments: Mapping[str, Any], weights_file: str) -> Pu
             # the network itself brings pictures from the usual normalisation to its own
             preset = entry.transforms()
             card = replace(card, mean=tuple(preset.mean), std=tuple(preset.std))
-        size = card.size if card is not None else (224, 224)
+        if card is not None and fixed is not None:
+            card = at_size(card, (fixed, fixed))
+        size = card.size if card is not None else (fixed or 224, fixed or 224)
         return Published("classification", (3, *size), card, labels, same, which)
     if name in models.list_models(module=models.video):
         size = entry.transforms().crop_size if entry is not None else (112, 112)

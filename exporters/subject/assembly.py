@@ -13,8 +13,8 @@ from exporters.forward.evaluation_mode import check_modes, check_rows, check_sam
 from exporters.forward.exportable import check_exportable
 from exporters.forward.first_attributes import FirstAttributes
 from exporters.forward.forward_record import ForwardRecord, record_forward
-from exporters.forward.results import flat_outputs, main_result
-from exporters.outputs.choosing import choose_outputs
+from exporters.forward.results import flat_outputs, main_result, named_results
+from exporters.outputs.choosing import choose_outputs, free_names
 from exporters.outputs.detection import padded_detections
 from exporters.settings import DEFAULTS, ExportSettings
 from exporters.sources import LoadedModel, Source, open_source
@@ -75,6 +75,12 @@ def make_subject(
     labels = tuple(map(str, settings.labels)) or opened.labels
     labels, said = _checked_labels(labels, task, opened, settings, found)
     notes += said
+    if named.own:
+        notes += [
+            f"the output {own!r} is called {name!r}, because an input has its name"
+            for name, own in free_names(named_results(found.result), arguments.names).items()
+            if name != own and name in {card.name for card in named.cards}
+        ]
     notes += [f"{path}={value!r} is fixed in the file" for path, value in arguments.constants.items()]
     card = ModelCard(task, cards, named.cards, labels, opened.training, {}, opened.producer or _producer())
     subject = Subject(
@@ -134,8 +140,8 @@ def _check_rows_agree(samples: tuple[torch.Tensor, ...], settings: ExportSetting
     """Raise InputError for different batch sizes where the first axis of every input is taken as the batch."""
     if opened.source_axes is not None or settings.dynamic == () or isinstance(settings.dynamic, Mapping):
         return
-    sizes = [len(sample) if sample.ndim else None for sample in samples]
-    if None in sizes or len(set(sizes)) != 1:
+    sizes = [len(sample) for sample in samples if sample.ndim]
+    if len(set(sizes)) != 1:
         raise InputError(
             f"The example inputs have different batch sizes: {sizes}. Say in Python which axis is the "
             f"batch, dynamic={{'x': {{0: 'batch'}}, 'state': {{1: 'batch'}}}}, or fix all lengths with --static."

@@ -26,8 +26,8 @@ _LONGEST_TRIED = 2048
 
 
 def batch_axes(samples: tuple[torch.Tensor, ...]) -> Axes:
-    """Axes with only the batch dynamic: the first axis of every input."""
-    return tuple({0: "batch"} for _ in samples)
+    """Axes with only the batch dynamic: the first axis of every input that has axes."""
+    return tuple({0: "batch"} if sample.ndim else {} for sample in samples)
 
 
 def example_lengths(subject: Subject) -> dict[str, int]:

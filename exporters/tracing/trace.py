@@ -7,9 +7,12 @@ the user allows it the same two again with axes fixed.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from exporters.job import ExportJob, StageResult
 from exporters.settings import STRICT, Tolerance
@@ -103,7 +106,9 @@ def trace(
                 known = References(tried, (*known.probes, *suspected)) if suspected else known
                 return Traced(tried, known, compare(known, path, tolerance), name, failures, _rows_told(tried, fixed))
             except (CheckFailed, ModelFileError) as error:
-                failures[f"{name} ({_lengths_words(fixed)} fixed)" if fixed else name] = str(error)
+                failures[f"{name} ({_lengths_words(fixed)} fixed)" if fixed else name] = str(error).replace(
+                    str(path), path.name
+                )
                 if isinstance(error, BranchFound):
                     break  # the legacy exporter would freeze one side of the branch, perhaps where no probe sees it
     raise CheckFailed(_refusal(subject, failures, allow_static))
@@ -135,7 +140,27 @@ def _refusal(subject: Subject, failures: dict[str, str], allow_static: bool) -> 
     (_, first), *others = failures.items()
     parts = [f"torch could not export the network: {first}"]
     parts += [f"Nor could {name}: {reason[:160].rstrip('. ')}." for name, reason in others[:2]]
-    if any(subject.axes) and not allow_static and "dynamic=()" not in first:
+    if "implementation for" in first and any(tensor.dtype == torch.float64 for tensor in subject.module.parameters()):
+        parts.append("onnxruntime has few operators for float64: export the network in float32, module.float().")
+    if any(subject.axes) and not allow_static and "dynamic=()" not in first and _is_about_lengths(first):
         names = ", ".join(example_lengths(subject))
         parts.append(f"These axes were to be dynamic: {names}; fewer (--dynamic batch), or --allow-static, may help.")
     return " ".join(parts)
+
+
+# Reasons that no other choice of dynamic axes would remove: an operator, a dtype or a name.
+_OTHER_REASONS = re.compile(
+    r"No ONNX function|[Uu]nsupported|not supported|not implemented|implementation for|[Pp]rojection|takes the inputs|"
+    r"has no NumPy array|dtype|scalar type|TorchScript could not be converted|out of memory"
+)
+_DIFFERENCE = re.compile(r"differs from torch by ([\d.e+-]+) .*; up to ([\d.e+-]+) is allowed")
+# A difference of fewer times what is allowed is rounding, not another computation.
+_ROUNDING = 1000
+
+
+def _is_about_lengths(reason: str) -> bool:
+    """Whether fewer dynamic axes could help."""
+    found = _DIFFERENCE.search(reason)
+    if found is not None:
+        return float(found[1]) > _ROUNDING * float(found[2])
+    return _OTHER_REASONS.search(reason) is None

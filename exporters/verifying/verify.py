@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,13 @@ from runtime.results import find_decoder
 from runtime.session import Session
 
 __all__ = ["Parity", "References", "compare"]
+
+# Roundings to float16, each of half a unit in the last place, by which two right results may differ.
+_HALF_ROUNDINGS = 4
+# torch's own rounding adds at most this many times what is allowed.
+_MOST_ROUNDING = 10.0
+# Of a network that is run in float64 where it differs.
+_MOST_PARAMETERS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -172,8 +180,15 @@ def compare(
         if isinstance(subject.module.module, PaddedDetections):
             found = same_order(reference, found)
         found = decoder.align(reference, found)
-        for name in wanted:
-            measured[name].add(probe.label, reference[name], found[name])
+        try:
+            for name in wanted:
+                measured[name].add(probe.label, reference[name], found[name])
+        except CheckFailed:
+            finer = _in_double(subject, probe) if tolerance.root_mean_square is None else None
+            if finer is None:
+                raise
+            for name in wanted:
+                measured[name].add(probe.label, reference[name], found[name], decoder.align(reference, finer)[name])
         one, other = ({name: arrays[name] for name in answers} for arrays in (reference, found))
         same = decoder.agreement(one, other, subject.card)
         if same is not None:
@@ -212,13 +227,21 @@ class _Measured:
         difference, reference = (math.sqrt(value) for value in self._squares)
         return difference / reference if reference else (math.inf if difference else 0.0)
 
-    def add(self, where: str, reference: np.ndarray, found: np.ndarray) -> None:
-        """Add one run's arrays. Raises CheckFailed for a number beyond the tolerance, another shape or dtype."""
+    def add(self, where: str, reference: np.ndarray, found: np.ndarray, finer: np.ndarray | None = None) -> None:
+        """Add one run's arrays; `finer` is torch's output in float64, by which torch's own rounding is known.
+
+        Raises CheckFailed for a number beyond the tolerance, another shape or dtype.
+        """
         single = self.tolerance.root_mean_square is None
         exact, difference = _differences(self.name, where, reference, found)
         if difference.size == 0:
             return
         allowed = self.units.allowed(exact, self.tolerance)
+        if reference.dtype == np.float16:
+            allowed = np.maximum(allowed, _HALF_ROUNDINGS * float(np.finfo(np.float16).eps) * np.abs(exact).max())
+        if finer is not None:
+            own = np.abs(exact - np.where(np.isfinite(finer), finer, exact)).max()
+            allowed = allowed + np.minimum(2 * own, _MOST_ROUNDING * allowed)
         excess = difference - allowed
         if single and not excess.max() <= 0:
             place = tuple(int(axis) for axis in np.unravel_index(excess.argmax(), difference.shape))
@@ -256,6 +279,25 @@ def _torch(subject: Subject, inputs: tuple[torch.Tensor, ...], where: str) -> di
             f"batch, or export with a fixed batch (--static; dynamic=() in Python)."
         ) from error
     return {name: _array(name, result) for name, result in zip(subject.output_names, results, strict=True)}
+
+
+def _in_double(subject: Subject, probe: Probe) -> dict[str, np.ndarray] | None:
+    """Run torch in float64: output name -> array; None where the network is large, is not of float32, or does not run so."""
+    parameters = list(subject.module.parameters())
+    if sum(tensor.numel() for tensor in parameters) > _MOST_PARAMETERS or probe.feeds is not None:
+        return None
+    if any(tensor.is_floating_point() and tensor.dtype != torch.float32 for tensor in parameters):
+        return None
+    inputs = tuple(tensor.double() if tensor.dtype == torch.float32 else tensor for tensor in probe.inputs)
+    try:
+        with torch.no_grad():
+            results = copy.deepcopy(subject.module).double()(*inputs)
+        return {
+            name: result.cpu().numpy().astype(np.float64)
+            for name, result in zip(subject.output_names, results, strict=True)
+        }
+    except Exception:  # whatever a module raises that makes float32 tensors by itself
+        return None
 
 
 def _array(name: str, result: Any) -> np.ndarray:

@@ -358,7 +358,9 @@ def _fetch_again(path: Path, reason: str = "") -> str:
         return "Its weights lie in a second file, which must lie whole beside it: copy the two together."
     if path.suffix in (".pth", ".pt", ".pt2", ".safetensors"):
         return f"It looks like a checkpoint; turn it into one with: toolkit export {path}"
-    return "If the file was downloaded or copied, fetch it again; else export it again."
+    if "implementation for" in reason:
+        return "The file is whole, but this onnxruntime has no such operator for these types of numbers; another release may."
+    return "If the file was downloaded or copied, fetch it again; else make it again."
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,7 @@ from toolkit.training.checkpoints.checkpoint import Checkpoint
 from toolkit.training.losses import find_loss
 from toolkit.training.optimization.target_scaling import change_scaling, find_scaling, move_outputs
 from toolkit.training.pretrained.load_weights import WeightsReport, load_weights, read_weights
+from toolkit.training.pretrained.weights_layout import stored_weights
 
 __all__ = ["Scaling"]
 
@@ -76,7 +77,7 @@ class Scaling(State):
         """Load weights together with the unit of their outputs, so that the network says what the one they come from said."""
         network, known = self.model, self.model.target_scaling
         named = not isinstance(source, str | os.PathLike)
-        theirs: Any = source if named and not isinstance(source, Mapping) else read_weights(source)
+        theirs: Any = read_weights(source) if isinstance(source, str | os.PathLike) else source
         scaling = _scaling_in(theirs, network) if known is None else known
         self._set_scaling(scaling)
         try:
@@ -95,8 +96,9 @@ class Scaling(State):
 
 def _scaling_in(weights: Any, network: torch.nn.Module) -> TargetScaling | None:
     """Scaling step among weights by name, for a network of as many outputs; None where there is none."""
-    mean = next((value for name, value in weights.items() if name.endswith(f"{NAME}.mean")), None)
-    std = next((value for name, value in weights.items() if name.endswith(f"{NAME}.std")), None)
+    tensors = {name: value for stored in reversed(stored_weights(weights)) for name, value in stored.tensors.items()}
+    mean = next((value for name, value in tensors.items() if name.endswith(f"{NAME}.mean")), None)
+    std = next((value for name, value in tensors.items() if name.endswith(f"{NAME}.std")), None)
     head = head_of(network)
     if mean is None or std is None or head is None or mean.ndim != 1 or mean.shape != std.shape:
         return None

@@ -7,9 +7,11 @@ network holds a branch on that length, and a graph holds only one side of it.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from exporters.tracing.routes.extra_probes import probes_beyond
 from exporters.tracing.routes.guards import constants_of, guards_of, violations
 from exporters.tracing.routes.naming import PLACEHOLDER, name_axes_and_outputs
 from exporters.tracing.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph
+from exporters.tracing.routes.weight_arithmetic import weights_computed
 from exporters.verifying.probes import Probe, batch_probe, length_probe
 from runtime.atomic import is_disk_full
 
@@ -36,6 +39,8 @@ _ATTEMPTS = 4
 _MOST_ROWS = 2048
 # A condition is worked out at this many lengths.
 _LENGTHS_TRIED = 4096
+# Bounds, one above the other, of which none has an effect.
+_MOST_BRANCHES = 3
 # Lengths below a bound that is torch.export's alone, of which this many are run.
 _LENGTHS_RUN = 6
 
@@ -77,26 +82,22 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
     # Dims are called by their place: axes may have any text for a name
     names = list(example_lengths(subject))
     bounds = {name: _declared(subject, name, length) for name, length in _lengths(subject, examples).items()}
-    suspected: list[Probe] = []
     try:
-        for attempt in range(_ATTEMPTS):
-            try:
-                with quiet(), subject.as_at_first(), apply_forms(subject.module), _equal_lengths(subject):
-                    program = torch.export.export(
-                        subject.module, examples, dynamic_shapes=_shapes(subject, names, bounds), strict=False
-                    )
-                break
-            except Exception as error:
-                narrowed = _narrowed(str(error), names, bounds)
-                if narrowed == bounds or attempt + 1 == _ATTEMPTS:
-                    raise
-                suspected += _checked(subject, bounds, narrowed)
-                bounds = narrowed
+        program, bounds, suspected = _exported(subject, examples, names, bounds)
         lowest = {name: bound.minimum for name, bound in bounds.items()}
         # what it noted of several lengths together; without this attribute, in other releases of torch, nothing is known
-        suspected += probes_beyond(subject, getattr(program, "_guards_code", ()), lowest)
+        more = probes_beyond(subject, getattr(program, "_guards_code", ()), lowest)
+        suspected += more
         with quiet():
-            _write(subject, program, path)
+            try:
+                _write(subject, program, path)
+            except Exception:
+                computed = weights_computed(program)
+                if computed is None:
+                    raise
+                shapes = _shapes(subject, names, bounds)
+                program = torch.export.export(computed, examples, dynamic_shapes=shapes and shapes[0], strict=False)
+                _write(subject, program, path)
     except (BranchFound, RouteFailed):
         raise
     except Exception as error:
@@ -104,6 +105,81 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
             raise  # no other route would help
         raise _explained(error, names) from error
     return tuple(suspected)
+
+
+def _exported(
+    subject: Subject, examples: tuple[torch.Tensor, ...], names: list[str], bounds: dict[str, _Bounds], depth: int = 0
+) -> tuple[torch.export.ExportedProgram, dict[str, _Bounds], list[Probe]]:
+    """Export, narrowing bounds as torch.export asks: (program, bounds, probes outside of them where torch runs).
+
+    Raises:
+        BranchFound: the network gives something else above the bounds, or has too many branches above them.
+        Whatever torch.export raises.
+    """
+    suspected: list[Probe] = []
+    above: dict[str, _Bounds] = {}
+    for attempt in range(_ATTEMPTS):
+        try:
+            with quiet(), subject.as_at_first(), apply_forms(subject.module), _equal_lengths(subject):
+                program = torch.export.export(
+                    subject.module, examples, dynamic_shapes=_shapes(subject, names, bounds), strict=False
+                )
+            break
+        except Exception as error:
+            narrowed = _narrowed(str(error), names, bounds)
+            if narrowed == bounds or attempt + 1 == _ATTEMPTS:
+                raise
+            suspected += _checked(subject, bounds, narrowed)
+            above |= {
+                name: replace(bounds[name], example=bound.maximum + bound.step, minimum=bound.maximum + bound.step)
+                for name, bound in narrowed.items()
+                if bound.maximum is not None and bound.maximum != bounds[name].maximum
+            }
+            bounds = narrowed
+    for name, bound in above.items():
+        suspected += _same_above(subject, program, names, name, {**bounds, name: bound}, depth)
+    return program, bounds, suspected
+
+
+def _same_above(
+    subject: Subject,
+    program: torch.export.ExportedProgram,
+    names: list[str],
+    name: str,
+    bounds: dict[str, _Bounds],
+    depth: int,
+) -> Iterator[Probe]:
+    """Probes above the bound of an axis, where torch gives what the program for the lengths below it gives.
+
+    A guard without effect on the result, such as ``if len(x) >= 64: x = x.contiguous()``, is no branch. The network is exported
+    above it too: whatever it does there is one graph, up to the next bound, and a few lengths tell two graphs apart.
+
+    Raises:
+        BranchFound: the results differ, or there are too many bounds.
+    """
+    start = bounds[name].minimum
+    probes = [_probe(subject, name, length) for length in (start, start + bounds[name].step, 2 * start)]
+    running = [probe for probe in probes if probe is not None]
+    if not running:
+        return
+    how = f"it holds for lengths up to {start - bounds[name].step} only"
+    graph = program.module(check_guards=False).forward  # without the hook that checks the bounds
+    for probe in running:
+        try:
+            with torch.no_grad():
+                found, expected = graph(*probe.inputs), subject.module(*probe.inputs)
+            same = all(
+                torch.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
+                for one, other in zip(found, expected, strict=True)
+            )
+        except Exception:  # operators of ONNX, which torch cannot run, or another shape
+            same = False
+        if not same:
+            raise _depends(name, how)
+    yield from running
+    if depth == _MOST_BRANCHES:
+        raise _depends(name, how)
+    yield from _exported(subject, running[0].inputs, names, bounds, depth + 1)[2]
 
 
 @contextlib.contextmanager
@@ -165,6 +241,12 @@ def _narrowed(text: str, names: list[str], bounds: dict[str, _Bounds]) -> dict[s
     found = dict(bounds)
     for place, guard in guards_of(text):
         found[names[place]] = _above(guard, found[names[place]])
+    unsolved = re.search(r"Expected op to be '==', got (<=?) for axis(\d+) <=? (\d+)(?:/(\d+))?$", text.strip())
+    if unsolved is not None:  # a bound that is no whole number
+        before = found[names[int(unsolved[2])]]
+        limit = Fraction(int(unsolved[3]), int(unsolved[4] or 1))
+        highest = math.floor(limit) if unsolved[1] == "<=" else math.ceil(limit) - 1
+        found[names[int(unsolved[2])]] = replace(before, maximum=highest // before.step * before.step)
     _, _, fixes = text.partition("Suggested fixes:")
     for line in fixes.splitlines():
         bound = re.match(r"\s*(_?)axis(\d+) = Dim\('.*?'(?:, min=(\d+))?(?:, max=(\d+))?", line)
@@ -200,10 +282,8 @@ def _checked(subject: Subject, before: dict[str, _Bounds], after: dict[str, _Bou
             between = bound.step * max(2, bound.minimum // bound.step + 1) + old.step
             if _probe(subject, name, between) is not None:
                 raise _depends(name, f"it holds for multiples of {bound.step} only")
-        if bound.maximum is not None and bound.maximum != old.maximum:
-            beyond = bound.maximum + bound.step
-            if beyond > _MOST_ROWS or _probe(subject, name, beyond) is not None:
-                raise _depends(name, f"it holds for lengths up to {bound.maximum} only")
+        if bound.maximum not in (None, old.maximum) and (bound.maximum or 0) + bound.step > _MOST_ROWS:
+            raise _depends(name, f"it holds for lengths up to {bound.maximum} only")
         below = range(old.minimum, bound.minimum, bound.step)
         for length in sorted({*below[:2], *below[2 - _LENGTHS_RUN :]}):
             probe = _probe(subject, name, length)

@@ -457,6 +457,7 @@ def test_what_is_nan_in_both_is_told_and_nothing_but_nan_is_no_agreement(tmp_pat
         check(Roots(), Roots(), example=-x.abs())
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_weights_are_compared_as_the_files_card_says(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         "import torch\n\n\nclass Net(torch.nn.Sequential):\n    def __init__(self):\n"
@@ -472,3 +473,11 @@ def test_weights_are_compared_as_the_files_card_says(tmp_path: Path) -> None:
         found = check(tmp_path / "n.onnx", tmp_path / "w.pth", arch=arch, **options)
         assert found.passed
         assert [entry.first for entry in found.outputs] == ["probabilities"]
+    torch.save({"epoch": 3, "model": network}, tmp_path / "pickled.pth")
+    torch.jit.script(network).save(tmp_path / "script.pt")
+    torch.export.save(torch.export.export(network, (torch.rand(1, 3, 8, 8),)), tmp_path / "program.pt2")
+    for source, options in (("pickled.pth", {"trust": True}), ("script.pt", {}), ("program.pt2", {})):
+        for one, two in (("n.onnx", source), (source, "n.onnx")):
+            found = check(tmp_path / one, tmp_path / two, **options)
+            assert found.passed, found
+            assert [entry.first for entry in found.outputs] == ["probabilities"]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
+from exporters import export
+from exporters.comparing.checking import check
 from exporters.forward.forward_record import record_forward
 from exporters.outputs.named_outputs import NamedOutputs
-from runtime.card import OutputCard
+from runtime.card import ArrayInput, OutputCard
+from runtime.errors import SpecError
+from runtime.session import Session
 from toolkit.builder.network import Network
 
 X = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
@@ -91,3 +98,41 @@ def test_raw_outputs_are_the_modules_own_in_order() -> None:
 
     found = NamedOutputs(Nested(), tuple(OutputCard(f"o{n}", "raw") for n in range(3)), None, None)(X)
     assert [float((tensor - X).mean().round()) for tensor in found] == [1, 2, 3]
+
+
+class LikeItsInputs(torch.nn.Module):
+    """Calls its outputs like its inputs."""
+
+    def forward(self, image: torch.Tensor, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"features": image + features, "image": image * 2, "sum": image.sum(1)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        (None, ["features_out", "image_out", "sum"]),
+        (("sum", "image"), ["sum", "image_out"]),
+        (("features_out",), ["features_out"]),
+        (("a", "b", "c"), ["a", "b", "c"]),
+    ],
+)
+def test_outputs_called_like_inputs_get_other_names(
+    asked: tuple[str, ...] | None, names: list[str], tmp_path: Path
+) -> None:
+    example = (X, 2 * X)
+    report = export(LikeItsInputs(), tmp_path / "a.onnx", example=example, outputs=asked)
+    assert [card.name for card in report.card.outputs] == names
+    assert any("'image_out', because an input has its name" in note for note in report.notes) == ("image_out" in names)
+    session = Session(tmp_path / "a.onnx", "cpu")
+    found = session.run({"image": X.numpy(), "features": 2 * X.numpy()}, names)
+    if "image_out" in names:
+        np.testing.assert_allclose(found["image_out"], 2 * X.numpy())
+    assert check(LikeItsInputs(), tmp_path / "a.onnx", example=example).passed
+
+
+def test_an_input_called_like_an_output_that_was_asked_for_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="input and an output are both called 'input'"):
+        export(torch.nn.Linear(4, 3), tmp_path / "a.onnx", example=X, outputs=("input",))
+    with pytest.raises(SpecError, match="both called 'probabilities'"):
+        inputs = (ArrayInput("probabilities", (4,)),)
+        export(torch.nn.Linear(4, 3), tmp_path / "a.onnx", example=X, inputs=inputs, task="classification")

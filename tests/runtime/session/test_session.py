@@ -50,7 +50,7 @@ def test_a_file_tells_its_inputs_outputs_and_card(plain: Session, digit_model: P
         ("missing.onnx", None, "does not exist"),
         (".", None, "is a folder"),
         ("empty.onnx", b"", "is not an ONNX model that onnxruntime can open"),
-        ("text.onnx", b"hello", "fetch it again; else export it again"),
+        ("text.onnx", b"hello", "fetch it again; else make it again"),
         ("best.pth", b"PK\x03\x04", "toolkit export"),
     ],
 )

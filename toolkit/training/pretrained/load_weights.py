@@ -17,12 +17,9 @@ from runtime.console import table
 from runtime.errors import CheckpointError, InputError, MissingPackageError
 from runtime.regular_file import require_file
 from toolkit.training.checkpoints.checkpoint import read_plain
+from toolkit.training.pretrained.weights_layout import StoredWeights, stored_weights
 
-__all__ = ["WeightsReport", "load_weights", "read_weights"]
-
-# Keys of the weights in other programs' files, and their prefixes of every name.
-_NESTS = ("state_dict", "model_state_dict", "model_state", "model", "network", "weights")
-_PREFIXES = ("module.", "_orig_mod.", "model.", "network.")
+__all__ = ["WeightsReport", "load_weights", "read_safetensors", "read_weights"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def load_weights(
     Args:
         network: takes the weights, in its own precision and on its own device.
         source: a checkpoint of ours, a .pth file of weights alone or nested in another program's checkpoint, a .safetensors
-            file, or such a mapping itself. Names may begin with ``module.``, ``_orig_mod.``, ``model.`` or ``network.``.
+            file, or such a mapping itself. Names may begin with the prefix of any wrapper.
         strict: refuse unless all names and shapes agree.
         name: name of the source in the report.
 
@@ -114,71 +111,57 @@ def load_weights(
             f"'weights.pth' or model.state_dict()."
         )
     label = name or (str(source) if not isinstance(source, Mapping) else "the given weights")
-    ours = {key: value for key, value in network.state_dict().items() if isinstance(value, torch.Tensor)}
-    theirs = _without_prefix(read_weights(source, name), ours)
-    fitting = [key for key in ours if key in theirs and ours[key].shape == theirs[key].shape]
-    mismatched = {
-        key: (tuple(ours[key].shape), tuple(theirs[key].shape))
-        for key in ours
-        if key in theirs and ours[key].shape != theirs[key].shape
-    }
-    sizes = {key: parameter.numel() for key, parameter in network.named_parameters(remove_duplicate=False)}
-    report = WeightsReport(
-        label,
-        tuple(fitting),
-        tuple(key for key in ours if key not in theirs),
-        tuple(key for key in theirs if key not in ours),
-        mismatched,
-        sum(sizes.get(key, 0) for key in fitting),
-        sum(sizes.values()),
-    )
-    if not fitting:
-        raise CheckpointError(_nothing_fits(label, network, ours, theirs, mismatched))
-    if strict and (report.missing or report.unexpected or mismatched):
-        raise CheckpointError(_not_all_fit(report))
-    _copy_in(network, theirs, report)
+    ours = network.state_dict()
+    content = source if isinstance(source, Mapping) else read_weights(source, name)
+    _must_hold_weights(content, name or "The given mapping")
+    theirs = _fitting(content, ours)
+    before = copy.deepcopy(ours)
+    try:
+        report = _copy_in(network, theirs, ours, label)
+        if not report.matched:
+            raise CheckpointError(_nothing_fits(label, network, ours, theirs.tensors, report.mismatched))
+        if strict and (report.missing or report.unexpected or report.mismatched):
+            raise CheckpointError(_not_all_fit(report))
+    except CheckpointError:
+        _put_back(network, before)
+        raise
     return report
 
 
-def read_weights(
-    source: str | os.PathLike[str] | Mapping[str, Any], name: str | None = None
-) -> dict[str, torch.Tensor]:
-    """A file, or a mapping of any nesting, -> name -> tensor. Nothing in a file is executed. `name` is the source's in errors.
+def read_weights(source: str | os.PathLike[str], name: str | None = None) -> Mapping[str, Any]:
+    """Content of a weights file: mappings, with name -> tensor at some depth. Nothing in the file is executed.
+
+    Args:
+        source: the file.
+        name: the file's in errors; its path by default.
 
     Raises:
         CheckpointError: the file cannot be read, or there is no tensor in it.
         MissingPackageError: a .safetensors file is given and its package is not installed.
     """
-    if isinstance(source, Mapping):
-        content: Any = source
-    elif Path(source).suffix.lower() == ".safetensors":
-        content = _read_safetensors(Path(source))
-    else:
-        content = read_plain(source)
-    where = name or ("The given mapping" if isinstance(source, Mapping) else str(source))
+    safe = Path(source).suffix.lower() == ".safetensors"
+    content = read_safetensors(Path(source)) if safe else read_plain(source)
+    _must_hold_weights(content, name or str(source))
+    return content if isinstance(content, Mapping) else {"content": content}
+
+
+def _must_hold_weights(content: Any, where: str) -> None:
+    if stored_weights(content):
+        return
     keys = list(content)[:6] if isinstance(content, Mapping) else []
-    while isinstance(content, Mapping):
-        found = OrderedDict((key, value) for key, value in content.items() if _is_weight(key, value))
-        inner = next((content[key] for key in _NESTS if isinstance(content.get(key), Mapping)), None)
-        if inner is None or (found and len(found) == len(content)):
-            if not found:
-                break
-            # torch keeps the layout versions of modules here; some of torchvision's cannot be loaded without
-            if hasattr(content, "_metadata"):
-                found._metadata = content._metadata  # type: ignore[attr-defined]
-            return found
-        content = inner
     inside = f" It holds {', '.join(map(repr, keys))}." if keys else ""
     raise CheckpointError(
         f"{where} holds no weights: names with tensors are expected, as model.state_dict() gives them.{inside}"
     )
 
 
-def _is_weight(key: Any, value: Any) -> bool:
-    return isinstance(key, str) and isinstance(value, torch.Tensor)
+def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read a safetensors file: name -> tensor.
 
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    Raises:
+        CheckpointError: it cannot be read.
+        MissingPackageError: its package is not installed.
+    """
     require_file(path, CheckpointError)
     try:
         from safetensors import SafetensorError
@@ -187,7 +170,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         raise MissingPackageError(f"Reading {path}", "safetensors", "train") from error
     try:
         found: dict[str, torch.Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise CheckpointError(
             f"{path} is cut short or is not a safetensors file: {reason}. Fetch or save it again."
@@ -195,36 +178,50 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-def _without_prefix(theirs: dict[str, torch.Tensor], ours: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Strip the prefixes that other programs put before every name, as long as that makes more names match."""
-    while True:
-        known = sum(key in ours for key in theirs)
-        for prefix in _PREFIXES:
-            if not all(key.startswith(prefix) for key in theirs):
-                continue
-            shorter = OrderedDict((key.removeprefix(prefix), value) for key, value in theirs.items())
-            if known == 0 or sum(key in ours for key in shorter) > known:
-                theirs = shorter
-                break
-        else:
-            return theirs
+def _fitting(content: Any, ours: Mapping[str, Any]) -> StoredWeights:
+    """The weights in a content of which a network knows most, under its names."""
+    found = [entry for stored in stored_weights(content) for entry in stored.under_names_of(ours)]
+    return max(found, key=lambda entry: entry.known(ours))
 
 
-def _copy_in(network: torch.nn.Module, theirs: dict[str, torch.Tensor], report: WeightsReport) -> None:
-    """Load the matched weights; a module that refuses them gets its old ones back, and so do all others."""
-    chosen = OrderedDict((key, theirs[key]) for key in report.matched)
-    if hasattr(theirs, "_metadata"):
-        chosen._metadata = theirs._metadata  # type: ignore[attr-defined]
-    before = copy.deepcopy(OrderedDict((key, network.state_dict()[key]) for key in report.matched))
+def _copy_in(network: torch.nn.Module, theirs: StoredWeights, ours: Mapping[str, Any], label: str) -> WeightsReport:
+    """Load all weights but those of other shapes; the network's own loading decides about names. Raises CheckpointError."""
+    mismatched = {
+        name: (tuple(ours[name].shape), tuple(value.shape))
+        for name, value in theirs.tensors.items()
+        if name in ours and isinstance(value, torch.Tensor) and ours[name].shape != value.shape
+    }
+    chosen = OrderedDict((name, value) for name, value in theirs.tensors.items() if name not in mismatched)
+    if hasattr(theirs.tensors, "_metadata"):
+        chosen._metadata = theirs.tensors._metadata  # type: ignore[attr-defined]
     try:
-        network.load_state_dict(chosen, strict=False)
+        result = network.load_state_dict(chosen, strict=False)
     except Exception as error:  # a module may have a loading of its own, which may raise anything
-        with torch.no_grad():
-            now = network.state_dict()
-            for key, value in before.items():
-                now[key].copy_(value)
         reason = " ".join(str(error).split()).rstrip(".")
-        raise CheckpointError(f"{type(network).__name__} refused the weights of {report.source}: {reason}.") from error
+        raise CheckpointError(f"{type(network).__name__} refused the weights of {label}: {reason}.") from error
+    # a BatchNorm without a version makes its counter of batches by itself
+    missing = {
+        *result.missing_keys,
+        *(name for name in ours if name.endswith("num_batches_tracked") and name not in chosen),
+    }
+    sizes = {name: parameter.numel() for name, parameter in network.named_parameters(remove_duplicate=False)}
+    matched = tuple(name for name in ours if name not in missing and name not in mismatched)
+    return WeightsReport(
+        label,
+        matched,
+        tuple(name for name in ours if name in missing and name not in mismatched),
+        tuple(result.unexpected_keys),
+        {name: mismatched[name] for name in ours if name in mismatched},
+        sum(sizes.get(name, 0) for name in matched),
+        sum(sizes.values()),
+    )
+
+
+def _put_back(network: torch.nn.Module, before: Mapping[str, Any]) -> None:
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if isinstance(value, torch.Tensor):
+                value.copy_(before[name])
 
 
 def _nothing_fits(
