@@ -101,10 +101,8 @@ def _own_outputs(case: _Case, decoder: Decoder, asked: list[str] | None) -> Name
     _check_names(names, case.arguments.names)
     cards = tuple(OutputCard(name, decoder.role(called.get(name, name))) for name in names)
     in_order = names == tuple(known) or not picked
-    chosen = None if in_order else tuple(originals[name] for name in names)
-    return NamedOutputs(
-        case.module, cards, None, None, arguments=_unless_plain(case.arguments), own=True, picked=chosen
-    )
+    picks = None if in_order else tuple(originals[name] for name in names)
+    return NamedOutputs(case.module, cards, None, None, arguments=_unless_plain(case.arguments), own=True, picked=picks)
 
 
 def free_names(names: Iterable[str], inputs: Sequence[str]) -> dict[str, str]:

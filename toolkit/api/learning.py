@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from runtime.errors import SpecError
+from toolkit.api.freezing import Freezing
 from toolkit.api.scaling import Scaling
 from toolkit.api.state import head_of
 from toolkit.builder.layers.vision import TORCHVISION_NAMES
@@ -36,7 +37,7 @@ __all__ = ["Learning"]
 _FUNCTION = "callable "  # before the name of a loss that is a function of the user's own
 
 
-class Learning(Scaling):
+class Learning(Freezing, Scaling):
     """`train`, `plan`, `find_lr`, `freeze` and pretrained weights."""
 
     def train(
@@ -261,30 +262,6 @@ class Learning(Scaling):
             atomic_write(Path(picture), found.png())
         return found.suggestion
 
-    def freeze(self, *names: str) -> None:
-        """Freeze the weights of these layers; * matches anything. Without a name: all layers but the head.
-
-        Raises:
-            SpecError: a name matches no layer; without a name: the network ends in no linear layer.
-        """
-        from toolkit.training.optimization.parameter_groups import matching_layers
-        from toolkit.training.pretrained.head import find_heads
-
-        known = [name for name, _ in self.model.named_modules() if name]
-        if not names:
-            names = tuple(_layers_outside(self.model, find_heads(self.model)))
-        for name in names:
-            matching_layers(name, known)
-        self.frozen = list(dict.fromkeys([*self.frozen, *names]))
-
-    def unfreeze(self, *names: str) -> None:
-        """Make frozen layers trainable again; without a name, all. Raises SpecError for a name that is not frozen."""
-        for name in names:
-            if name not in self.frozen:
-                frozen = ", ".join(self.frozen) or "none"
-                raise SpecError(f"unfreeze({name!r}): it is not frozen. Frozen are: {frozen}.")
-        self.frozen = [name for name in self.frozen if names and name not in names]
-
     def load_weights(
         self, path: str | os.PathLike[str] | Mapping[str, torch.Tensor], *, strict: bool = False
     ) -> WeightsReport:
@@ -390,16 +367,6 @@ class Learning(Scaling):
                 f"The outputs in {source} are {', '.join(labels)}, in this order; the data has {', '.join(here)}. Load the data with "
                 f"classes={list(labels)!r}."
             )
-
-
-def _layers_outside(network: torch.nn.Module, heads: Sequence[str], within: str = "") -> Iterator[str]:
-    """Paths of the outermost layers with weights that contain no head."""
-    for name, child in network.named_children():
-        path = f"{within}{name}"
-        if any(head.startswith(f"{path}.") for head in heads):
-            yield from _layers_outside(child, heads, f"{path}.")
-        elif path not in heads and any(True for _ in child.parameters()):
-            yield path
 
 
 def _as_begun(state: Mapping[str, Any], loss: Any, metrics: Any) -> tuple[Any, Any]:

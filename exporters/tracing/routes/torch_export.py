@@ -254,8 +254,8 @@ def _narrowed(text: str, names: list[str], bounds: dict[str, _Bounds]) -> dict[s
             before = found[names[int(bound[2])]]
             factor = before.step if bound[1] else 1
             minimum = before.minimum if bound[3] is None else max(before.minimum, int(bound[3]) * factor)
-            highest = before.maximum if bound[4] is None else int(bound[4]) * factor
-            found[names[int(bound[2])]] = replace(before, minimum=minimum, maximum=highest)
+            most = before.maximum if bound[4] is None else int(bound[4]) * factor
+            found[names[int(bound[2])]] = replace(before, minimum=minimum, maximum=most)
         multiple = re.match(r"\s*(_?)axis(\d+) = (\d+)\*_+axis\2\b", line)
         if multiple is not None:
             before = found[names[int(multiple[2])]]
