@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import tempfile
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +18,76 @@ from interleaved import Result, interleave
 
 from exporters import export
 
-NETWORKS = ("resnet18", "mobilenet_v2", "efficientnet_b0", "convnext_tiny", "vit_b_16")
+TORCHVISION = ("resnet18", "mobilenet_v3_small", "vit_b_16", "efficientnet_b0", "convnext_tiny")
+BY_HAND = "torch.onnx.export + onnxsim + one run"
 
 
-def run(name: str, rounds: int = 3, size: int = 224) -> Result:
-    """Seconds of one whole export of a torchvision network with random weights, in turns."""
-    import torchvision
+class _LastStep(torch.nn.Module):
+    """(B, T) words -> (B, 10), from the last step of an LSTM."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(1000, 64)
+        self.layers = torch.nn.LSTM(64, 128, num_layers=2, batch_first=True)
+        self.head = torch.nn.Linear(128, 10)
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        """Run."""
+        return self.head(self.layers(self.words(words))[0][:, -1])
+
+
+def _mlp() -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Linear(4, 32), torch.nn.ReLU(), torch.nn.Linear(32, 3))
+
+
+def _encoder() -> torch.nn.Module:
+    layer = torch.nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+    layers = torch.nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+    return torch.nn.Sequential(torch.nn.Embedding(1000, 64), layers, torch.nn.Flatten(), torch.nn.Linear(20 * 64, 10))
+
+
+def _pixels() -> torch.nn.Module:
+    from model_zoo.networks.unet import UNet
+
+    return UNet(3, 5, depth=2, width=16)
+
+
+_PICTURES, _WORDS = torch.randn(2, 3, 64, 64), torch.arange(40).reshape(2, 20)
+# Name -> (makes the network, an example of two rows).
+SMALL: dict[str, tuple[Callable[[], torch.nn.Module], torch.Tensor]] = {
+    "MLP": (_mlp, torch.randn(2, 4)),
+    "LSTM": (_LastStep, _WORDS),
+    "transformer encoder": (_encoder, _WORDS),
+    "U-Net": (_pixels, _PICTURES),
+}
+NETWORKS = (*SMALL, *TORCHVISION)
+
+
+def run(name: str, rounds: int = 3, size: int = 224, clock: Callable[[], float] = time.perf_counter) -> Result:
+    """Seconds of one whole export of a network with random weights, in turns."""
     torch.manual_seed(0)
-    module = torchvision.models.get_model(name, weights=None).eval()
-    example = torch.randn(2, 3, size, size)
+    if name in SMALL:
+        make, example = SMALL[name]
+        module = make().eval()
+    else:
+        import torchvision
+
+        module, example = torchvision.models.get_model(name, weights=None).eval(), torch.randn(2, 3, size, size)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
         return interleave(
             {
-                "toolkit": lambda: export(module, path, example=example, task="classification", outputs=("logits",)),
-                "torch.onnx.export + onnxsim + one run": lambda: _by_hand(module, path, example),
+                "toolkit": lambda: export(module, path, example=example, dynamic=("batch",)),
+                BY_HAND: lambda: _by_hand(module, path, example),
             },
             rounds,
+            clock=clock,
         )
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def _by_hand(module: torch.nn.Module, path: Path, example: torch.Tensor) -> None:
@@ -70,7 +124,8 @@ def _by_hand(module: torch.nn.Module, path: Path, example: torch.Tensor) -> None
 
 if __name__ == "__main__":
     for network in NETWORKS:
-        result = run(network)
+        result = run(network, clock=processor_seconds)
         seconds = ", ".join(f"{name} {value:.1f} s" for name, value in result.seconds.items())
-        ratio = 1 / result.ratios["torch.onnx.export + onnxsim + one run"]
-        print(f"{network}: {seconds}; {ratio:.2f} of the time by hand")
+        print(
+            f"{network}: {seconds} of processor time; {1 / result.ratios[BY_HAND]:.2f} of the time by hand", flush=True
+        )

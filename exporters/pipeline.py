@@ -80,9 +80,9 @@ def export(
             on_traced=simplifier.begin,
             say=on_stage or _silent,
         )
-        stages = []
+        stages: list[StageReport] = []
         for number, stage in enumerate(plan(asked, subject, simplifier), 1):
-            job, done = _run(number, stage, job, target)
+            job, done = _run(number, stage, job, target, stages[-1].nodes if stages else None)
             stages.append(done)
         assert job.parity is not None
         model = onnx.load(path, load_external_data=False)
@@ -139,10 +139,13 @@ def _target(source: Source, output: str | os.PathLike[str] | None, asked: Export
     return target
 
 
-def _run(number: int, stage: PlannedStage, job: ExportJob, target: Path) -> tuple[ExportJob, StageReport]:
-    """Run one stage and measure the resulting file."""
+def _run(
+    number: int, stage: PlannedStage, job: ExportJob, target: Path, nodes: int | None
+) -> tuple[ExportJob, StageReport]:
+    """Run one stage and measure the resulting file. `nodes` are those of the graph before; None before the first stage."""
     job.say(stage.name)
     started = time.perf_counter()
+    before = _state(job.path)
     try:
         result = stage.run(job)
         measured = result.job.parity is not None and (result.job.parity is not job.parity or not result.modified)
@@ -154,23 +157,38 @@ def _run(number: int, stage: PlannedStage, job: ExportJob, target: Path) -> tupl
     except ModelFileError as error:
         reason = " ".join(str(error.__cause__ or error).split()).replace(str(job.path), target.name)
         raise CheckFailed(f"onnxruntime cannot run the file after the stage {stage.name!r}: {reason}.") from error
-    try:
-        model = onnx.load(job.path, load_external_data=False)
-    except Exception as error:  # protobuf's own error
-        raise CheckFailed(f"The file cannot be read after the stage {stage.name!r}: {error}.") from error
-    if not model.graph.output:  # an empty file is a valid message without a graph
-        raise CheckFailed(f"The file holds no graph after the stage {stage.name!r}.")
+    if nodes is None or _state(job.path) != before:
+        nodes = _node_count(job.path, stage.name)
     if job.settings.keep_stages is not None:
         _keep(job.path, Path(job.settings.keep_stages), f"{number}-{stage.name}")
     assert job.parity is not None
     return job, StageReport(
         stage.name,
-        len(model.graph.node),
+        nodes,
         model_bytes(job.path),
         job.parity.worst_difference,
         time.perf_counter() - started,
         result.note,
     )
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Another one after every change of the file; None where there is none."""
+    if not path.exists():
+        return None
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _node_count(path: Path, stage: str) -> int:
+    """Nodes of the graph. Raises CheckFailed for a file without one."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's own error
+        raise CheckFailed(f"The file cannot be read after the stage {stage!r}: {error}.") from error
+    if not model.graph.output:  # an empty file is a valid message without a graph
+        raise CheckFailed(f"The file holds no graph after the stage {stage!r}.")
+    return len(model.graph.node)
 
 
 def _keep(path: Path, folder: Path, name: str) -> None:

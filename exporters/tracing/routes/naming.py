@@ -9,21 +9,26 @@ import onnx
 
 from exporters.subject.subject import Subject
 
-__all__ = ["PLACEHOLDER", "name_axes_and_outputs"]
+__all__ = ["PLACEHOLDER", "name_axes_and_outputs", "name_in"]
 
 PLACEHOLDER = "toolkit output "
 """Stands before the outputs' names while torch writes the file: it calls values after its operators, `embedding` among them."""
 
 
 def name_axes_and_outputs(path: Path, subject: Subject) -> None:
-    """Rename outputs and dynamic axes in place. External data stay where they are."""
+    """Rename outputs and dynamic axes of a file in place. External data stay where they are."""
     model = onnx.load(path, load_external_data=False)
+    name_in(model, subject)
+    onnx.save(model, path)
+
+
+def name_in(model: onnx.ModelProto, subject: Subject) -> None:
+    """Rename outputs and dynamic axes of a model that is not yet written."""
     names = subject.output_names
     taken = {name: f"{name}_inside" for name in names}
     final = {PLACEHOLDER + name: name for name in names}
     _rename(model.graph, {**taken, **final})
     _name_axes(model.graph, subject)
-    onnx.save(model, path)
 
 
 def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:

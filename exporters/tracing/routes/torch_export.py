@@ -18,14 +18,14 @@ from typing import Any
 import torch
 
 from exporters.isolation.quiet import quiet
-from exporters.onnx_files.external_data import SIZE_LIMIT_BYTES
+from exporters.onnx_files.external_data import SIZE_LIMIT_BYTES, save_model
 from exporters.subject.dynamic_axes import example_lengths
 from exporters.subject.subject import Subject
 from exporters.tracing.forms import apply_forms
 from exporters.tracing.forms.translations import translations
 from exporters.tracing.routes.extra_probes import probes_beyond
 from exporters.tracing.routes.guards import constants_of, guards_of, violations
-from exporters.tracing.routes.naming import PLACEHOLDER, name_axes_and_outputs
+from exporters.tracing.routes.naming import PLACEHOLDER, name_axes_and_outputs, name_in
 from exporters.tracing.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph
 from exporters.tracing.routes.weight_arithmetic import weights_computed
 from exporters.verifying.probes import Probe, batch_probe, length_probe
@@ -232,8 +232,13 @@ def _write(subject: Subject, program: torch.export.ExportedProgram, path: Path) 
     )
     assert written is not None
     size = sum(tensor.numel() * tensor.element_size() for tensor in subject.module.state_dict().values())
-    written.save(path, external_data=size > SIZE_LIMIT_BYTES)
-    name_axes_and_outputs(path, subject)
+    if size > SIZE_LIMIT_BYTES:
+        written.save(path, external_data=True)
+        name_axes_and_outputs(path, subject)
+        return
+    model = written.model_proto
+    name_in(model, subject)
+    save_model(model, path)
 
 
 def _narrowed(text: str, names: list[str], bounds: dict[str, _Bounds]) -> dict[str, _Bounds]:
