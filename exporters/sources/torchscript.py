@@ -64,6 +64,18 @@ class TorchScriptNetwork(torch.nn.Module):
             return self.program(*inputs)
         return self._script[0](*inputs)
 
+    @property
+    def script(self) -> torch.jit.ScriptModule:
+        """The script module itself."""
+        return self._script[0]
+
+    @property
+    def numbers(self) -> set[int]:
+        """Whole numbers in its code, of which a length may be compared with one."""
+        graph = self._script[0].inlined_graph
+        values = [node.output().toIValue() for node in graph.findAllNodes("prim::Constant", recurse=True)]
+        return {value for value in values if type(value) is int and value > 0}
+
     def convert(self, inputs: tuple[torch.Tensor, ...]) -> None:
         """Convert to a program, keeping the first whose results equal the script's, also at another batch size.
 

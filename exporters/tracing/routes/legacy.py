@@ -16,6 +16,8 @@ from torch.overrides import TorchFunctionMode
 
 from exporters.isolation.quiet import quiet
 from exporters.onnx_files.external_data import SIZE_LIMIT_BYTES
+from exporters.outputs.named_outputs import LAYER
+from exporters.sources.torchscript import TorchScriptNetwork
 from exporters.subject.dynamic_axes import example_lengths, torch_error
 from exporters.subject.lengths import resized
 from exporters.subject.subject import Subject
@@ -61,7 +63,7 @@ def by_legacy_exporter(subject: Subject, path: Path) -> tuple[Probe, ...]:
             apply_forms(subject.module, symbolic=False),
         ):
             torch.onnx.export(
-                subject.module,
+                _traced(subject),
                 example_inputs(subject),
                 path,
                 input_names=subject.input_names,
@@ -83,6 +85,19 @@ def by_legacy_exporter(subject: Subject, path: Path) -> tuple[Probe, ...]:
     if not dynamic or not watched.frozen:
         return ()
     return tuple(probes_at_numbers(subject, set().union(*map(numbers_in, watched.frozen))))
+
+
+def _traced(subject: Subject) -> torch.nn.Module:
+    """The network; a script itself where its outputs are the file's, so that its loops and branches are kept."""
+    named = subject.module
+    plain = named.own and named.picked is None and named.arguments is None
+    if (
+        plain
+        and isinstance(named.module, TorchScriptNetwork)
+        and not any(card.name.startswith(LAYER) for card in named.cards)
+    ):
+        return named.module.script
+    return named
 
 
 @contextlib.contextmanager

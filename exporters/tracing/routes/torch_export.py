@@ -19,11 +19,12 @@ import torch
 
 from exporters.isolation.quiet import quiet
 from exporters.onnx_files.external_data import SIZE_LIMIT_BYTES, save_model
+from exporters.sources.torchscript import TorchScriptNetwork
 from exporters.subject.dynamic_axes import example_lengths
 from exporters.subject.subject import Subject
 from exporters.tracing.forms import apply_forms
 from exporters.tracing.forms.translations import translations
-from exporters.tracing.routes.extra_probes import probes_beyond
+from exporters.tracing.routes.extra_probes import probes_at_numbers, probes_beyond
 from exporters.tracing.routes.guards import constants_of, guards_of, violations
 from exporters.tracing.routes.naming import PLACEHOLDER, name_axes_and_outputs, name_in
 from exporters.tracing.routes.route import BranchFound, RouteFailed, example_inputs, in_one_paragraph
@@ -88,6 +89,10 @@ def by_torch_export(subject: Subject, path: Path) -> tuple[Probe, ...]:
         # what it noted of several lengths together; without this attribute, in other releases of torch, nothing is known
         more = probes_beyond(subject, getattr(program, "_guards_code", ()), lowest)
         suspected += more
+        if isinstance(
+            subject.module.module, TorchScriptNetwork
+        ):  # its conversion follows one side of a branch, and says nothing
+            suspected += probes_at_numbers(subject, subject.module.module.numbers)
         with quiet():
             try:
                 _write(subject, program, path)
