@@ -15,7 +15,7 @@ import numpy as np
 
 from runtime.errors import InputError
 from runtime.preprocess.named_columns import is_number, places_of_columns
-from runtime.preprocess.table_header import check_header
+from runtime.preprocess.table_header import check_header, read_counts
 from runtime.regular_file import require_file
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _PACKED = (".gz", ".bz2", ".xz", ".lzma")
 """NumPy unpacks files of these suffixes; here a table is what lies in the file."""
 
 
+_NONE: tuple[str, ...] = ()
 _INDEX = "Give each column a name; a first one without, which numbers the rows, is left out by index=False in pandas and row.names=FALSE in R."
 
 
@@ -39,6 +40,7 @@ class CsvTable:
     Attributes:
         source: the file's path.
         header: names of the columns.
+        classes: names of the classes, of a first line that counts what lies below it (`read_counts`); else empty.
 
     Raises:
         InputError: the file is missing, is not text, or has no header.
@@ -57,12 +59,15 @@ class CsvTable:
             raise self._unreadable(error) from error
         if header is None:
             raise InputError(f"{self.source} is empty; a header and at least one row are expected.")
-        self.header = [cell.strip() for cell in header]
+        self._written = [cell.strip() for cell in header]
         try:
             second = next((row for row in reader if any(map(str.strip, row))), None)
         except (UnicodeDecodeError, csv.Error):
             second = None  # whoever reads the rows says so
-        check_header(self.header, second, self._separator, str(self.source))
+        counted = read_counts(self._written, second)
+        self.header, self.classes = (self._written, _NONE) if counted is None else counted
+        if counted is None:
+            check_header(self.header, self._separator, str(self.source))
 
     @cached_property
     def rows(self) -> list[list[str]]:
@@ -96,7 +101,9 @@ class CsvTable:
             InputError: as `rows` and `table_rows`; a column is missing or comes twice.
         """
         what = str(self.source)
-        places = places_of_columns(self.header, numbers, what, "the file has")
+        # a model of version 0.3 may know the columns by what a first line that counts them says
+        header = self._written if set(numbers) <= set(self._written) else self.header
+        places = places_of_columns(header, numbers, what, "the file has")
         text_places = places_of_columns(self.header, texts, what, "the file has")
         found = self._parsed(places, text_places)
         if found is not None:
@@ -153,7 +160,7 @@ class CsvTable:
             first = next(csv.reader([next(self._text())], delimiter=self._separator, strict=True))
         except (csv.Error, UnicodeDecodeError):
             return None
-        if [cell.strip() for cell in first] != self.header:
+        if [cell.strip() for cell in first] != self._written:
             return None
         if content.find(b'"', end) < 0 and self.source.suffix.lower() not in _PACKED:
             return os.path.abspath(self.source)

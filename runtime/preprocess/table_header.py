@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from runtime.errors import InputError
 from runtime.preprocess.named_columns import is_number
 
-__all__ = ["check_header"]
+__all__ = ["check_header", "read_counts"]
 
 
-def check_header(header: Sequence[str], second: Sequence[str] | None, separator: str, source: str) -> None:
-    """Check the first line of a table by itself and by the line below it.
+def check_header(header: Sequence[str], separator: str, source: str) -> None:
+    """Check the first line of a table.
 
     Args:
         header: cells of the first line, without spaces around them.
-        second: cells of the first row below it; None where there is none.
         separator: of the cells.
         source: the table is, for messages.
 
     Raises:
-        InputError: the cells are separated in another way, or the line is a row of numbers, or counts rows and columns.
+        InputError: the cells are separated in another way, or the line is a row of numbers.
     """
     line = separator.join(header)
     shown = repr(line if len(line) <= 80 else line[:80] + "...")
@@ -28,25 +27,25 @@ def check_header(header: Sequence[str], second: Sequence[str] | None, separator:
         raise InputError(
             f"{source} is not separated by commas: its header is {header[0]!r}. Save it as comma-separated values."
         )
-    if second is not None and _counts(header, second):
-        width, classes = int(header[1]), header[2:]
-        names = separator.join(
-            [*(f"x{number}" for number in range(1, min(width, 4) + 1)), *["..."] * (width > 4), "label"]
-        )
-        raise InputError(
-            f"{source} begins with {shown}, as scikit-learn's tables do: {header[0]} rows of {width} numbers, and the names of the "
-            f"classes. Put a line with the columns' names in its place, such as {names!r}, and name the classes when you load it: "
-            f"classes={list(classes)}."
-        )
     if all(map(is_number, header)) and any("." in cell for cell in header):
         raise InputError(f"{source} has no header: its first line is {shown}. Add a line with the columns' names.")
 
 
-def _counts(header: Sequence[str], second: Sequence[str]) -> bool:
-    """True for ROWS,COLUMNS,CLASS,CLASS,... above rows of COLUMNS numbers and a class's position."""
+def read_counts(header: Sequence[str], second: Sequence[str] | None) -> tuple[list[str], tuple[str, ...]] | None:
+    """Names of the columns, and of the classes, of a table whose first line counts what lies below it, as scikit-learn's and
+    TensorFlow's do (``30,4,setosa,versicolor,virginica``); None of another.
+
+    Args:
+        header: cells of the first line: rows, columns of numbers, and the names of the classes.
+        second: cells of the first row below it: the numbers, and the class's position; None where there is none.
+
+    Returns:
+        (["x1", ..., "label"], the classes).
+    """
     first_two, classes = header[:2], header[2:]
-    return (
-        len(header) > 2
+    counts = (
+        second is not None
+        and len(header) > 2
         and all(cell.isdecimal() for cell in first_two)
         and len(second) == int(header[1]) + 1
         and all(map(is_number, second))
@@ -54,3 +53,6 @@ def _counts(header: Sequence[str], second: Sequence[str]) -> bool:
         and int(second[-1]) < len(classes)
         and not any(map(is_number, classes))
     )
+    if not counts:
+        return None
+    return [*(f"x{number}" for number in range(1, int(header[1]) + 1)), "label"], tuple(classes)

@@ -65,6 +65,8 @@ def load_csv(
     if not cells:
         raise _too_little(table)
     card = card or scaled_columns(values, columns, scale)
+    if labels is None and table.classes and targets == ("label",) and find_task(task).one_class:
+        labels = table.classes
     y, names = find_task(task).read_cells(cells, targets, class_names(labels), str(path))
     return Dataset(task, card, RowStore(prepare_table(values, card)), y, names, str(path))
 
