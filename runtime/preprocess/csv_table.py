@@ -27,7 +27,6 @@ _PACKED = (".gz", ".bz2", ".xz", ".lzma")
 """NumPy unpacks files of these suffixes; here a table is what lies in the file."""
 
 
-_NONE: tuple[str, ...] = ()
 _INDEX = "Give each column a name; a first one without, which numbers the rows, is left out by index=False in pandas and row.names=FALSE in R."
 
 
@@ -65,7 +64,9 @@ class CsvTable:
         except (UnicodeDecodeError, csv.Error):
             second = None  # whoever reads the rows says so
         counted = read_counts(self._written, second)
-        self.header, self.classes = (self._written, _NONE) if counted is None else counted
+        self.header: list[str]
+        self.classes: tuple[str, ...]
+        self.header, self.classes = (self._written, ()) if counted is None else counted
         if counted is None:
             check_header(self.header, self._separator, str(self.source))
 
