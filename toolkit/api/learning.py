@@ -332,8 +332,7 @@ class Learning(Freezing, Scaling):
         noun = find_task(data.task).label_noun
         if noun is None or not usual or self.model.has_own_loss:
             return
-        shape = check(self._spec)[1][-1]
-        expected = (len(data.labels),)
+        shape, expected = check(self._spec)[1][-1], (len(data.labels),)
         if shape == expected == (1,) and self.model.ends_in in ("softmax", "logsoftmax"):
             remedy = "Take a sigmoid" if find_task(data.task).activation == "sigmoid" else "Leave it out"
             raise SpecError(
