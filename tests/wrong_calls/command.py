@@ -93,7 +93,7 @@ CALLS: list[Call] = [
     ("a header only", lambda to: train(to, text="a,b,kind\n"), ("has 3 columns and 0 rows;", "at least one number column, a label and a row")),
     ("NaN in a table", lambda to: train(to, text=TABLE + "nan,1,x\n"), ("row 21, column 'a': the cell is 'nan';", "Mend the cell, or remove the row or the column")),
     ("text in a table", lambda to: train(to, text=TABLE + "one,1,x\n"), ("row 21, column 'a': the cell is 'one';", "Mend the cell, or remove the row or the column")),
-    ("a regression of names", lambda to: train(to, "--task", "reg"), ("row 1, column 'kind': the cell is 'x';", "Mend the cell, or remove the row or the column")),
+    ("a regression of names", lambda to: train(to, "--task", "reg"), ("row 1, column 'kind': the cell is 'x';", "The column holds texts ('x', 'y')")),
     ("dense targets in a table", lambda to: train(to, "--task", "dense"), ("A table has no targets for the task 'dense';", "it holds classes, labels or values")),
     ("a task that does not exist", lambda to: train(to, "--task", "class"), ("Invalid value for '--task': 'class' is not", "'multilabel', 'reg', 'dense', 'embedding'")),
     ("a network for pictures and a table", lambda to: train(to, model="lenet"), ("layer 1 'lenet': (N, channels, height, width)", "width) is expected, but it receives (N, 2)")),

@@ -100,7 +100,7 @@ CALLS: list[Call] = [
     ("outputs of another number than targets", lambda to: train(to, "reg", outputs=2), ("The network ends in (N, 2), but the data has", "Let the last layer give (N, 1)")),
     ("outputs of another number than labels", lambda to: train(to, "multilabel", outputs=2), ("The network ends in (N, 2), but the data has", "Let the last layer give (N, 3)")),
     ("outputs of another number at each step", lambda to: train(to, "dense", outputs=2), ("The loss 'CrossEntropyLoss' does not fit: the", "(batch, 5, 3) is expected for 3 classes at")),
-    ("a softmax for a regression", lambda to: train(to, "reg", "softmax"), ("The network ends in a softmax of one number", "Leave it out, or take a sigmoid")),
+    ("a softmax for a regression", lambda to: train(to, "reg", "softmax"), ("The network ends in a softmax of one number", "which is always the same. Leave it out")),
     ("a loss of one's own that gives a vector", lambda to: train(to, loss=lambda o, t: o.sum(1)), ("The loss '<lambda>.<locals>.<lambda>' does", "A tensor of a single number is expected, such")),
     ("a loss of one's own that fails", lambda to: train(to, loss=lambda o, t: o @ o), ("The loss '<lambda>.<locals>.<lambda>' cannot", "shapes cannot be multiplied (2x3 and 2x3)")),
     ("a loss of one's own with a KeyError", lambda to: train(to, loss=lambda o, t: {}["x"]), ("The loss '<lambda>.<locals>.<lambda>' cannot", "3) and targets of shape (2): KeyError: 'x'")),

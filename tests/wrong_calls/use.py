@@ -72,7 +72,7 @@ CALLS: list[Call] = [
     ("noise without diffusion", lambda to: used(to).noisy(PICTURES[0]), ("noisy() is for a diffusion model;", "add('diffusion_model', img_size=28) makes one")),
     ("showing too few", lambda to: nn(save_fold=to).show(np.zeros((3, 1, 8, 8))), ("size=(2, 2) has 4 places;", "Let rows x columns be 3")),
     ("using ragged rows", lambda to: used(to).inference([[1,2],[3]]), ("The model takes arrays of shape (4,);", "the data given is ragged")),
-    ("using an empty folder", lambda to: looking(to).inference(str(folder(to))), ("The folder", "files ending in .avif .bmp .gif .jpeg .jpg")),
+    ("using an empty folder", lambda to: looking(to).inference(str(folder(to))), ("The folder", "files ending in .avif .bmp .dib .gif .j2k")),
     ("using a loader of single values", lambda to: looking(to).inference(torch.utils.data.DataLoader([1,2,3])), ("The loader gives something else than pairs;", "(inputs, targets) in each batch are expected")),
     ("printing a text", lambda to: network(to).print_result("abc"), ("The result 'abc' was given;", "rows of numbers (N, K) are expected")),
     ("converting to None", lambda to: used(to).convert(backend=None), ("There is no backend None", "Known names: onnx")),

@@ -332,15 +332,11 @@ class Learning(Freezing, Scaling):
         noun = find_task(data.task).label_noun
         if noun is None or not usual or self.model.has_own_loss:
             return
-        shape = check(self._spec)[1][-1]
-        expected = (len(data.labels),)
-        if shape == (1,) and self.model.ends_in in ("softmax", "logsoftmax"):
-            if expected != shape:
-                remedy = f"Let the last layer give {batch_shape(expected)}, one number for each of the {noun}."
-            else:
-                remedy = "Take a sigmoid." if find_task(data.task).activation == "sigmoid" else "Leave it out."
+        shape, expected = check(self._spec)[1][-1], (len(data.labels),)
+        if shape == expected == (1,) and self.model.ends_in in ("softmax", "logsoftmax"):
+            remedy = "Take a sigmoid" if find_task(data.task).activation == "sigmoid" else "Leave it out"
             raise SpecError(
-                f"The network ends in a {self.model.ends_in} of one number, which is always the same. {remedy}"
+                f"The network ends in a {self.model.ends_in} of one number, which is always the same. {remedy}."
             )
         if shape != expected:
             raise SpecError(
