@@ -157,7 +157,7 @@ CALLS: list[Call] = [
     ("a table by a number", lambda to: nn().load_tab_data(3), ("load_tab_data() was given data_path=3;", "a path is expected")),
     ("pictures of None", lambda to: nn().load_img_data(None), ("load_img_data() was given data_path=None;", "a path is expected")),
     ("an NPZ of None", lambda to: nn().load_npz_data(None), ("load_npz_data() was given data_path=None;", "a path is expected")),
-    ("a label column twice", lambda to: csv(to, TABLE, label=["a","a"]), ("load_tab_data() was given label=['a', 'a'];", "a text or None is expected")),
+    ("a label column twice", lambda to: csv(to, TABLE, label=["a","a"]), ("label=['a', 'a'] was given;", "the names of different columns")),
     ("a table with an open quote", lambda to: csv(to, 'a,b\n1,"x\n'), ("cannot be read as a CSV table: unexpected end", "Save it as CSV in UTF-8")),
     ("classes as a number", lambda to: csv(to, TABLE, classes=3), ("classes=3 was given;", "a list of names, or a dictionary of names and")),
     ("a number beyond any float", lambda to: csv(to, TABLE + "1e400,1,x\n"), ("row 5, column 'a': the cell is '1e400';", "Mend the cell, or remove the row or the column")),
