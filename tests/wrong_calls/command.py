@@ -177,7 +177,7 @@ CALLS: list[Call] = [
     ("resuming where nothing is", lambda to: toolkit("train", "-o", to / "run", "--resume"), ("holds no last.pth to continue from: it is", "Start one with: toolkit train")),
     ("resuming with a rate", lambda to: toolkit("train", "-o", to / "run", "--resume", "--lr", 0.1), ("--resume continues with the settings of the", "leave out --lr")),
     ("resuming with a TOML", lambda to: toolkit("train", to / "x.toml", "-o", to / "run", "--resume"), ("--resume continues with the settings of the", "leave out the TOML")),
-    ("resuming what is finished", lambda to: toolkit("train", "-o", finished(to), "--resume"), ("is finished: it holds all of its 1 epochs", "Start a longer training anew")),
+    ("resuming what is finished", lambda to: toolkit("train", "-o", finished(to), "--resume"), ("is finished: it holds all of its 1 epochs", "Go on for more with: toolkit train")),
     ("resuming what Python made", lambda to: toolkit("train", "-o", python_made(to), "--resume"), ("was not written by `toolkit train`", "Continue it in Python: model.train(...")),
     ("a dry run with a rate of zero", lambda to: train(to, "--dry-run", "--lr", 0), ("lr=0.0 was given;", "a number above 0 is expected, such as 0.001")),
     ("a dry run of fp16", lambda to: train(to, "--dry-run", "--set", "training.precision=fp16"), ("precision='fp16' was given for a training on", "Use precision='bf16', or 'fp32'")),

@@ -122,7 +122,7 @@ CALLS: list[Call] = [
     ("a threshold of 2", lambda to: train(to, "multilabel", "sigmoid", metrics=[{"name": "acc", "threshold": 2}]), ("The metric 'acc' was given threshold=2;", "a number between 0 and 1 is expected")),
     ("a tensor for a loss", lambda to: train(to, loss=torch.zeros(3)), ("There is no loss tensor([0., 0., 0.])", "Known names: BCELoss")),
     ("a loss in a list", lambda to: train(to, loss=["mse"]), ("There is no loss ['mse']", "Known names: BCELoss")),
-    ("a function for a metric", lambda to: train(to, metrics=[lambda o,t: 1]), ("There is no metric <function", "Known names: acc")),
+    ("a function for a metric", lambda to: train(to, metrics=[lambda o,t: 1]), ("goes by its name, and '<lambda>' cannot be one", "def my_metric(outputs, targets)")),
     ("a metric without a name", lambda to: train(to, metrics=[{"top_k": 1}]), ("The metric {'top_k': 1} has no name", "Give it as {'name': ..., and its options}, or")),
     ("mixing with a triplet's loss", lambda to: mixed(to).train(epochs=1, loss="TripletMarginLoss"), ("The loss 'TripletMarginLoss' does not fit:", "Use one of: CrossEntropyLoss, BCELoss")),
 ]

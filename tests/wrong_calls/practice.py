@@ -183,7 +183,7 @@ CALLS: list[Call] = [
     ("resuming with another network", lambda to: resume(to, make=other_network), ("The checkpoint to resume from holds another", "another network than the one assembled here")),
     ("resuming for fewer epochs", lambda to: resume(to, first={"epochs": 2}, epochs=1), ("The checkpoint holds 2 epochs already;", "Give more")),
     ("resuming a finished training", lambda to: resume(to, epochs=1), ("The training to resume is complete after 1", "Resume it in its own folder, or with more")),
-    ("resuming a longer one-cycle", lambda to: resume(to, first={"schedule": "onecycle"}, schedule="onecycle"), ("The checkpoint was trained with epochs=1;", "Give the same settings (the seed with")),
+    ("resuming a shorter one-cycle", lambda to: resume(to, first={"epochs": 2, "schedule": "onecycle"}, schedule="onecycle", epochs=1), ("The checkpoint holds 2 epochs already;", "Give more.")),
     ("resuming with another optimiser", lambda to: resume(to, change=lambda model: model.add(optimizer="sgd")), ("The checkpoint was trained with", "Give the same settings (the seed with")),
     ("resuming with a checkpoint", lambda to: resume(to, checkpoint=to / "earlier" / "last.pth"), ("resume= continues a training, checkpoint=", "Give one of them")),
     ("weights that are missing", lambda to: network(to).load_weights(to / "none.pth"), ("does not exist", "it is looked up from")),

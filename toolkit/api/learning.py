@@ -48,7 +48,7 @@ class Learning(Freezing, Scaling):
         batch_size: int | None = None,
         save_fold: str | os.PathLike[str] | None = None,
         loss: str | Mapping[str, Any] | Callable[..., torch.Tensor] | None = None,
-        metrics: Sequence[str | Mapping[str, Any]] | None = None,
+        metrics: Sequence[str | Mapping[str, Any] | Callable[..., Any]] | None = None,
         filename: str | None = "basenn.pth",
         checkpoint: str | os.PathLike[str] | None = None,
         *,
@@ -74,7 +74,7 @@ class Learning(Freezing, Scaling):
             save_fold: folder for checkpoints and pictures.
             loss: a name, {"name": ..., options}, or a function of (outputs, targets); None takes cross-entropy for
                 classes, the squared error for numbers, and when resuming what the training began with.
-            metrics: names, or {"name": ..., options}; None takes the task's usual ones, when resuming those of the
+            metrics: names, {"name": ..., options}, or functions of (outputs, targets) of a whole epoch that give a number; None takes the task's usual ones, when resuming those of the
                 training, [] none.
             filename: the network is also written under this name in the folder; None leaves it out.
             checkpoint: start from the weights of this file, and from its layers where none were added.
@@ -166,7 +166,7 @@ class Learning(Freezing, Scaling):
         epochs: int = 30,
         batch_size: int | None = None,
         loss: Any = None,
-        metrics: Sequence[str | Mapping[str, Any]] | None = None,
+        metrics: Sequence[str | Mapping[str, Any] | Callable[..., Any]] | None = None,
         schedule: Any = "constant",
         **settings: Any,
     ) -> Settings:
@@ -182,9 +182,11 @@ class Learning(Freezing, Scaling):
         self._check_output(loss)
         task = find_task(self.task)
         given = task.default_metrics if metrics is None else metrics
-        if not isinstance(given, Iterable):
+        if not isinstance(given, Iterable) and not callable(given):
             raise SpecError(f"metrics={metrics!r} was given; a list of names is expected, such as ['acc', 'f1'].")
-        names = [given] if isinstance(given, str | Mapping) else list(given)
+        names: list[Any] = (
+            list(given) if isinstance(given, Iterable) and not isinstance(given, str | Mapping) else [given]
+        )
         if names:
             names = [name for name in names if str(name).lower() not in task.ignored_metrics]
             names = names or list(task.default_metrics)

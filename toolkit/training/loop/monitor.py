@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from runtime.errors import SpecError, suggest
 from toolkit.tasks.registry import find_task
-from toolkit.training.metrics import higher_is_better, metric_key
+from toolkit.training.metrics import has_direction, higher_is_better, metric_key
 from toolkit.training.settings import Named
 
 __all__ = ["Monitor", "better"]
@@ -35,6 +35,12 @@ class Monitor:
         if name is not None and name not in known:
             raise SpecError(
                 f"monitor={name!r} was given, but an epoch of this training measures no such value.{suggest(name, known)}"
+            )
+
+        if name is not None and not has_direction(name):
+            metric = name.removeprefix("val_")
+            raise SpecError(
+                f"monitor={name!r} was given, and {metric} does not say whether higher is better. Say it: {metric}.higher_is_better = True."
             )
 
     def score(self, entry: Mapping[str, float]) -> tuple[float, ...]:

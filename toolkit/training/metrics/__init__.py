@@ -7,6 +7,7 @@ from toolkit.training.metrics.registry import (
     check_metrics,
     default_metrics,
     find_metric,
+    has_direction,
     higher_is_better,
     metric_key,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "check_metrics",
     "default_metrics",
     "find_metric",
+    "has_direction",
     "higher_is_better",
     "make_meter",
     "measure",
