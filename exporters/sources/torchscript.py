@@ -72,7 +72,7 @@ class TorchScriptNetwork(torch.nn.Module):
     @property
     def numbers(self) -> set[int]:
         """Whole numbers in its code, of which a length may be compared with one."""
-        graph = self._script[0].inlined_graph
+        graph: Any = self._script[0].inlined_graph
         values = [node.output().toIValue() for node in graph.findAllNodes("prim::Constant", recurse=True)]
         return {value for value in values if type(value) is int and value > 0}
 
