@@ -72,8 +72,8 @@ class TorchScriptNetwork(torch.nn.Module):
     @property
     def numbers(self) -> set[int]:
         """Whole numbers in its code, of which a length may be compared with one."""
-        graph = self._script[0].inlined_graph
-        values = [node.output().toIValue() for node in graph.findAllNodes("prim::Constant", recurse=True)]  # type: ignore[attr-defined]
+        graph: Any = self._script[0].inlined_graph
+        values = [node.output().toIValue() for node in graph.findAllNodes("prim::Constant", recurse=True)]
         return {value for value in values if type(value) is int and value > 0}
 
     def convert(self, inputs: tuple[torch.Tensor, ...]) -> None:
