@@ -246,7 +246,13 @@ def test_a_training_killed_twice_is_continued_bit_for_bit(
     options: list[object], warm: WarmProcesses, tmp_path: Path
 ) -> None:
     """SIGKILL once the first checkpoint is there, and again on the way; compared with a run that was left alone."""
-    longer = [*options, "--epochs", 50]
+    longer = [
+        *options,
+        "--epochs",
+        50,
+        "--set",
+        "training.save_every=1000",
+    ]  # more batches than an epoch has: after each
     assert here("train", *longer, "-o", tmp_path / "whole", "--json").exit_code == 0
     folder = tmp_path / "killed"
     first = kill_after(1, folder, *longer)
@@ -269,7 +275,7 @@ def test_a_finished_training_or_an_empty_folder_is_not_continued(trained: tuple[
     assert "is finished: it holds all of its 4 epochs" in refused(here("train", "--resume", "-o", trained[0]))
     message = refused(here("train", "--resume", "-o", tmp_path / "none"))
     assert (
-        "holds no last.pth to continue from: it is written after each whole epoch, and when a training is stopped. Start one "
+        "holds no last.pth to continue from: it is written after the first whole epoch, and when a training is stopped. Start one "
         in message
     )
 
