@@ -48,7 +48,7 @@ def training(folder: Path, kind: str) -> None:
         loss="CrossEntropyLoss",
         metrics=("acc",),
         seed=5,
-        epochs=3 if kind == "augmented" else 10,
+        epochs=3 if kind == "augmented" else 30,
         batch_size=8,
         schedule="onecycle",
         accumulate=2,
@@ -97,7 +97,7 @@ def train_and_kill(folder: Path, kills: int, seed: int, kind: str) -> None:
             )
             return
         wait_for_saves(folder / "last.pth", moments.choice((0, 1, 1, 2)))
-        time.sleep(moments.uniform(0, 0.1))
+        time.sleep(moments.uniform(0, 0.1 if kind == "augmented" else 0.03))
         os.kill(process, signal.SIGKILL)
         status = os.waitpid(process, 0)[1]
         if not os.WIFSIGNALED(status):
