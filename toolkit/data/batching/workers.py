@@ -40,7 +40,7 @@ class WorkerPool:
                 num_workers=workers,
                 collate_fn=_as_it_is,
                 pin_memory=pin_memory,
-                worker_init_fn=_ignore_interrupt,
+                worker_init_fn=_leave_the_end_to_the_parent,
                 multiprocessing_context=context,
                 persistent_workers=True,
                 generator=torch.Generator(),  # else each epoch would draw from the global one
@@ -134,6 +134,13 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _ignore_interrupt(_worker: int) -> None:
-    """Ctrl-C is for the parent, which ends its workers itself."""
+def _leave_the_end_to_the_parent(_worker: int) -> None:
+    """Ctrl-C is for the parent, which ends its workers itself, maybe while one hands it a batch: the worker has no more to say."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _without_broken_connections
+
+
+def _without_broken_connections(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Print an error of a worker's thread, unless it is that the parent broke a connection off."""
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runtime.errors import InputError, MissingPackageError
-from toolkit.data.batching.workers import WorkerPool
+from toolkit.data.batching.workers import WorkerPool, _leave_the_end_to_the_parent
 
 SCRIPT = """
 import multiprocessing, sys
@@ -63,6 +63,23 @@ def test_an_interrupt_from_the_keyboard_ends_the_workers_without_a_word() -> Non
     for worker in workers:
         with pytest.raises(ProcessLookupError):
             os.kill(worker, 0)
+
+
+def test_a_connection_that_the_parent_breaks_off_is_no_error_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """multiprocessing's thread that hands batches over reports through the hook; all else is still printed."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        _leave_the_end_to_the_parent(0)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    for error in (ConnectionResetError("by peer"), BrokenPipeError(), EOFError()):
+        sys.excepthook(type(error), error, None)
+    assert capsys.readouterr().err == ""
+    sys.excepthook(ValueError, ValueError("a batch went wrong"), None)
+    assert "a batch went wrong" in capsys.readouterr().err
 
 
 def test_results_come_in_order_and_the_workers_stay_until_the_pool_is_closed() -> None:
