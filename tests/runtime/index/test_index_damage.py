@@ -231,7 +231,9 @@ def test_a_schema_that_is_not_ours(statements: str, good: Path, tmp_path: Path) 
     try:
         raw.executescript(statements)
     except sqlite3.OperationalError as error:
-        pytest.skip(str(error))
+        if "no such module" not in str(error):
+            raise
+        pytest.skip(str(error))  # an SQLite built without full-text search
     raw.close()
     start = time.monotonic()
     with pytest.raises(VectorIndexError):
@@ -260,16 +262,16 @@ def test_a_query_without_end_is_interrupted(
 
 
 @pytest.mark.skipif(not hasattr(connection.os, "mkfifo"), reason="no pipes on this system")
-@pytest.mark.parametrize("name", ["index.sqlite", "matrix.f32", "matrix.sums"])
-@pytest.mark.parametrize("beside", ["", "-wal", "-shm", "-journal"])
-def test_a_pipe_in_the_folder(name: str, beside: str, good: Path, tmp_path: Path) -> None:
-    if beside and name != "index.sqlite":
-        pytest.skip("only SQLite keeps files beside its own")
+@pytest.mark.parametrize(
+    "name",
+    ["matrix.f32", "matrix.sums", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal"],
+)
+def test_a_pipe_in_the_folder(name: str, good: Path, tmp_path: Path) -> None:
     shutil.copytree(good, tmp_path / "index")
     expected = answers(tmp_path / "index")
-    (tmp_path / "index" / (name + beside)).unlink(missing_ok=True)
-    connection.os.mkfifo(tmp_path / "index" / (name + beside))
-    if name == "index.sqlite":
+    (tmp_path / "index" / name).unlink(missing_ok=True)
+    connection.os.mkfifo(tmp_path / "index" / name)
+    if name.startswith("index.sqlite"):
         with pytest.raises(VectorIndexError, match="is not a file"):
             answers(tmp_path / "index")
     else:

@@ -108,10 +108,7 @@ def test_formats_that_are_listed(name: str) -> None:
         pytest.skip(f"this Pillow has no {name}")
     assert name in FORMATS
     file = io.BytesIO()
-    try:
-        Image.new("RGB", (32, 32), "red").save(file, format=name)
-    except (OSError, KeyError) as error:
-        pytest.skip(str(error))
+    Image.new("RGB", (32, 32), "red").save(file, format=name)
     assert convert_image(file.getvalue()).size == (32, 32)
 
 
